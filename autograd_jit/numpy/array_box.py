@@ -1,0 +1,358 @@
+"""``ArrayBox``: a traced array or scalar, which behaves as the array that it stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _np
+
+from ..errors import TracedValueError
+from ..trace.tracer import BOX_TYPES, Box, getval
+from . import elementwise as ew
+from . import indexing, products, reductions, shaping, sorting
+
+__all__ = ["ArrayBox"]
+
+
+class ArrayBox(Box):
+    """A traced NumPy array or scalar: the whole of ``ndarray``'s public surface, recorded."""
+
+    __slots__ = ()
+    __array_priority__ = 100.0
+    __hash__ = Box.__hash__
+
+    # -------------------------------------------------- what it is
+
+    @property
+    def shape(self) -> tuple:
+        return _np.shape(self._value) if type(self._value) not in BOX_TYPES else self._value.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(_np.prod(self.shape))
+
+    @property
+    def dtype(self) -> Any:
+        value = getval(self)
+        return value.dtype if hasattr(value, "dtype") else _np.asarray(value).dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def strides(self) -> tuple:
+        return getval(self).strides
+
+    @property
+    def T(self) -> Any:
+        return shaping.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return shaping.matrix_transpose(self)
+
+    @property
+    def real(self) -> Any:
+        return ew.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return ew.imag(self)
+
+    @property
+    def flat(self) -> Any:
+        return iter(shaping.ravel(self))
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    # -------------------------------------------------- NumPy's protocols: plain numpy functions see a box
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        from .protocols import apply_ufunc
+
+        return apply_ufunc(ufunc, method, inputs, out, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        from .protocols import apply_function
+
+        return apply_function(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        inner = self._value
+        if type(inner) in BOX_TYPES or self._node.sees_nondifferentiable:
+            return inner.__array__(dtype) if type(inner) in BOX_TYPES else _np.asarray(inner, dtype)
+        raise TracedValueError(
+            "a traced value was handed to code that needs a plain array, which would lose its derivative. "
+            "Use the functions of autograd_jit.numpy, wrap the foreign function with @primitive, "
+            "or take the plain value with autograd_jit.tracer.getval(x)."
+        )
+
+    # -------------------------------------------------- operators
+
+    def __neg__(self) -> Any:
+        return ew.negative(self)
+
+    def __pos__(self) -> Any:
+        return ew.positive(self)
+
+    def __abs__(self) -> Any:
+        return ew.absolute(self)
+
+    def __invert__(self) -> Any:
+        return ew.invert(self)
+
+    def __add__(self, other: Any) -> Any:
+        return ew.add(self, other)
+
+    def __sub__(self, other: Any) -> Any:
+        return ew.subtract(self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return ew.multiply(self, other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return ew.divide(self, other)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return ew.floor_divide(self, other)
+
+    def __mod__(self, other: Any) -> Any:
+        return ew.mod(self, other)
+
+    def __divmod__(self, other: Any) -> Any:
+        return ew.floor_divide(self, other), ew.mod(self, other)
+
+    def __pow__(self, other: Any) -> Any:
+        return ew.power(self, other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return products.matmul(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return ew.add(other, self)
+
+    def __rsub__(self, other: Any) -> Any:
+        return ew.subtract(other, self)
+
+    def __rmul__(self, other: Any) -> Any:
+        return ew.multiply(other, self)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return ew.divide(other, self)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return ew.floor_divide(other, self)
+
+    def __rmod__(self, other: Any) -> Any:
+        return ew.mod(other, self)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return ew.floor_divide(other, self), ew.mod(other, self)
+
+    def __rpow__(self, other: Any) -> Any:
+        return ew.power(other, self)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return products.matmul(other, self)
+
+    def __and__(self, other: Any) -> Any:
+        return ew.bitwise_and(self, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return ew.bitwise_and(other, self)
+
+    def __or__(self, other: Any) -> Any:
+        return ew.bitwise_or(self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return ew.bitwise_or(other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        return ew.bitwise_xor(self, other)
+
+    def __rxor__(self, other: Any) -> Any:
+        return ew.bitwise_xor(other, self)
+
+    def __eq__(self, other: Any) -> Any:  # type: ignore[override]
+        return ew.equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:  # type: ignore[override]
+        return ew.not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return ew.less(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return ew.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return ew.greater(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return ew.greater_equal(self, other)
+
+    # -------------------------------------------------- indexing
+
+    def __getitem__(self, index: Any) -> Any:
+        return indexing.getitem(self, index)
+
+    def __iter__(self) -> Any:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(reductions.any(ew.equal(self, value)))
+
+    # -------------------------------------------------- taking the value out
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __complex__(self) -> complex:
+        return complex(self._value)
+
+    def __index__(self) -> int:
+        return self._value.__index__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value, spec)
+
+    # -------------------------------------------------- methods
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        return shaping.astype(self, dtype)
+
+    def copy(self, order: str = "C") -> Any:
+        return ew.positive(self) if self.dtype.kind != "b" else self
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def item(self, *args: Any) -> Any:
+        flat = shaping.reshape(self, (-1,)) if not args or isinstance(args[0], int) else self
+        return flat[args[0] if args else 0] if self.size == 1 or args else getval(self).item()
+
+    def tolist(self) -> Any:
+        return list(map(lambda row: row.tolist(), self)) if self.ndim else self
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        return shaping.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        return shaping.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def ravel(self, order: str = "C") -> Any:
+        return shaping.ravel(self, order)
+
+    def flatten(self, order: str = "C") -> Any:
+        return shaping.ravel(self, order)
+
+    def conj(self) -> Any:
+        return ew.conj(self)
+
+    def conjugate(self) -> Any:
+        return ew.conj(self)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        return shaping.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        return shaping.squeeze(self, axis)
+
+    def repeat(self, repeats: Any, axis: Any = None) -> Any:
+        return shaping.repeat(self, repeats, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        return shaping.diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **kwargs: Any) -> Any:
+        return shaping.trace(self, offset, axis1, axis2, **kwargs)
+
+    def dot(self, other: Any) -> Any:
+        return products.dot(self, other)
+
+    def sum(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.sum(self, *args, **kwargs)
+
+    def mean(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.mean(self, *args, **kwargs)
+
+    def prod(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.prod(self, *args, **kwargs)
+
+    def var(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.var(self, *args, **kwargs)
+
+    def std(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.std(self, *args, **kwargs)
+
+    def max(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.max(self, *args, **kwargs)
+
+    def min(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.min(self, *args, **kwargs)
+
+    def all(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.all(self, *args, **kwargs)
+
+    def any(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.any(self, *args, **kwargs)
+
+    def argmax(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.argmax(self, *args, **kwargs)
+
+    def argmin(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.argmin(self, *args, **kwargs)
+
+    def cumsum(self, axis: Any = None, dtype: Any = None) -> Any:
+        return reductions.cumsum(self, axis, dtype)
+
+    def cumprod(self, axis: Any = None, dtype: Any = None) -> Any:
+        return reductions.cumprod(self, axis, dtype)
+
+    def argsort(self, *args: Any, **kwargs: Any) -> Any:
+        return sorting.argsort(self, *args, **kwargs)
+
+    def clip(self, *args: Any, **kwargs: Any) -> Any:
+        return reductions.clip(self, *args, **kwargs)
+
+    def round(self, decimals: int = 0) -> Any:
+        return ew.round(self, decimals)
+
+    def nonzero(self) -> Any:
+        return sorting.nonzero(self)
+
+    def take(self, indices: Any, axis: Any = None, **kwargs: Any) -> Any:
+        return indexing.take(self, indices, axis, **kwargs)
+
+
+for _kind in (
+    _np.ndarray,
+    float,
+    _np.float64,
+    _np.float32,
+    _np.float16,
+    _np.longdouble,
+    complex,
+    _np.complex64,
+    _np.complex128,
+    _np.clongdouble,
+):
+    ArrayBox.register(_kind)

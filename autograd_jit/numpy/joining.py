@@ -1,0 +1,243 @@
+"""Functions that put arrays together or take them apart: array, concatenate, stack, split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _np
+
+from ..trace.rules import general
+from ..trace.tracer import BOX_TYPES
+from .arguments import is_traced, normalise_axis, shape_of
+from .shaping import astype, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, moveaxis, ravel, reshape
+
+# ---------------------------------------------------------------- the primitive: (axis, *arrays)
+
+
+class _PieceVjp:
+    """The vjp of each array: its slice of the cotangent."""
+
+    def __getitem__(self, argnum: int) -> Any:
+        def maker(ans: Any, axis: int, *arrays: Any) -> Any:
+            start = sum([shape_of(a)[axis] for a in arrays[: argnum - 1]])
+            piece = (slice(None),) * axis + (slice(start, start + shape_of(arrays[argnum - 1])[axis]),)
+            return lambda g: g[piece]
+
+        return maker
+
+
+class _PieceJvp:
+    """The tangent of the whole: zeros but for one piece."""
+
+    def __getitem__(self, argnum: int) -> Any:
+        def rule(g: Any, ans: Any, axis: int, *arrays: Any) -> Any:
+            pieces = [_np.zeros(shape_of(a), ans.dtype) for a in arrays]
+            pieces[argnum - 1] = g
+            return _concatenate(axis, *pieces)
+
+        return rule
+
+
+_concatenate = general(
+    lambda axis, *arrays: _np.concatenate(arrays, axis), _PieceVjp(), _PieceJvp(), name="concatenate"
+)
+
+# ---------------------------------------------------------------- joining
+
+
+def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    """As ``numpy.concatenate``; ``out`` is refused for traced arrays."""
+    if type(arrays) in BOX_TYPES:
+        arrays = list(arrays)
+    if not is_traced(arrays):
+        return _np.concatenate(arrays, axis, out, dtype=dtype, casting=casting)
+    from .arguments import refuse
+
+    refuse("concatenate", out=out)
+    arrays = [_array_of(a) for a in arrays]
+    if dtype is not None:
+        arrays = [astype(a, dtype) for a in arrays]
+    if axis is None:
+        return _concatenate(0, *[ravel(a) for a in arrays])
+    return _concatenate(normalise_axis(axis, len(shape_of(arrays[0]))), *arrays)
+
+
+concat = concatenate
+
+
+def _array_of(value: Any) -> Any:
+    if type(value) in BOX_TYPES or isinstance(value, _np.ndarray):
+        return value
+    return array(value)
+
+
+def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    """As ``numpy.stack``; ``out`` is refused for traced arrays."""
+    arrays = list(arrays)
+    if not is_traced(arrays):
+        return _np.stack(arrays, axis, out, dtype=dtype, casting=casting)
+    arrays = [_array_of(a) for a in arrays]
+    shapes = {shape_of(a) for a in arrays}
+    if len(shapes) != 1:
+        raise ValueError("all input arrays must have the same shape")
+    axis = normalise_axis(axis, len(shapes.pop()) + 1)
+    return concatenate([expand_dims(a, axis) for a in arrays], axis, out, dtype=dtype)
+
+
+def vstack(tup, *, dtype=None, casting="same_kind"):
+    """As ``numpy.vstack``."""
+    if not is_traced(tuple(tup)):
+        return _np.vstack(tup, dtype=dtype, casting=casting)
+    return concatenate([atleast_2d(_array_of(a)) for a in tup], 0, dtype=dtype)
+
+
+row_stack = vstack
+
+
+def hstack(tup, *, dtype=None, casting="same_kind"):
+    """As ``numpy.hstack``."""
+    if not is_traced(tuple(tup)):
+        return _np.hstack(tup, dtype=dtype, casting=casting)
+    arrays = [atleast_1d(_array_of(a)) for a in tup]
+    return concatenate(arrays, 0 if len(shape_of(arrays[0])) == 1 else 1, dtype=dtype)
+
+
+def dstack(tup):
+    """As ``numpy.dstack``."""
+    if not is_traced(tuple(tup)):
+        return _np.dstack(tup)
+    return concatenate([atleast_3d(_array_of(a)) for a in tup], 2)
+
+
+def column_stack(tup):
+    """As ``numpy.column_stack``."""
+    if not is_traced(tuple(tup)):
+        return _np.column_stack(tup)
+    arrays = [_array_of(a) for a in tup]
+    return concatenate([reshape(a, (-1, 1)) if len(shape_of(a)) < 2 else a for a in arrays], 1)
+
+
+def append(arr, values, axis=None):
+    """As ``numpy.append``."""
+    if axis is None:
+        return concatenate([ravel(_array_of(arr)), ravel(_array_of(values))], 0)
+    return concatenate([arr, values], axis)
+
+
+def array(object, dtype=None, *args, **kwargs):
+    """As ``numpy.array``: nested lists may hold traced values at any depth."""
+    if not is_traced(object):
+        return _np.array(object, dtype, *args, **kwargs)
+    if type(object) in BOX_TYPES:
+        result = object
+    else:
+        result = stack(_broadcast_rows([array(item) for item in object]))
+    ndmin = kwargs.get("ndmin", 0)
+    if result.ndim < ndmin:
+        result = reshape(result, (1,) * (ndmin - result.ndim) + result.shape)
+    if dtype is not None and result.dtype != _np.dtype(dtype):
+        result = astype(result, dtype)
+    return result
+
+
+def _broadcast_rows(rows: list) -> list:
+    shapes = {shape_of(row) for row in rows}
+    if len(shapes) > 1:
+        raise ValueError(
+            "setting an array element with a sequence. The requested array has an inhomogeneous shape: "
+            f"its items have shapes {sorted(shapes)}"
+        )
+    return rows
+
+
+def asarray(a, dtype=None, *args, **kwargs):
+    """As ``numpy.asarray``."""
+    if not is_traced(a):
+        return _np.asarray(a, dtype, *args, **kwargs)
+    return array(a, dtype)
+
+
+def array_from_args(array_args, array_kwargs, *args):
+    """The flat array of ``args`` (a name that Autograd programs import)."""
+    return array(list(args), *array_args, **array_kwargs)
+
+
+# ---------------------------------------------------------------- splitting
+
+
+def array_split(ary, indices_or_sections, axis=0):
+    """As ``numpy.array_split``."""
+    if not is_traced(ary):
+        return _np.array_split(ary, indices_or_sections, axis)
+    axis = normalise_axis(axis, ary.ndim)
+    length = ary.shape[axis]
+    if isinstance(indices_or_sections, (int, _np.integer)):
+        sections = int(indices_or_sections)
+        if sections <= 0:
+            raise ValueError("number sections must be larger than 0.")
+        small, extra = divmod(length, sections)
+        sizes = [small + 1] * extra + [small] * (sections - extra)
+        cuts = [0, *_np.cumsum(sizes).tolist()]
+    else:
+        cuts = [0, *[int(cut) for cut in indices_or_sections], length]
+    lead = (slice(None),) * axis
+    return [ary[(*lead, slice(start, stop))] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def split(ary, indices_or_sections, axis=0):
+    """As ``numpy.split``."""
+    if not is_traced(ary):
+        return _np.split(ary, indices_or_sections, axis)
+    if isinstance(indices_or_sections, (int, _np.integer)) and shape_of(ary)[axis] % indices_or_sections:
+        raise ValueError("array split does not result in an equal division")
+    return array_split(ary, indices_or_sections, axis)
+
+
+def hsplit(ary, indices_or_sections):
+    """As ``numpy.hsplit``."""
+    return split(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
+
+
+def vsplit(ary, indices_or_sections):
+    """As ``numpy.vsplit``."""
+    return split(ary, indices_or_sections, 0)
+
+
+def dsplit(ary, indices_or_sections):
+    """As ``numpy.dsplit``."""
+    return split(ary, indices_or_sections, 2)
+
+
+def unstack(x, /, *, axis=0):
+    """As ``numpy.unstack``."""
+    if not is_traced(x):
+        return _np.unstack(x, axis=axis)
+    return tuple(moveaxis(x, axis, 0))
+
+
+def full(shape, fill_value, dtype=None, *args, **kwargs):
+    """As ``numpy.full``, with a traced fill value too."""
+    if not is_traced(fill_value):
+        return _np.full(shape, fill_value, dtype, *args, **kwargs)
+    return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), shape)
+
+
+def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
+    """As ``numpy.meshgrid``."""
+    if not is_traced(xi):
+        return _np.meshgrid(*xi, copy=copy, sparse=sparse, indexing=indexing)
+    count = len(xi)
+    arrays = [ravel(_array_of(x)) for x in xi]
+    places = list(range(count))
+    if indexing == "xy" and count > 1:
+        places[:2] = [1, 0]
+    shaped = [
+        reshape(x, tuple([-1 if axis == place else 1 for axis in range(count)]))
+        for x, place in zip(arrays, places, strict=True)
+    ]
+    if sparse:
+        return tuple(shaped)
+    shape = _np.broadcast_shapes(*[shape_of(x) for x in shaped])
+    return tuple(broadcast_to(x, shape) for x in shaped)
+
+

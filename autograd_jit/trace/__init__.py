@@ -1,0 +1,1 @@
+"""Tracing: boxes and levels, reverse and forward mode, the recorder and its tape."""

@@ -1,0 +1,266 @@
+"""Reverse mode: a graph of nodes, and the pass that pulls cotangents back through it.
+
+Nodes are numbered as they are made, so a node's number is larger than its parents'. The backward
+pass takes the largest pending number off a heap: no recursion, no topological sort, and a cotangent
+is dropped as soon as it has been used.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import Any, Callable
+
+import numpy as np
+
+from ..errors import MissingRuleError
+from . import tree
+from .cotangent import Sparse, abstract, fit
+from .tracer import BOX_TYPES, Node, Primitive, new_box, new_level
+from .vspace import is_differentiable, vspace
+
+__all__ = ["VJPNode", "backward_pass", "make_vjp_leaves", "trace_outputs"]
+
+_numbers = itertools.count()
+
+
+class VJPNode(Node):
+    """One differentiated value: its parents, how to pull a cotangent back to each, and its shape and dtype."""
+
+    __slots__ = ("dtype", "name", "number", "parents", "pull", "pulls", "shape")
+
+    def __init__(self, value: Any, parents: tuple, pulls: tuple, name: Any = "input") -> None:
+        self.number = next(_numbers)
+        self.parents = parents
+        #: one function cotangent -> parent's cotangent for each parent
+        self.pulls = pulls
+        #: or one function cotangent -> tuple of the parents' cotangents
+        self.pull: Callable | None = None
+        self.name = name
+        self.shape, self.dtype = abstract(value)
+
+    @staticmethod
+    def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
+        ans = prim.wrapped(*values, **kwargs)
+        shape, dtype = abstract(ans)
+        if shape is not None and dtype.kind not in "fc":
+            return ans
+        parents = tuple([node for _, node in boxed])
+        if prim.vjp_all is not None:
+            pulls: tuple = ()
+            pull = prim.vjp_all(tuple([argnum for argnum, _ in boxed]), ans, tuple(values), kwargs)
+        else:
+            pulls = tuple([_vjp_rule(prim, argnum)(ans, *values, **kwargs) for argnum, _ in boxed])
+            pull = None
+        node = VJPNode.__new__(VJPNode)
+        node.number = next(_numbers)
+        node.parents = parents
+        node.pulls = pulls
+        node.pull = pull
+        node.name = prim.name
+        node.shape = shape
+        node.dtype = dtype
+        if shape is None and tree.is_container(ans):
+            return _box_leaves(ans, level, node)
+        return new_box(ans, level, node)
+
+
+def _zero_pull(ans: Any, *args: Any, **kwargs: Any) -> Callable:
+    return lambda g: None
+
+
+def _vjp_rule(prim: Primitive, argnum: int) -> Callable:
+    """The vjp maker of one argument, or an error that names both."""
+    try:
+        return prim.vjps[argnum] or _zero_pull
+    except (KeyError, TypeError, IndexError):
+        raise MissingRuleError(
+            f"VJP of {prim.name} with respect to argument number {argnum} is not defined. "
+            f"Use defvjp({prim.name}, ...) to define it, or take the gradient with respect to something else."
+        ) from None
+
+
+class _Outputs:
+    """Stands for the dtype of a node with several outputs: their structure and abstract values."""
+
+    __slots__ = ("leaves", "structure")
+
+    def __init__(self, value: Any) -> None:
+        leaves, self.structure = tree.flatten(value)
+        self.leaves = [abstract(leaf) for leaf in leaves]
+
+
+class _Part:
+    """The cotangent of one output of a node with several."""
+
+    __slots__ = ("g", "position")
+
+    def __init__(self, position: int, g: Any) -> None:
+        self.position = position
+        self.g = g
+
+
+def _box_leaves(ans: Any, level: int, node: VJPNode) -> Any:
+    """Box each differentiable leaf of a container that a primitive returned."""
+    node.dtype = _Outputs(ans)
+    leaves, structure = tree.flatten(ans)
+    boxed = []
+    for position, leaf in enumerate(leaves):
+        if is_differentiable(leaf):
+
+            def pull(g: Any, position: int = position) -> _Part:
+                return _Part(position, g)
+
+            leaf = new_box(leaf, level, VJPNode(leaf, (node,), (pull,), f"output {position} of {node.name}"))
+        boxed.append(leaf)
+    return tree.unflatten(structure, boxed)
+
+
+class _Pending:
+    """The cotangent of a node, while contributions are still coming in."""
+
+    __slots__ = ("dense", "node", "owned", "parts", "sparse")
+
+    def __init__(self, node: VJPNode) -> None:
+        self.node = node
+        self.dense: Any = None
+        self.owned = False  # whether ``dense`` is an array that only this object knows of
+        self.sparse: list | None = None
+        self.parts: dict | None = None
+
+    def accumulate(self, g: Any) -> None:
+        kind = type(g)
+        if kind is Sparse:
+            if self.sparse is None:
+                self.sparse = []
+            self.sparse.append(g)
+        elif kind is _Part:
+            self._add_part(g)
+        elif self.dense is None:
+            self.dense = g
+        elif self.owned and kind is np.ndarray:
+            self.dense += g
+        elif self.node.shape is None:
+            self.dense = vspace(self.dense).add(self.dense, g)
+        else:
+            self.dense = _add(self.dense, g)
+            self.owned = type(self.dense) is np.ndarray
+
+    def _add_part(self, part: _Part) -> None:
+        if self.parts is None:
+            self.parts = {}
+        pending = self.parts.get(part.position)
+        if pending is None:
+            shape, dtype = self.node.dtype.leaves[part.position]
+            leaf = VJPNode.__new__(VJPNode)
+            leaf.shape, leaf.dtype = shape, dtype
+            pending = self.parts[part.position] = _Pending(leaf)
+        pending.accumulate(part.g)
+
+    def total(self) -> Any:
+        """The sum of all contributions."""
+        if self.parts is not None:
+            return self._assemble()
+        if self.sparse is not None:
+            return _scatter(self.node, self.dense, self.sparse)
+        return self.dense
+
+    def _assemble(self) -> Any:
+        outputs = self.node.dtype
+        leaves = []
+        for position, (shape, dtype) in enumerate(outputs.leaves):
+            pending = self.parts.get(position)  # type: ignore[union-attr]
+            if pending is not None:
+                leaves.append(pending.total())
+            elif shape is None:
+                leaves.append(None)
+            else:
+                leaves.append(np.zeros(shape, dtype if dtype.kind in "fc" else float))
+        return tree.unflatten(outputs.structure, leaves)
+
+
+def _add(x: Any, y: Any) -> Any:
+    from ..numpy import add
+
+    global _add
+    _add = add  # later calls go straight to the wrapped function
+    return add(x, y)
+
+
+def _scatter(node: VJPNode, dense: Any, sparse: list) -> Any:
+    from ..numpy.indexing import scatter_sum
+
+    if dense is None:
+        dense = np.zeros(node.shape, node.dtype)
+        fresh = True
+    else:
+        fresh = False
+    return scatter_sum(tuple([s.index for s in sparse]), fresh, dense, *[s.g for s in sparse])
+
+
+def backward_pass(seeds: list[tuple[VJPNode, Any]], inputs: list[VJPNode]) -> list:
+    """Pull the cotangents ``seeds`` back to the ``inputs``; None where nothing arrives."""
+    pending: dict[int, _Pending] = {}
+    heap: list[int] = []
+
+    def arrive(node: VJPNode, g: Any) -> None:
+        entry = pending.get(node.number)
+        if entry is None:
+            entry = pending[node.number] = _Pending(node)
+            heapq.heappush(heap, -node.number)
+        entry.accumulate(g)
+
+    for node, g in seeds:
+        arrive(node, g)
+    results: dict[int, Any] = {}
+    wanted = {node.number for node in inputs}
+    while heap:
+        entry = pending.pop(-heapq.heappop(heap))
+        node = entry.node
+        g = entry.total()
+        if node.number in wanted:
+            results[node.number] = g
+            continue
+        cotangents = node.pull(g) if node.pull is not None else [pull(g) for pull in node.pulls]
+        for parent, cotangent in zip(node.parents, cotangents, strict=True):
+            if cotangent is None:
+                continue
+            if parent.shape is not None:
+                cotangent = fit(cotangent, parent.shape, parent.dtype, node.name)
+            arrive(parent, cotangent)
+    return [results.get(node.number) for node in inputs]
+
+
+def trace_outputs(level: int, value: Any) -> tuple[list, list, Any]:
+    """``(nodes, leaves, structure)`` of a function's result: the node is None where a leaf does not depend."""
+    leaves, structure = tree.flatten(value)
+    nodes: list = []
+    for position, leaf in enumerate(leaves):
+        if type(leaf) in BOX_TYPES and leaf._trace == level:
+            nodes.append(leaf._node)
+            leaves[position] = leaf._value
+        else:
+            nodes.append(None)
+    return nodes, leaves, structure
+
+
+def make_vjp_leaves(fun: Callable, leaves: list) -> tuple[Callable, list, Any]:
+    """Run ``fun`` on the list of leaf values, traced.
+
+    Returns ``(pull, output leaves, output structure)``; ``pull`` maps a list of output cotangents (None for zero)
+    to a list of leaf cotangents (None where the output does not depend on the leaf).
+    """
+    level = new_level()
+    inputs = [VJPNode(leaf, (), ()) for leaf in leaves]
+    boxes = [new_box(leaf, level, node) for leaf, node in zip(leaves, inputs, strict=True)]
+    nodes, out_leaves, structure = trace_outputs(level, fun(boxes))
+
+    def pull(cotangents: list) -> list:
+        seeds = [
+            (node, g)
+            for node, g in zip(nodes, cotangents, strict=True)
+            if node is not None and g is not None
+        ]
+        return backward_pass(seeds, inputs)
+
+    return pull, out_leaves, structure

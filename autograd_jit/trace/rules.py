@@ -1,0 +1,297 @@
+"""Registration: one call per function says all there is to know about its derivative.
+
+Three kinds, by what the mathematics needs:
+
+``elementwise``
+    One *partial* per argument, a function of the result ``ans`` and the arguments ``x``, ``y``, ``z``, taken by
+    name: ``elementwise(np.sin, lambda x: cos(x))``. It serves forward (``t * d``) and reverse (``g * d``).
+    A real result of complex arguments has ``d = du/dx - 1j * du/dy``; the real part is taken centrally.
+``linear``
+    A function linear in its first argument, and its transpose. Forward mode applies the function itself.
+``general``
+    Everything else: makers of vjps and jvps per argument.
+
+Rules never unbroadcast, cast or take real parts: see :mod:`autograd_jit.trace.cotangent`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from ..errors import TracedValueError
+from .cotangent import abstract
+from .tracer import Primitive, notrace_primitive, primitive
+
+__all__ = [
+    "IDENTITY",
+    "MINUS",
+    "REGISTRY",
+    "Registration",
+    "def_linear",
+    "defjvp",
+    "defjvp_argnum",
+    "defjvp_argnums",
+    "defvjp",
+    "defvjp_argnum",
+    "defvjp_argnums",
+    "elementwise",
+    "general",
+    "linear",
+    "nondifferentiable",
+]
+
+
+class _Marker:
+    """A partial derivative that needs no multiplication."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+#: the partial is one: the cotangent passes unchanged
+IDENTITY = _Marker("IDENTITY")
+#: the partial is minus one
+MINUS = _Marker("MINUS")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One differentiable (or knowingly non-differentiable) function, as tests and documentation see it.
+
+    ``samples`` returns a list of argument tuples to test with: ``(args, kwargs)`` pairs.
+    """
+
+    name: str
+    function: Callable
+    kind: str  # "elementwise", "linear", "general" or "nondifferentiable"
+    module: str
+    complex: bool = True
+    domain: tuple[tuple[float, float], ...] = ()
+    samples: Callable[[], list] | None = None
+    facts: dict = field(default_factory=dict)
+
+
+#: "module.name" -> registration, in order of definition
+REGISTRY: dict[str, Registration] = {}
+
+
+def _register(function: Callable, kind: str, **facts: Any) -> Callable:
+    module = inspect.stack()[2].frame.f_globals["__name__"]
+    name = function.primitive.name  # type: ignore[attr-defined]
+    REGISTRY[f"{module}.{name}"] = Registration(name, function, kind, module, **facts)
+    return function
+
+
+# ---------------------------------------------------------------- elementwise
+
+_ARGUMENT_NAMES = ("x", "y", "z")
+#: where generated rules find the functions that they call; ``multiply`` and ``negative`` register themselves
+_rule_globals: dict[str, Any] = {}
+
+
+def elementwise(
+    fun: Callable,
+    *partials: Any,
+    name: str | None = None,
+    complex: bool = True,
+    domain: tuple[tuple[float, float], ...] = (),
+    samples: Callable[[], list] | None = None,
+) -> Callable:
+    """Register an elementwise function of ``len(partials)`` arguments, with broadcasting.
+
+    ``partials``: per argument a function of any of ``ans, x, y, z`` (by parameter name), ``IDENTITY``, ``MINUS``, or
+    None where the derivative is zero. ``domain``: an interval per argument on which it is smooth, for tests.
+    ``complex``: whether the partials hold for complex arguments too.
+    """
+    wrapped = primitive(fun)
+    prim = wrapped.primitive  # type: ignore[attr-defined]
+    if name is not None:
+        prim.name = wrapped.__name__ = name
+    arity = len(partials)
+    prim.vjps = {i: _partial_vjp(partial, arity) for i, partial in enumerate(partials)}
+    prim.jvps = {i: _partial_jvp(partial, arity) for i, partial in enumerate(partials)}
+    if prim.name in ("multiply", "negative"):
+        _rule_globals[prim.name] = wrapped
+    return _register(wrapped, "elementwise", complex=complex, domain=domain, samples=samples)
+
+
+
+
+def _product(partial: Any, arity: int) -> str:
+    """Source of ``g * partial``."""
+    if partial is IDENTITY:
+        return "g"
+    if partial is MINUS:
+        return "negative(g)"
+    names = ", ".join(inspect.signature(partial).parameters)
+    unknown = set(inspect.signature(partial).parameters) - {"ans", *_ARGUMENT_NAMES[:arity]}
+    if unknown:
+        raise TypeError(f"a partial takes ans, x, y, z, not {unknown}")
+    return f"multiply(g, partial({names}))"
+
+
+def _compile_rule(source: str, partial: Any) -> Callable:
+    scope = _RuleScope(partial)
+    exec(source, scope)
+    return scope["rule"]
+
+
+class _RuleScope(dict):
+    """Globals of one generated rule: its partial, and the shared functions looked up late."""
+
+    def __init__(self, partial: Any) -> None:
+        super().__init__(partial=partial, multiply=_late("multiply"), negative=_late("negative"))
+
+
+def _late(name: str) -> Callable:
+    """The wrapped function ``name``, which may not be registered yet."""
+    if name in _rule_globals:
+        return _rule_globals[name]
+    return lambda *args: _rule_globals[name](*args)
+
+
+def _partial_vjp(partial: Any, arity: int) -> Callable | None:
+    """``maker(ans, x, ...) -> g -> g * d``. The closure keeps only what the partial names, so the rest is freed."""
+    if partial is None:
+        return None
+    arguments = ", ".join(_ARGUMENT_NAMES[:arity])
+    source = f"def rule(ans, {arguments}, **kwargs):\n    return lambda g: {_product(partial, arity)}\n"
+    return _compile_rule(source, partial)
+
+
+def _partial_jvp(partial: Any, arity: int) -> Callable | None:
+    if partial is None:
+        return None
+    arguments = ", ".join(_ARGUMENT_NAMES[:arity])
+    source = f"def rule(g, ans, {arguments}, **kwargs):\n    return {_product(partial, arity)}\n"
+    return _compile_rule(source, partial)
+
+
+# ---------------------------------------------------------------- linear and general
+
+
+def linear(
+    fun: Callable, transpose: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None
+) -> Callable:
+    """Register a function linear in its first argument.
+
+    ``transpose(g, shape, *rest, **kwargs)`` gets the cotangent, the shape of the first argument and the other arguments.
+    """
+    wrapped = primitive(fun)
+    prim = wrapped.primitive  # type: ignore[attr-defined]
+    if name is not None:
+        prim.name = wrapped.__name__ = name
+
+    def maker(ans: Any, x: Any, *args: Any, **kwargs: Any) -> Callable:
+        shape = abstract(x)[0]
+        return lambda g: transpose(g, shape, *args, **kwargs)
+
+    prim.vjps = {0: maker}
+    prim.jvps = {0: "same"}
+    return _register(wrapped, "linear", samples=samples)
+
+
+def general(
+    fun: Callable,
+    vjps: Any,
+    jvps: Any,
+    *,
+    name: str | None = None,
+    complex: bool = True,
+    samples: Callable[[], list] | None = None,
+) -> Callable:
+    """Register a function by its vjp makers and jvps, each a dict argnum -> rule (or an object with ``__getitem__``).
+
+    vjp maker: ``(ans, *args, **kwargs) -> (g -> cotangent)``; jvp: ``(tangent, ans, *args, **kwargs) -> tangent``
+    or ``"same"`` where the function is linear in that argument. ``vjps`` may be a function
+    ``(argnums, ans, args, kwargs) -> (g -> cotangents)`` for all boxed arguments at once.
+    """
+    wrapped = primitive(fun)
+    prim = wrapped.primitive  # type: ignore[attr-defined]
+    if name is not None:
+        prim.name = wrapped.__name__ = name
+    if callable(vjps):
+        prim.vjp_all = vjps
+    else:
+        prim.vjps = vjps
+    prim.jvps = jvps
+    return _register(wrapped, "general", complex=complex, samples=samples)
+
+
+def nondifferentiable(
+    fun: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None
+) -> Callable:
+    """Register a function whose derivative is zero wherever it exists, or whose result is no float."""
+    wrapped = notrace_primitive(fun)
+    prim = wrapped.primitive  # type: ignore[attr-defined]
+    if name is not None:
+        prim.name = wrapped.__name__ = name
+    return _register(wrapped, "nondifferentiable", samples=samples)
+
+
+# ---------------------------------------------------------------- the interface for users' own primitives
+
+
+def _rules_of(fun: Callable) -> Primitive:
+    try:
+        return fun.primitive  # type: ignore[attr-defined]
+    except AttributeError:
+        raise TracedValueError(f"{fun!r} is not a primitive: decorate it with @primitive first") from None
+
+
+def defvjp(fun: Callable, *vjpmakers: Any, **kwargs: Any) -> None:
+    """Define reverse-mode rules, one maker ``(ans, *args, **kwargs) -> (g -> cotangent)`` per argument.
+
+    ``argnums=`` names the arguments that they are for; a maker that is None means a zero derivative.
+    """
+    prim = _rules_of(fun)
+    argnums = kwargs.get("argnums", range(len(vjpmakers)))
+    prim.vjps = dict(zip(argnums, vjpmakers))
+    prim.vjp_all = None
+
+
+def defvjp_argnum(fun: Callable, vjpmaker: Callable) -> None:
+    """Define one maker for all arguments: ``vjpmaker(argnum, ans, args, kwargs) -> (g -> cotangent)``."""
+
+    class ByArgnum:
+        def __getitem__(self, argnum: int) -> Callable:
+            return lambda ans, *args, **kwargs: vjpmaker(argnum, ans, args, kwargs)
+
+    prim = _rules_of(fun)
+    prim.vjps, prim.vjp_all = ByArgnum(), None
+
+
+def defvjp_argnums(fun: Callable, vjpmaker: Callable) -> None:
+    """Define ``vjpmaker(argnums, ans, args, kwargs) -> (g -> tuple of cotangents)``."""
+    _rules_of(fun).vjp_all = vjpmaker
+
+
+def defjvp(fun: Callable, *jvpfuns: Any, **kwargs: Any) -> None:
+    """Define forward-mode rules ``(g, ans, *args, **kwargs) -> tangent`` per argument, or "same", or None."""
+    argnums = kwargs.get("argnums", range(len(jvpfuns)))
+    _rules_of(fun).jvps = dict(zip(argnums, jvpfuns))
+
+
+def defjvp_argnum(fun: Callable, jvpmaker: Callable) -> None:
+    """Define ``jvpmaker(argnum, g, ans, args, kwargs) -> tangent`` for all arguments."""
+
+    class ByArgnum:
+        def __getitem__(self, argnum: int) -> Callable:
+            return lambda g, ans, *args, **kwargs: jvpmaker(argnum, g, ans, args, kwargs)
+
+    _rules_of(fun).jvps = ByArgnum()
+
+
+def defjvp_argnums(fun: Callable, jvpmaker: Callable) -> None:
+    """Define ``jvpmaker(argnums, gs, ans, args, kwargs) -> tangent`` (applied to one argument at a time)."""
+    defjvp_argnum(fun, lambda argnum, g, ans, args, kwargs: jvpmaker((argnum,), (g,), ans, args, kwargs))
+
+
+def def_linear(fun: Callable) -> None:
+    """Declare that ``fun`` is linear in each of its arguments: forward mode applies it to tangents."""
+    _rules_of(fun).jvps = "same"

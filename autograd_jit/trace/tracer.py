@@ -1,0 +1,250 @@
+"""Boxes and primitives: how a program's operations are observed.
+
+A *box* stands for a value at one *level* of tracing. Applying a primitive to boxes peels the
+innermost level (the largest level number), applies the primitive to what is inside, and lets that
+level's *node* type decide what to remember: reverse mode keeps a graph, forward mode pushes a
+tangent, the recorder of ``jit`` writes an operation on its tape.
+
+Levels are numbers from one global counter. A trace that starts later is nested deeper or is
+unrelated, so that plain comparison orders levels: nothing is thread-local, nothing needs restoring
+after an exception, and nested traces in several threads cannot meet.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any, Callable, ClassVar
+
+from ..errors import NonDifferentiableError, TracedValueError
+
+__all__ = [
+    "BOX_TYPES",
+    "Box",
+    "Node",
+    "Primitive",
+    "getval",
+    "isbox",
+    "new_box",
+    "new_level",
+    "notrace_primitive",
+    "primitive",
+    "register_notrace",
+]
+
+_levels = itertools.count(1)
+
+
+def new_level() -> int:
+    """The number of a new, innermost trace."""
+    return next(_levels)
+
+
+class Box:
+    """A value seen by one trace. Subclass it and ``register`` a value type to box that type."""
+
+    __slots__ = ("_node", "_trace", "_value")
+
+    #: value type -> box class
+    type_mappings: ClassVar[dict[type, type[Box]]] = {}
+    #: every concrete box class
+    types: ClassVar[set[type]] = set()
+
+    def __init__(self, value: Any, trace: int, node: Node) -> None:
+        self._value = value
+        self._node = node
+        self._trace = trace
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    __nonzero__ = __bool__
+
+    def __str__(self) -> str:
+        return f"Autograd {type(self).__name__} with value {self._value!s}"
+
+    __repr__ = __str__
+
+    @classmethod
+    def register(cls, value_type: type) -> None:
+        """Box values of exactly ``value_type`` (or, for a box class, its boxes) in this class."""
+        Box.types.add(cls)
+        Box.type_mappings[value_type] = cls
+        Box.type_mappings[cls] = cls
+
+
+#: The live set of box classes: ``type(x) in BOX_TYPES`` is the fastest test there is (25 ns).
+BOX_TYPES = Box.types
+
+
+class Node:
+    """What one level remembers of one value. Each trace kind is a subclass."""
+
+    __slots__ = ()
+
+    #: whether primitives without a derivative are shown to this kind of node (only the recorder wants them)
+    sees_nondifferentiable: ClassVar[bool] = False
+
+    @staticmethod
+    def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
+        """Apply ``prim`` at this level.
+
+        ``values`` are the arguments with this level's boxes opened; ``boxed`` lists
+        ``(argnum, node)`` for those that were boxes. Returns the (boxed) result.
+        """
+        raise TypeError("a Node subclass must define apply")
+
+
+class Primitive:
+    """The facts about one primitive: its name, its plain function and its derivative rules."""
+
+    __slots__ = ("differentiable", "fun", "jvps", "name", "normalise", "vjp_all", "vjps", "wrapped")
+
+    def __init__(self, fun: Callable, name: str, differentiable: bool) -> None:
+        self.fun = fun
+        self.name = name
+        self.differentiable = differentiable
+        #: argnum -> vjp maker ``(ans, *args, **kwargs) -> (g -> cotangent)``; None: known to be zero
+        self.vjps: Any = None
+        #: all boxed arguments at once: ``(argnums, ans, args, kwargs) -> (g -> tuple of cotangents)``
+        self.vjp_all: Any = None
+        #: argnum -> ``(tangent, ans, *args, **kwargs) -> tangent of the output``; or "same" when linear
+        self.jvps: Any = None
+        #: optional ``(args, kwargs) -> (args, kwargs)`` which moves boxed keyword arguments into place
+        self.normalise: Callable | None = None
+        self.wrapped: Callable = fun
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def _apply(prim: Primitive, args: tuple, kwargs: dict) -> Any:
+    """Apply a primitive of which at least one positional argument is a box."""
+    level = 0
+    for arg in args:
+        if type(arg) in BOX_TYPES and arg._trace > level:
+            level = arg._trace
+    values = list(args)
+    boxed = []
+    position = 0
+    for arg in args:
+        if type(arg) in BOX_TYPES and arg._trace == level:
+            values[position] = arg._value
+            boxed.append((position, arg._node))
+        position += 1
+    node = boxed[0][1]
+    if prim.differentiable or node.sees_nondifferentiable:
+        return node.apply(prim, level, values, kwargs, boxed)
+    return prim.wrapped(*values, **kwargs)
+
+
+def _hidden_boxes(value: Any) -> bool:
+    """Whether a keyword argument or a container holds a box."""
+    kind = type(value)
+    if kind in BOX_TYPES:
+        return True
+    if kind is tuple or kind is list:
+        return any(map(_hidden_boxes, value))
+    if kind is dict:
+        return any(map(_hidden_boxes, value.values()))
+    return False
+
+
+def _with_hidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
+    """A call whose boxes are inside containers or keyword arguments: bring them to the surface."""
+    if prim.normalise is not None:
+        args, kwargs = prim.normalise(args, kwargs)
+    hidden = [name for name, value in kwargs.items() if _hidden_boxes(value)]
+    if hidden:
+        raise TracedValueError(
+            f"{prim.name}() was given a traced value as keyword argument {hidden[0]!r}, which "
+            f"autograd_jit cannot differentiate. Pass it by position, or pass a plain value."
+        )
+    if any(type(arg) in BOX_TYPES for arg in args):
+        return _apply(prim, args, kwargs)
+    from .containers import apply_to_leaves
+
+    return apply_to_leaves(prim, args, kwargs)
+
+
+def _make_wrapper(prim: Primitive) -> Callable:
+    fun = prim.fun
+
+    def f_wrapped(*args, **kwargs):
+        hidden = False
+        for arg in args:
+            kind = type(arg)
+            if kind in BOX_TYPES:
+                if kwargs and _hidden_boxes(kwargs):
+                    return _with_hidden_boxes(prim, args, kwargs)
+                return _apply(prim, args, kwargs)
+            if (kind is tuple or kind is list or kind is dict) and not hidden:
+                hidden = _hidden_boxes(arg)
+        if hidden or (kwargs and _hidden_boxes(kwargs)):
+            return _with_hidden_boxes(prim, args, kwargs)
+        return fun(*args, **kwargs)
+
+    return f_wrapped
+
+
+def _wrap(fun: Callable, differentiable: bool) -> Callable:
+    name = getattr(fun, "__name__", type(fun).__name__)
+    prim = Primitive(fun, name, differentiable)
+    wrapped = _make_wrapper(prim)
+    try:
+        functools.update_wrapper(wrapped, fun)
+    except (AttributeError, TypeError):
+        wrapped.__name__ = name
+    wrapped.primitive = prim  # type: ignore[attr-defined]
+    wrapped.fun = fun  # type: ignore[attr-defined]
+    wrapped._is_autograd_primitive = True  # type: ignore[attr-defined]
+    prim.wrapped = wrapped
+    return wrapped
+
+
+def primitive(f_raw: Callable) -> Callable:
+    """Make ``f_raw``, a function of plain values, an operation that tracing sees as one step.
+
+    Derivatives are attached by ``defvjp`` and ``defjvp``. Usable as a decorator.
+
+    >>> from autograd_jit.extend import primitive, defvjp
+    >>> import numpy as np
+    >>> @primitive
+    ... def cube(x):
+    ...     return x ** 3
+    >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x ** 2)
+    """
+    return _wrap(f_raw, differentiable=True)
+
+
+def notrace_primitive(f_raw: Callable) -> Callable:
+    """Like :func:`primitive`, for a function whose derivative is zero wherever it exists (``floor``, ``argmax``)."""
+    return _wrap(f_raw, differentiable=False)
+
+
+def register_notrace(node_type: type[Node], primitive_function: Callable) -> None:
+    """Declare that ``primitive_function`` has no derivative, in any mode."""
+    primitive_function.primitive.differentiable = False  # type: ignore[attr-defined]
+
+
+def isbox(x: Any) -> bool:
+    """Whether ``x`` is a traced value."""
+    return type(x) in BOX_TYPES
+
+
+def getval(x: Any) -> Any:
+    """The plain value inside ``x``, however deeply nested the traces are."""
+    while type(x) in BOX_TYPES:
+        x = x._value
+    return x
+
+
+def new_box(value: Any, trace: int, node: Node) -> Box:
+    """Box ``value`` in the class registered for its type."""
+    try:
+        return Box.type_mappings[type(value)](value, trace, node)
+    except KeyError:
+        raise NonDifferentiableError(
+            f"cannot differentiate through a value of type {type(value).__module__}.{type(value).__qualname__}. "
+            f"Differentiable are floats, complex numbers, NumPy arrays of them, and containers of those."
+        ) from None

@@ -1,0 +1,100 @@
+"""Nested containers as a list of leaves and a structure.
+
+Containers are ``tuple``, ``list``, ``dict`` (and subclasses that can be rebuilt: named tuples,
+``OrderedDict``) and dataclass instances. Everything else is a leaf. Dictionaries keep their order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict, defaultdict
+from typing import Any, Callable, NamedTuple
+
+__all__ = ["LEAF", "Structure", "flatten", "is_container", "map_leaves", "unflatten"]
+
+
+class Structure(NamedTuple):
+    """How to rebuild one container: its kind, what else is needed, and its children's structures."""
+
+    kind: type
+    extra: Any
+    children: tuple[Structure | None, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return sum(1 if child is None else child.size for child in self.children)
+
+
+#: the structure of a leaf
+LEAF = None
+
+
+def is_container(value: Any) -> bool:
+    """Whether ``value`` is taken apart by :func:`flatten`."""
+    return _parts(value) is not None
+
+
+def _parts(value: Any) -> tuple[Any, Any] | None:
+    """``(extra, children)`` of a container, None for a leaf."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return None, value
+    if kind is dict or kind is OrderedDict:
+        return tuple(value), value.values()
+    if kind is defaultdict:
+        return (value.default_factory, tuple(value)), value.values()
+    if isinstance(value, tuple) and hasattr(kind, "_make"):
+        return None, value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = tuple(field.name for field in dataclasses.fields(value) if field.init)
+        return names, [getattr(value, name) for name in names]
+    return None
+
+
+def flatten(value: Any) -> tuple[list, Structure | None]:
+    """The leaves of ``value``, depth first, and its structure (``LEAF`` when it is one).
+
+    >>> flatten({"a": 1.0, "b": (2.0, 3.0)})[0]
+    [1.0, 2.0, 3.0]
+    """
+    leaves: list = []
+    return leaves, _flatten(value, leaves)
+
+
+def _flatten(value: Any, leaves: list) -> Structure | None:
+    parts = _parts(value)
+    if parts is None:
+        leaves.append(value)
+        return LEAF
+    extra, children = parts
+    return Structure(type(value), extra, tuple([_flatten(child, leaves) for child in children]))
+
+
+def unflatten(structure: Structure | None, leaves: list) -> Any:
+    """The inverse of :func:`flatten`; ``leaves`` may be any values."""
+    return _build(structure, iter(leaves))
+
+
+def _build(structure: Structure | None, leaves: Any) -> Any:
+    if structure is LEAF:
+        return next(leaves)
+    kind, extra, children = structure
+    values = [_build(child, leaves) for child in children]
+    if kind is list:
+        return values
+    if kind is tuple:
+        return tuple(values)
+    if kind is dict or kind is OrderedDict:
+        return kind(zip(extra, values, strict=True))
+    if kind is defaultdict:
+        return defaultdict(extra[0], zip(extra[1], values, strict=True))
+    if issubclass(kind, tuple):
+        return kind._make(values)  # type: ignore[attr-defined]
+    return kind(**dict(zip(extra, values, strict=True)))
+
+
+def map_leaves(function: Callable, value: Any) -> Any:
+    """``value`` with every leaf replaced by ``function(leaf)``."""
+    leaves, structure = flatten(value)
+    return unflatten(structure, [function(leaf) for leaf in leaves])
