@@ -9,86 +9,25 @@ from typing import Any
 
 import numpy as _np
 
-from . import array_box as numpy_boxes
+from . import fft, linalg, numpy_boxes, numpy_jvps, numpy_vjps, numpy_vspaces, numpy_wrapper, random
 from .array_box import ArrayBox
+from .construction import *
+from .cumulative import *
 from .elementwise import *
-from .elementwise import abs, pow, round
-from .indexing import compress, extract, getitem, take, take_along_axis
-from .joining import (
-    append,
-    array,
-    array_from_args,
-    array_split,
-    asarray,
-    column_stack,
-    concat,
-    concatenate,
-    dsplit,
-    dstack,
-    full,
-    hsplit,
-    hstack,
-    meshgrid,
-    row_stack,
-    split,
-    stack,
-    unstack,
-    vsplit,
-    vstack,
-)
-from .products import cross, dot, einsum, inner, kron, matmul, outer, tensordot, vdot
-from .reductions import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    clip,
-    count_nonzero,
-    cumprod,
-    cumsum,
-    max,
-    mean,
-    min,
-    prod,
-    ptp,
-    std,
-    sum,
-    var,
-)
-from .shaping import (
-    astype,
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    broadcast_arrays,
-    broadcast_to,
-    diag,
-    diagonal,
-    expand_dims,
-    flip,
-    fliplr,
-    flipud,
-    matrix_transpose,
-    moveaxis,
-    pad,
-    permute_dims,
-    ravel,
-    repeat,
-    reshape,
-    roll,
-    rollaxis,
-    rot90,
-    squeeze,
-    swapaxes,
-    tile,
-    trace,
-    transpose,
-    tril,
-    triu,
-)
-from .sorting import argpartition, argsort, argwhere, flatnonzero, nonzero, partition, searchsorted, sort
+from .indexing import *
+from .indexing import getitem
+from .joining import *
+from .metadata import *
+from .nan_functions import *
+from .ordering import *
+from .padding import *
+from .polynomials import *
+from .products import *
+from .reductions import *
+from .shaping import *
+from .sorting import *
+from .special_elementwise import *
+from .statistics import *
 
 
 def __getattr__(name: str) -> Any:
@@ -99,18 +38,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'autograd_jit.numpy' (like numpy) has no attribute {name!r}") from None
 
 
-def shape(a: Any) -> tuple:
-    """As ``numpy.shape``."""
-    return a.shape if isinstance(a, ArrayBox) else _np.shape(a)
-
-
-def ndim(a: Any) -> int:
-    """As ``numpy.ndim``."""
-    return a.ndim if isinstance(a, ArrayBox) else _np.ndim(a)
-
-
-def size(a: Any, axis: Any = None) -> int:
-    """As ``numpy.size``."""
-    if isinstance(a, ArrayBox):
-        return a.size if axis is None else a.shape[axis]
-    return _np.size(a, axis)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(_np)})

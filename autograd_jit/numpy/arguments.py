@@ -8,9 +8,23 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.tracer import BOX_TYPES
+from ..trace.tracer import BOX_TYPES, getval
 
-__all__ = ["NoValue", "is_traced", "normalise_axes", "normalise_axis", "reduced_shape", "refuse", "shape_of"]
+__all__ = [
+    "NoValue",
+    "as_array",
+    "dtype_of",
+    "is_traced",
+    "normalise_axes",
+    "normalise_axis",
+    "plain_value",
+    "reduced_shape",
+    "refuse",
+    "refuse_traced",
+    "result_type_of",
+    "shape_of",
+    "without_boxes",
+]
 
 #: NumPy's own marker of an argument that was not given
 NoValue = _np._NoValue  # type: ignore[attr-defined]
@@ -67,3 +81,51 @@ def refuse(function: str, **arguments: Any) -> None:
 def shape_of(x: Any) -> tuple:
     """The shape of an array, scalar, box or nested list."""
     return x.shape if hasattr(x, "shape") else _np.shape(x)
+
+
+def dtype_of(x: Any) -> Any:
+    """The dtype of an array, scalar, box or nested list."""
+    return x.dtype if hasattr(x, "dtype") else _np.asarray(x).dtype
+
+
+def without_boxes(x: Any) -> Any:
+    """``x`` without its boxes, for its shape and dtype alone: a recorder does not see it."""
+    kind = type(x)
+    if kind in BOX_TYPES:
+        return getval(x)
+    if (kind is list or kind is tuple) and is_traced(x):
+        return kind([without_boxes(item) for item in x])
+    return x
+
+
+def result_type_of(*values: Any) -> Any:
+    """``numpy.result_type``, also of boxes; Python scalars are weak."""
+    return _np.result_type(*[without_boxes(x) for x in values])
+
+
+def as_array(x: Any) -> Any:
+    """A box as it is; a list that holds boxes as one traced array; anything else as a plain array."""
+    if type(x) in BOX_TYPES or type(x) is _np.ndarray:
+        return x
+    if (type(x) is list or type(x) is tuple) and is_traced(x):
+        from .joining import array
+
+        return array(x)
+    return _np.asarray(x)
+
+
+def plain_value(x: Any) -> Any:
+    """The plain array behind ``x``, for a decision that its value makes; a recorder guards it."""
+    while type(x) in BOX_TYPES and not x._node.sees_nondifferentiable:
+        x = x._value
+    return _np.asarray(x)
+
+
+def refuse_traced(function: str, **arguments: Any) -> None:
+    """Raise ArgumentError for any argument that is traced and has no derivative here."""
+    for name, value in arguments.items():
+        if is_traced(value):
+            raise ArgumentError(
+                f"{function}: a traced {name} is not supported; pass a plain value, "
+                f"as autograd_jit.tracer.getval({name}) gives it"
+            )

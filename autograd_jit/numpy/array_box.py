@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NoReturn
 
 import numpy as _np
 
 from ..errors import TracedValueError
 from ..trace.tracer import BOX_TYPES, Box, getval
 from . import elementwise as ew
-from . import indexing, products, reductions, shaping, sorting
+from . import construction, cumulative, indexing, products, reductions, shaping, sorting
+from .arguments import refuse
 
 __all__ = ["ArrayBox"]
 
@@ -25,7 +27,10 @@ class ArrayBox(Box):
 
     @property
     def shape(self) -> tuple:
-        return _np.shape(self._value) if type(self._value) not in BOX_TYPES else self._value.shape
+        try:
+            return self._value.shape
+        except AttributeError:  # a Python scalar
+            return ()
 
     @property
     def ndim(self) -> int:
@@ -33,12 +38,14 @@ class ArrayBox(Box):
 
     @property
     def size(self) -> int:
-        return int(_np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> Any:
-        value = getval(self)
-        return value.dtype if hasattr(value, "dtype") else _np.asarray(value).dtype
+        try:
+            return self._value.dtype
+        except AttributeError:  # a Python scalar
+            return _np.asarray(self._value).dtype
 
     @property
     def itemsize(self) -> int:
@@ -50,7 +57,19 @@ class ArrayBox(Box):
 
     @property
     def strides(self) -> tuple:
-        return getval(self).strides
+        return _np.asarray(getval(self)).strides
+
+    @property
+    def flags(self) -> Any:
+        return _np.asarray(getval(self)).flags
+
+    @property
+    def base(self) -> None:
+        return None
+
+    @property
+    def device(self) -> str:
+        return "cpu"
 
     @property
     def T(self) -> Any:
@@ -88,9 +107,6 @@ class ArrayBox(Box):
         return apply_function(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        inner = self._value
-        if type(inner) in BOX_TYPES or self._node.sees_nondifferentiable:
-            return inner.__array__(dtype) if type(inner) in BOX_TYPES else _np.asarray(inner, dtype)
         raise TracedValueError(
             "a traced value was handed to code that needs a plain array, which would lose its derivative. "
             "Use the functions of autograd_jit.numpy, wrap the foreign function with @primitive, "
@@ -165,6 +181,18 @@ class ArrayBox(Box):
     def __rmatmul__(self, other: Any) -> Any:
         return products.matmul(other, self)
 
+    def __lshift__(self, other: Any) -> Any:
+        return ew.left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return ew.left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Any:
+        return ew.right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return ew.right_shift(other, self)
+
     def __and__(self, other: Any) -> Any:
         return ew.bitwise_and(self, other)
 
@@ -206,6 +234,15 @@ class ArrayBox(Box):
     def __getitem__(self, index: Any) -> Any:
         return indexing.getitem(self, index)
 
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        self._refuse_writing("x[index] = value")
+
+    def _refuse_writing(self, what: str) -> NoReturn:
+        raise TracedValueError(
+            f"{what} writes into a traced array, which would change values that derivatives need. Build a new "
+            f"array instead: np.where(mask, value, x), np.concatenate, or a list of rows and np.array(rows)."
+        )
+
     def __iter__(self) -> Any:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
@@ -231,9 +268,25 @@ class ArrayBox(Box):
     def __format__(self, spec: str) -> str:
         return format(self._value, spec)
 
+    def __round__(self, digits: Any = None) -> Any:
+        return round(self._value, digits) if digits is not None else round(self._value)
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._value)
+
+    def __floor__(self) -> int:
+        return math.floor(self._value)
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._value)
+
     # -------------------------------------------------- methods
 
-    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        if not _np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"Cannot cast array data from {self.dtype!r} to {_np.dtype(dtype)!r} by {casting!r}")
         return shaping.astype(self, dtype)
 
     def copy(self, order: str = "C") -> Any:
@@ -246,13 +299,16 @@ class ArrayBox(Box):
         return self.copy()
 
     def item(self, *args: Any) -> Any:
-        flat = shaping.reshape(self, (-1,)) if not args or isinstance(args[0], int) else self
-        return flat[args[0] if args else 0] if self.size == 1 or args else getval(self).item()
+        if len(args) > 1 or (args and isinstance(args[0], tuple)):
+            return self[args if len(args) > 1 else args[0]]
+        if not args and self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return shaping.reshape(self, (-1,))[args[0] if args else 0]
 
     def tolist(self) -> Any:
-        return list(map(lambda row: row.tolist(), self)) if self.ndim else self
+        return [row.tolist() for row in self] if self.ndim else self
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
         return shaping.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
 
     def transpose(self, *axes: Any) -> Any:
@@ -285,8 +341,8 @@ class ArrayBox(Box):
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **kwargs: Any) -> Any:
         return shaping.trace(self, offset, axis1, axis2, **kwargs)
 
-    def dot(self, other: Any) -> Any:
-        return products.dot(self, other)
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return products.dot(self, other, out)
 
     def sum(self, *args: Any, **kwargs: Any) -> Any:
         return reductions.sum(self, *args, **kwargs)
@@ -321,11 +377,11 @@ class ArrayBox(Box):
     def argmin(self, *args: Any, **kwargs: Any) -> Any:
         return reductions.argmin(self, *args, **kwargs)
 
-    def cumsum(self, axis: Any = None, dtype: Any = None) -> Any:
-        return reductions.cumsum(self, axis, dtype)
+    def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        return cumulative.cumsum(self, axis, dtype, out)
 
-    def cumprod(self, axis: Any = None, dtype: Any = None) -> Any:
-        return reductions.cumprod(self, axis, dtype)
+    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        return cumulative.cumprod(self, axis, dtype, out)
 
     def argsort(self, *args: Any, **kwargs: Any) -> Any:
         return sorting.argsort(self, *args, **kwargs)
@@ -333,8 +389,46 @@ class ArrayBox(Box):
     def clip(self, *args: Any, **kwargs: Any) -> Any:
         return reductions.clip(self, *args, **kwargs)
 
-    def round(self, decimals: int = 0) -> Any:
+    def round(self, decimals: int = 0, out: Any = None) -> Any:
+        refuse("round", out=out)
         return ew.round(self, decimals)
+
+    def argpartition(self, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+        return sorting.argpartition(self, kth, axis, kind, order)
+
+    def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+        return sorting.searchsorted(self, v, side, sorter)
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        return indexing.compress(condition, self, axis, out)
+
+    def choose(self, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+        return construction.choose(self, choices, out, mode)
+
+    def view(self, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            raise TracedValueError("view() of a traced array as another type has no derivative; use astype")
+        return self.copy()
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        if device != "cpu" or stream is not None:
+            raise ValueError(f"unsupported device {device!r}")
+        return self
+
+    def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse_writing("x.sort()")
+
+    def partition(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse_writing("x.partition()")
+
+    def fill(self, value: Any) -> NoReturn:
+        self._refuse_writing("x.fill()")
+
+    def put(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse_writing("x.put()")
+
+    def resize(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse_writing("x.resize()")
 
     def nonzero(self) -> Any:
         return sorting.nonzero(self)

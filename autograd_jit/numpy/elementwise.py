@@ -1,7 +1,9 @@
 """Elementwise functions: ufuncs and their like, with one partial derivative per argument.
 
-Conventions at special points: ties of ``maximum`` and friends share the derivative equally; ``abs`` has derivative 0
-at 0; ``x ** 0`` has derivative 0 and ``0 ** y`` is taken as locally constant in ``y`` for ``y > 0``.
+Conventions at special points: ties of ``maximum`` and friends share the derivative equally; ``abs``, ``sign`` and
+``hypot`` have derivative 0 at 0; ``x ** 0`` has derivative 0 and ``0 ** y`` is taken as locally constant in ``y`` for
+``y > 0``; ``logaddexp`` of two equal infinities shares the derivative equally; ``sinc`` has its limits at 0.
+A complex number's ``abs`` and ``angle`` have derivative 0 at 0.
 """
 
 from __future__ import annotations
@@ -10,10 +12,128 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import IDENTITY, MINUS, elementwise, general, nondifferentiable
+from ..trace.cotangent import abstract
+from ..trace.rules import IDENTITY, MINUS, composite, elementwise, general, nondifferentiable
+from ..trace.samples import call, complexes, mask, normals, positives
+from .arguments import is_traced, refuse
+
+__all__ = [
+    "abs",
+    "absolute",
+    "acos",
+    "acosh",
+    "add",
+    "allclose",
+    "angle",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "around",
+    "array_equal",
+    "array_equiv",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "cbrt",
+    "ceil",
+    "conj",
+    "conjugate",
+    "copysign",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "degrees",
+    "divide",
+    "equal",
+    "exp",
+    "exp2",
+    "expm1",
+    "fabs",
+    "fix",
+    "float_power",
+    "floor",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "greater",
+    "greater_equal",
+    "heaviside",
+    "hypot",
+    "imag",
+    "invert",
+    "isclose",
+    "iscomplex",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isnat",
+    "isneginf",
+    "isposinf",
+    "isreal",
+    "left_shift",
+    "less",
+    "less_equal",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logaddexp",
+    "logaddexp2",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "maximum",
+    "minimum",
+    "mod",
+    "multiply",
+    "negative",
+    "nextafter",
+    "not_equal",
+    "positive",
+    "pow",
+    "power",
+    "rad2deg",
+    "radians",
+    "real",
+    "reciprocal",
+    "remainder",
+    "right_shift",
+    "rint",
+    "round",
+    "sign",
+    "signbit",
+    "sin",
+    "sinh",
+    "spacing",
+    "sqrt",
+    "square",
+    "subtract",
+    "tan",
+    "tanh",
+    "true_divide",
+    "trunc",
+    "where",
+]
 
 _POSITIVE = ((0.1, 4.0),)
 _UNIT = ((-0.9, 0.9),)
+_LOG_2 = _np.log(2.0).item()
+_LOG_10 = _np.log(10.0).item()
 
 # ---------------------------------------------------------------- arithmetic
 
@@ -48,7 +168,7 @@ float_power = elementwise(
 mod = elementwise(
     _np.remainder,
     IDENTITY,
-    lambda x, y: negative(floor(x / y)),
+    lambda x, y: negative(floor_divide(x, y)),
     name="mod",
     complex=False,
     domain=((0.1, 0.9), (1.0, 2.0)),
@@ -91,11 +211,20 @@ fmax = _extremum(_np.fmax)
 fmin = _extremum(_np.fmin)
 absolute = elementwise(
     _np.absolute,
-    lambda ans, x: divide(conj(x), where(equal(ans, 0), 1.0, ans)),
+    lambda ans, x: _absolute_partial(ans, x),
     name="absolute",
     domain=((0.2, 2.0),),
 )
 abs = absolute
+
+
+def _absolute_partial(ans: Any, x: Any) -> Any:
+    """The unit number that turns ``x`` to the positive axis; 0 at 0."""
+    if abstract(x)[1].kind == "c":
+        return divide(conj(x), where(equal(ans, 0), 1.0, ans))
+    return sign(x)
+
+
 fabs = elementwise(_np.fabs, lambda x: sign(x), complex=False, domain=((0.2, 2.0),))
 copysign = elementwise(
     _np.copysign, lambda x, y: sign(x) * copysign(1.0, y), None, complex=False, domain=((0.2, 2.0), (0.2, 2.0))
@@ -116,34 +245,40 @@ where = general(
         2: lambda g, ans, c, x=None, y=None: where(c, _np.zeros((), _np.float32), g),
     },
     name="where",
+    samples=lambda: [
+        call(mask(3), normals(3), normals(3, seed=1)),
+        call(mask(3, 2), normals(2), 0.5),
+        call(mask(2), 1, normals(3, 1)),
+        call(mask(), normals(), 2.5),
+    ],
 )
 
 # ---------------------------------------------------------------- exponentials and logarithms
 
 exp = elementwise(_np.exp, lambda ans: ans)
-exp2 = elementwise(_np.exp2, lambda ans: ans * _np.log(2.0).item())
+exp2 = elementwise(_np.exp2, lambda ans: ans * _LOG_2)
 expm1 = elementwise(_np.expm1, lambda ans: ans + 1)
 log = elementwise(_np.log, lambda x: reciprocal_of(x), domain=_POSITIVE)
-log2 = elementwise(_np.log2, lambda x: divide(1 / _np.log(2.0).item(), x), domain=_POSITIVE)
-log10 = elementwise(_np.log10, lambda x: divide(1 / _np.log(10.0).item(), x), domain=_POSITIVE)
+log2 = elementwise(_np.log2, lambda x: divide(1 / _LOG_2, x), domain=_POSITIVE)
+log10 = elementwise(_np.log10, lambda x: divide(1 / _LOG_10, x), domain=_POSITIVE)
 log1p = elementwise(_np.log1p, lambda x: reciprocal_of(x + 1), domain=_POSITIVE)
 logaddexp = elementwise(
     _np.logaddexp,
-    lambda ans, x: exp(_difference(x, ans)),
-    lambda ans, y: exp(_difference(y, ans)),
+    lambda ans, x, y: exp(_difference(x, y, ans, -_LOG_2)),
+    lambda ans, x, y: exp(_difference(y, x, ans, -_LOG_2)),
     complex=False,
 )
 logaddexp2 = elementwise(
     _np.logaddexp2,
-    lambda ans, x: exp2(_difference(x, ans)),
-    lambda ans, y: exp2(_difference(y, ans)),
+    lambda ans, x, y: exp2(_difference(x, y, ans, -1.0)),
+    lambda ans, x, y: exp2(_difference(y, x, ans, -1.0)),
     complex=False,
 )
 
 
-def _difference(x: Any, ans: Any) -> Any:
-    """``x - ans``, and 0 where both are the same infinity."""
-    return where(equal(x, ans), 0.0, x - ans)
+def _difference(x: Any, other: Any, ans: Any, half: float) -> Any:
+    """``x - ans``; 0 where ``x`` alone is that infinity, and ``half`` where both are."""
+    return where(equal(x, ans), where(equal(x, other), half, 0.0), subtract(x, ans))
 
 
 # ---------------------------------------------------------------- roots
@@ -189,14 +324,25 @@ degrees, radians = rad2deg, deg2rad
 real = elementwise(_np.real, IDENTITY)
 imag = elementwise(_np.imag, lambda: -1j)
 conj = general(
-    _np.conj, {0: lambda ans, x: lambda g: conj(g)}, {0: lambda g, ans, x: conj(g)}, name="conj"
+    _np.conj,
+    {0: lambda ans, x, **kwargs: lambda g: conj(g)},
+    {0: lambda g, ans, x, **kwargs: conj(g)},
+    name="conj",
+    samples=lambda: [call(normals(3)), call(complexes(2, 3))],
 )
 conjugate = conj
 angle_primitive = elementwise(
-    _np.angle, lambda x: divide(-1j * conj(x), square(real(x)) + square(imag(x))), name="angle", domain=_POSITIVE
+    _np.angle, lambda x: divide(-1j * conj(x), _nonzero_modulus(x)), name="angle", domain=_POSITIVE
 )
 
 
+def _nonzero_modulus(x: Any) -> Any:
+    """``abs(x) ** 2``, and 1 at 0."""
+    squared = square(real(x)) + square(imag(x))
+    return where(equal(squared, 0), 1.0, squared)
+
+
+@composite(samples=lambda: [call(positives(3)), call(complexes(2, 2), deg=True)])
 def angle(z: Any, deg: bool = False) -> Any:
     """Argument of complex numbers, in radians, or degrees when ``deg``."""
     result = angle_primitive(z)
@@ -222,6 +368,21 @@ invert = nondifferentiable(_np.invert)
 isfinite = nondifferentiable(_np.isfinite)
 isinf = nondifferentiable(_np.isinf)
 isnan = nondifferentiable(_np.isnan)
+isneginf = nondifferentiable(_np.isneginf)
+isposinf = nondifferentiable(_np.isposinf)
+isreal = nondifferentiable(_np.isreal)
+iscomplex = nondifferentiable(_np.iscomplex)
+isnat = nondifferentiable(_np.isnat)
+isclose = nondifferentiable(_np.isclose)
+allclose = nondifferentiable(_np.allclose)
+array_equal = nondifferentiable(_np.array_equal)
+array_equiv = nondifferentiable(_np.array_equiv)
+spacing = nondifferentiable(_np.spacing)
+nextafter = nondifferentiable(_np.nextafter)
+left_shift = nondifferentiable(_np.left_shift)
+right_shift = nondifferentiable(_np.right_shift)
+bitwise_not = bitwise_invert = invert
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
 signbit = nondifferentiable(_np.signbit)
 sign = nondifferentiable(_np.sign)
 floor = nondifferentiable(_np.floor)

@@ -6,10 +6,38 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import general
+from ..trace.rules import composite, general
+from ..trace.samples import call, complexes, normals
 from ..trace.tracer import BOX_TYPES
-from .arguments import is_traced, normalise_axis, shape_of
+from .arguments import as_array, dtype_of, is_traced, normalise_axis, refuse, shape_of
 from .shaping import astype, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, moveaxis, ravel, reshape
+
+__all__ = [
+    "append",
+    "array",
+    "array_from_args",
+    "array_split",
+    "asanyarray",
+    "asarray",
+    "ascontiguousarray",
+    "asfortranarray",
+    "column_stack",
+    "concat",
+    "concatenate",
+    "copy",
+    "dsplit",
+    "dstack",
+    "full",
+    "hsplit",
+    "hstack",
+    "meshgrid",
+    "row_stack",
+    "split",
+    "stack",
+    "unstack",
+    "vsplit",
+    "vstack",
+]
 
 # ---------------------------------------------------------------- the primitive: (axis, *arrays)
 
@@ -26,36 +54,39 @@ class _PieceVjp:
         return maker
 
 
-class _PieceJvp:
-    """The tangent of the whole: zeros but for one piece."""
-
-    def __getitem__(self, argnum: int) -> Any:
-        def rule(g: Any, ans: Any, axis: int, *arrays: Any) -> Any:
-            pieces = [_np.zeros(shape_of(a), ans.dtype) for a in arrays]
-            pieces[argnum - 1] = g
-            return _concatenate(axis, *pieces)
-
-        return rule
+def _concatenate_jvp(argnums: tuple, tangents: list, ans: Any, args: tuple, kwargs: dict) -> Any:
+    """All pieces' tangents concatenated at once, zeros where a piece has none."""
+    given = dict(zip(argnums, tangents, strict=True))
+    axis, arrays = args[0], args[1:]
+    kind = dtype_of(ans)
+    pieces = [given[i] if i in given else _np.zeros(shape_of(a), kind) for i, a in enumerate(arrays, 1)]
+    return _concatenate(axis, *pieces)
 
 
 _concatenate = general(
-    lambda axis, *arrays: _np.concatenate(arrays, axis), _PieceVjp(), _PieceJvp(), name="concatenate"
+    lambda axis, *arrays: _np.concatenate(arrays, axis),
+    _PieceVjp(),
+    _concatenate_jvp,
+    name="concatenate",
+    samples=lambda: [call(1, normals(2, 1), normals(2, 3), normals(2, 0))],
 )
 
 # ---------------------------------------------------------------- joining
 
 
+@composite(samples=lambda: [call([normals(2, 3), normals(1, 3)]), call((normals(2), normals(2, 2)), None), call([normals(2, 1), normals(2, 2)], axis=-1), call(normals(2, 3))])
 def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """As ``numpy.concatenate``; ``out`` is refused for traced arrays."""
     if type(arrays) in BOX_TYPES:
         arrays = list(arrays)
     if not is_traced(arrays):
         return _np.concatenate(arrays, axis, out, dtype=dtype, casting=casting)
-    from .arguments import refuse
-
     refuse("concatenate", out=out)
-    arrays = [_array_of(a) for a in arrays]
+    arrays = [as_array(a) for a in arrays]
     if dtype is not None:
+        for a in arrays:
+            if not _np.can_cast(a.dtype, dtype, casting):
+                raise TypeError(f"Cannot cast array data from {a.dtype!r} to {_np.dtype(dtype)!r} by casting={casting!r}")
         arrays = [astype(a, dtype) for a in arrays]
     if axis is None:
         return _concatenate(0, *[ravel(a) for a in arrays])
@@ -65,65 +96,66 @@ def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind")
 concat = concatenate
 
 
-def _array_of(value: Any) -> Any:
-    if type(value) in BOX_TYPES or isinstance(value, _np.ndarray):
-        return value
-    return array(value)
-
-
+@composite(samples=lambda: [call([normals(2), normals(2, seed=1)], -1), call([normals(), 1.5])])
 def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """As ``numpy.stack``; ``out`` is refused for traced arrays."""
     arrays = list(arrays)
     if not is_traced(arrays):
         return _np.stack(arrays, axis, out, dtype=dtype, casting=casting)
-    arrays = [_array_of(a) for a in arrays]
+    arrays = [as_array(a) for a in arrays]
     shapes = {shape_of(a) for a in arrays}
     if len(shapes) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalise_axis(axis, len(shapes.pop()) + 1)
-    return concatenate([expand_dims(a, axis) for a in arrays], axis, out, dtype=dtype)
+    return concatenate([expand_dims(a, axis) for a in arrays], axis, out, dtype=dtype, casting=casting)
 
 
+@composite(samples=lambda: [call([normals(2), normals(3, 2)])])
 def vstack(tup, *, dtype=None, casting="same_kind"):
     """As ``numpy.vstack``."""
     if not is_traced(tuple(tup)):
         return _np.vstack(tup, dtype=dtype, casting=casting)
-    return concatenate([atleast_2d(_array_of(a)) for a in tup], 0, dtype=dtype)
+    return concatenate([atleast_2d(as_array(a)) for a in tup], 0, dtype=dtype, casting=casting)
 
 
 row_stack = vstack
 
 
+@composite(samples=lambda: [call([normals(2), normals(3)]), call([normals(2, 1), normals(2, 2)])])
 def hstack(tup, *, dtype=None, casting="same_kind"):
     """As ``numpy.hstack``."""
     if not is_traced(tuple(tup)):
         return _np.hstack(tup, dtype=dtype, casting=casting)
-    arrays = [atleast_1d(_array_of(a)) for a in tup]
-    return concatenate(arrays, 0 if len(shape_of(arrays[0])) == 1 else 1, dtype=dtype)
+    arrays = [atleast_1d(as_array(a)) for a in tup]
+    return concatenate(arrays, 0 if len(shape_of(arrays[0])) == 1 else 1, dtype=dtype, casting=casting)
 
 
+@composite(samples=lambda: [call([normals(2), normals(2, seed=1)]), call([normals(2, 1), normals(2, 1, seed=1)])])
 def dstack(tup):
     """As ``numpy.dstack``."""
     if not is_traced(tuple(tup)):
         return _np.dstack(tup)
-    return concatenate([atleast_3d(_array_of(a)) for a in tup], 2)
+    return concatenate([atleast_3d(as_array(a)) for a in tup], 2)
 
 
+@composite(samples=lambda: [call([normals(2), normals(2, 2)])])
 def column_stack(tup):
     """As ``numpy.column_stack``."""
     if not is_traced(tuple(tup)):
         return _np.column_stack(tup)
-    arrays = [_array_of(a) for a in tup]
+    arrays = [as_array(a) for a in tup]
     return concatenate([reshape(a, (-1, 1)) if len(shape_of(a)) < 2 else a for a in arrays], 1)
 
 
+@composite(samples=lambda: [call(normals(2, 2), normals(3)), call(normals(2, 2), normals(1, 2), axis=0), call(normals(2), 1.5)])
 def append(arr, values, axis=None):
     """As ``numpy.append``."""
     if axis is None:
-        return concatenate([ravel(_array_of(arr)), ravel(_array_of(values))], 0)
+        return concatenate([ravel(as_array(arr)), ravel(as_array(values))], 0)
     return concatenate([arr, values], axis)
 
 
+@composite(samples=lambda: [call([[normals(), 2.0], [normals(seed=1), 1.0]]), call([normals(2), normals(2, seed=1)]), call(normals(3), ndmin=2), call([normals(), 1, True, complexes()])])
 def array(object, dtype=None, *args, **kwargs):
     """As ``numpy.array``: nested lists may hold traced values at any depth."""
     if not is_traced(object):
@@ -150,11 +182,34 @@ def _broadcast_rows(rows: list) -> list:
     return rows
 
 
+@composite(samples=lambda: [call([normals(), 2.0]), call(normals(2))])
 def asarray(a, dtype=None, *args, **kwargs):
     """As ``numpy.asarray``."""
     if not is_traced(a):
         return _np.asarray(a, dtype, *args, **kwargs)
     return array(a, dtype)
+
+
+@composite(samples=lambda: [call(normals(2), _np.float32)])
+def asanyarray(a, dtype=None, *args, **kwargs):
+    """As ``numpy.asanyarray``."""
+    return _np.asanyarray(a, dtype, *args, **kwargs) if not is_traced(a) else array(a, dtype)
+
+
+def ascontiguousarray(a, dtype=None, *, like=None):
+    """As ``numpy.ascontiguousarray``: at least one dimension."""
+    return _np.ascontiguousarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1)
+
+
+def asfortranarray(a, dtype=None, *, like=None):
+    """As ``numpy.asfortranarray``: the order in memory is not visible in a traced array."""
+    return _np.asfortranarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1)
+
+
+@composite(samples=lambda: [call(normals(2))])
+def copy(a, order="K", subok=False):
+    """As ``numpy.copy``."""
+    return _np.copy(a, order, subok) if not is_traced(a) else array(a).copy()
 
 
 def array_from_args(array_args, array_kwargs, *args):
@@ -165,6 +220,7 @@ def array_from_args(array_args, array_kwargs, *args):
 # ---------------------------------------------------------------- splitting
 
 
+@composite(samples=lambda: [call(normals(5), 3), call(normals(2, 4), [1, 3], axis=1), call(normals(3), [1, 5])])
 def array_split(ary, indices_or_sections, axis=0):
     """As ``numpy.array_split``."""
     if not is_traced(ary):
@@ -184,6 +240,7 @@ def array_split(ary, indices_or_sections, axis=0):
     return [ary[(*lead, slice(start, stop))] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
+@composite(samples=lambda: [call(normals(4), 2), call(normals(4, 2), [1, 2])])
 def split(ary, indices_or_sections, axis=0):
     """As ``numpy.split``."""
     if not is_traced(ary):
@@ -193,21 +250,25 @@ def split(ary, indices_or_sections, axis=0):
     return array_split(ary, indices_or_sections, axis)
 
 
+@composite(samples=lambda: [call(normals(2, 4), 2), call(normals(4), 2)])
 def hsplit(ary, indices_or_sections):
     """As ``numpy.hsplit``."""
     return split(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
 
 
+@composite(samples=lambda: [call(normals(4, 2), 2)])
 def vsplit(ary, indices_or_sections):
     """As ``numpy.vsplit``."""
     return split(ary, indices_or_sections, 0)
 
 
+@composite(samples=lambda: [call(normals(1, 2, 4), 2)])
 def dsplit(ary, indices_or_sections):
     """As ``numpy.dsplit``."""
     return split(ary, indices_or_sections, 2)
 
 
+@composite(samples=lambda: [call(normals(2, 3), axis=1)])
 def unstack(x, /, *, axis=0):
     """As ``numpy.unstack``."""
     if not is_traced(x):
@@ -215,6 +276,7 @@ def unstack(x, /, *, axis=0):
     return tuple(moveaxis(x, axis, 0))
 
 
+@composite(samples=lambda: [call((2, 2), normals()), call(3, normals(3))])
 def full(shape, fill_value, dtype=None, *args, **kwargs):
     """As ``numpy.full``, with a traced fill value too."""
     if not is_traced(fill_value):
@@ -222,12 +284,13 @@ def full(shape, fill_value, dtype=None, *args, **kwargs):
     return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), shape)
 
 
+@composite(samples=lambda: [call(normals(2), normals(3)), call(normals(2), normals(3), indexing='ij', sparse=True), call(normals(2))])
 def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     """As ``numpy.meshgrid``."""
     if not is_traced(xi):
         return _np.meshgrid(*xi, copy=copy, sparse=sparse, indexing=indexing)
     count = len(xi)
-    arrays = [ravel(_array_of(x)) for x in xi]
+    arrays = [ravel(as_array(x)) for x in xi]
     places = list(range(count))
     if indexing == "xy" and count > 1:
         places[:2] = [1, 0]

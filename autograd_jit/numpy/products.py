@@ -6,16 +6,34 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import general
+from ..trace.rules import composite, general, refuse_options
+from ..trace.samples import call, complexes, normals
 from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
-from .arguments import is_traced, normalise_axis, shape_of
+from .arguments import is_traced, normalise_axis, refuse, shape_of
+from .arguments import as_array as _array
 from .shaping import moveaxis, ravel, reshape, swapaxes, transpose
+
+__all__ = [
+    "cross",
+    "dot",
+    "einsum",
+    "inner",
+    "kron",
+    "matmul",
+    "matvec",
+    "outer",
+    "tensordot",
+    "vdot",
+    "vecdot",
+    "vecmat",
+]
 
 # ---------------------------------------------------------------- matmul: the primitive behind most products
 
 
-def _matmul_first(ans: Any, x: Any, y: Any) -> Any:
+def _matmul_first(ans: Any, x: Any, y: Any, **options: Any) -> Any:
+    refuse_options("matmul", options)
     x_ndim = len(shape_of(x))
 
     def pull(g: Any) -> Any:
@@ -31,7 +49,8 @@ def _matmul_first(ans: Any, x: Any, y: Any) -> Any:
     return pull
 
 
-def _matmul_second(ans: Any, x: Any, y: Any) -> Any:
+def _matmul_second(ans: Any, x: Any, y: Any, **options: Any) -> Any:
+    refuse_options("matmul", options)
     y_ndim = len(shape_of(y))
 
     def pull(g: Any) -> Any:
@@ -47,21 +66,46 @@ def _matmul_second(ans: Any, x: Any, y: Any) -> Any:
     return pull
 
 
+def _matmul_first_jvp(t: Any, ans: Any, x: Any, y: Any, **options: Any) -> Any:
+    refuse_options("matmul", options)
+    return matmul(t, y)
+
+
+def _matmul_second_jvp(t: Any, ans: Any, x: Any, y: Any, **options: Any) -> Any:
+    refuse_options("matmul", options)
+    return matmul(x, t)
+
+
 matmul = general(
-    lambda x, y: _np.matmul(x, y),
+    _np.matmul,
     {0: _matmul_first, 1: _matmul_second},
-    {0: "same", 1: "same"},
+    {0: _matmul_first_jvp, 1: _matmul_second_jvp},
     name="matmul",
+    samples=lambda: [
+        call(normals(*left), normals(*right, seed=1))
+        for left, right in (
+            ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((2, 1, 3, 2), (3, 2, 2)),
+            ((2, 2, 3), (3,)), ((3,), (2, 3, 2)), ((0, 2), (2, 3)), ((4, 1, 2), (2, 2)),
+        )
+    ],
 )
 
 # ---------------------------------------------------------------- dot and relatives, in terms of matmul and tensordot
 
 
+@composite(
+    samples=lambda: [
+        call(normals(3), normals(3, seed=1)),
+        call(normals(2, 3), normals(3, 2)),
+        call(normals(2, 2, 3), normals(4, 3, 2)),
+        call(normals(3), normals(2, 3, 2)),
+        call(normals(), normals(2, 2)),
+    ]
+)
 def dot(a, b, out=None):
     """As ``numpy.dot``; ``out`` is refused for traced arrays."""
     if not is_traced(a, b):
         return _np.dot(a, b, out)
-    from .arguments import refuse
 
     refuse("dot", out=out)
     a, b = _array(a), _array(b)
@@ -78,14 +122,7 @@ def dot(a, b, out=None):
     return tensordot(a, b, ((a_ndim - 1,), (max(b_ndim - 2, 0),)))
 
 
-def _array(value: Any) -> Any:
-    if type(value) in BOX_TYPES or isinstance(value, _np.ndarray):
-        return value
-    from .joining import array
-
-    return array(value) if type(value) in (list, tuple) else _np.asarray(value)
-
-
+@composite(samples=lambda: [call(normals(2, 3), normals(4, 2, 3)), call(normals(3), normals(3, seed=1)), call(normals(), normals(2))])
 def inner(a, b, /):
     """As ``numpy.inner``."""
     if not is_traced(a, b):
@@ -96,16 +133,17 @@ def inner(a, b, /):
     return tensordot(a, b, ((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))
 
 
+@composite(samples=lambda: [call(normals(2, 2), normals(3)), call(1.5, normals(2))])
 def outer(a, b, out=None):
     """As ``numpy.outer``; ``out`` is refused for traced arrays."""
     if not is_traced(a, b):
         return _np.outer(a, b, out)
-    from .arguments import refuse
 
     refuse("outer", out=out)
     return ew.multiply(reshape(ravel(_array(a)), (-1, 1)), reshape(ravel(_array(b)), (1, -1)))
 
 
+@composite(samples=lambda: [call(normals(2, 2), normals(4)), call(complexes(3), complexes(3, seed=1))])
 def vdot(a, b, /):
     """As ``numpy.vdot``: the first argument is conjugated."""
     if not is_traced(a, b):
@@ -113,6 +151,43 @@ def vdot(a, b, /):
     return matmul(ew.conj(ravel(_array(a))), ravel(_array(b)))
 
 
+@composite(samples=lambda: [call(normals(2, 3), normals(3)), call(complexes(3, 2), complexes(3, 1), axis=0)])
+def vecdot(x1, x2, /, out=None, *, axis=-1, **kwargs):
+    """As ``numpy.vecdot``: the first argument is conjugated. Options of ufuncs are refused for traced arrays."""
+    if not is_traced(x1, x2):
+        return _np.vecdot(x1, x2, out=out, axis=axis, **kwargs)
+    refuse("vecdot", out=out, **kwargs)
+    x1, x2 = moveaxis(_array(x1), axis, -1), moveaxis(_array(x2), axis, -1)
+    return matmul(ew.conj(x1)[..., None, :], x2[..., :, None])[..., 0, 0]
+
+
+@composite(samples=lambda: [call(normals(2, 3), normals(3)), call(normals(2, 2, 3), normals(4, 1, 3))])
+def matvec(x1, x2, /, out=None, **kwargs):
+    """As ``numpy.matvec``. Options of ufuncs are refused for traced arrays."""
+    if not is_traced(x1, x2):
+        return _np.matvec(x1, x2, out=out, **kwargs)
+    refuse("matvec", out=out, **kwargs)
+    return matmul(x1, _array(x2)[..., :, None])[..., 0]
+
+
+@composite(samples=lambda: [call(complexes(3), complexes(3, 2)), call(normals(4, 1, 3), normals(2, 3, 2))])
+def vecmat(x1, x2, /, out=None, **kwargs):
+    """As ``numpy.vecmat``: the vector is conjugated. Options of ufuncs are refused for traced arrays."""
+    if not is_traced(x1, x2):
+        return _np.vecmat(x1, x2, out=out, **kwargs)
+    refuse("vecmat", out=out, **kwargs)
+    return matmul(ew.conj(_array(x1))[..., None, :], x2)[..., 0, :]
+
+
+@composite(
+    samples=lambda: [
+        call(normals(2, 3), normals(2, 3, seed=1)),
+        call(normals(2, 3), normals(3, 2), 1),
+        call(normals(2, 3), normals(2), 0),
+        call(normals(2, 3, 2), normals(3, 4, 2), ((1, -1), (0, 2))),
+        call(normals(2, 3), normals(3), (1, 0)),
+    ]
+)
 def tensordot(a, b, axes=2):
     """As ``numpy.tensordot``."""
     if not is_traced(a, b):
@@ -143,6 +218,7 @@ def _contraction_axes(axes: Any, a_ndim: int, b_ndim: int) -> tuple[list[int], l
     return [normalise_axis(ax, a_ndim) for ax in first], [normalise_axis(ax, b_ndim) for ax in second]
 
 
+@composite(samples=lambda: [call(normals(2), normals(3)), call(normals(2, 2), normals(3)), call(normals(2, 1, 2), normals(2, 2))])
 def kron(a, b):
     """As ``numpy.kron``."""
     if not is_traced(a, b):
@@ -156,6 +232,14 @@ def kron(a, b):
     return reshape(ew.multiply(left, right), tuple([m * n for m, n in zip(a_shape, b_shape, strict=True)]))
 
 
+@composite(
+    samples=lambda: [
+        call(normals(3), normals(3, seed=1)),
+        call(normals(4, 3), normals(3)),
+        call(normals(3, 2), normals(3, 2, seed=1), axis=0),
+        call(normals(3, 2), normals(2, 3), axisa=0, axisb=1, axisc=0),
+    ]
+)
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     """As ``numpy.cross``, vectors of length 3 (or 2)."""
     if not is_traced(a, b):
@@ -228,7 +312,12 @@ def _einsum_onto(g: Any, g_labels: str, others: list, labels: list, target: str,
     present = "".join([label for label in distinct if label in known])
     part = _einsum((g_labels, *labels), present, g, *others)
     sizes = dict(zip(target, shape, strict=True))
-    part = reshape(part, tuple([sizes[c] if c in present and _size(part, present, c) != 1 else 1 for c in distinct]))
+    broadcast = tuple([i for i, c in enumerate(present) if sizes[c] == 1 and _size(part, present, c) != 1])
+    if broadcast:
+        from .reductions import reduce_sum
+
+        part = reduce_sum(part, broadcast, True)
+    part = reshape(part, tuple([_size(part, present, c) if c in present else 1 for c in distinct]))
     part = broadcast_to(part, tuple([sizes[c] for c in distinct]))
     if distinct == target:
         return part
@@ -245,14 +334,30 @@ _einsum = general(
     _EinsumVjp(),
     _EinsumJvp(),
     name="einsum",
+    samples=lambda: [call(("ij", "jk"), "ik", normals(2, 3), normals(3, 2))],
 )
 
 
+@composite(
+    samples=lambda: [
+        call("ij,jk->ik", normals(2, 3), normals(3, 2)),
+        call("ij,jk,kl", normals(2, 3), normals(3, 2), normals(2, 2)),
+        call("ii", normals(3, 3)),
+        call("ii->i", normals(3, 3)),
+        call("iij,j->j", normals(2, 2, 3), normals(3)),
+        call("...ij,...jk->...ik", normals(4, 1, 2, 3), normals(2, 3, 2)),
+        call("ij->", normals(2, 3)),
+        call("ij,kl->", normals(2, 3), normals(1, 2)),
+        call("i...,i->...", normals(3, 2), normals(3)),
+        call("ij,ij->ij", normals(1, 3), normals(2, 3)),
+        call(normals(2, 3), [0, 1], normals(3, 2), [1, 2], [0, 2]),
+        call("bij,bjk->bik", normals(2, 2, 3), normals(2, 3, 2), optimize=True),
+    ]
+)
 def einsum(*operands, out=None, optimize=False, **kwargs):
     """As ``numpy.einsum``, both calling forms, with ellipses and repeated labels; ``out`` is refused when traced."""
     if not is_traced(*operands):
         return _np.einsum(*operands, out=out, optimize=optimize, **kwargs)
-    from .arguments import refuse
 
     refuse("einsum", out=out, **kwargs)
     inputs, output, arrays = parse_einsum(operands)

@@ -1,8 +1,12 @@
-"""Reductions and cumulative operations.
+"""Reductions: sum, mean, prod, var, std, extrema and the logical ones; clip.
 
 Public functions have NumPy's signatures; they normalise axes once and call a primitive that takes
 ``(x, axes, keepdims)`` with ``axes`` a sorted tuple of non-negative integers. On plain values they
 call NumPy itself.
+
+Conventions: equal extrema share the derivative; ``std`` has derivative 0 where the data are constant; ``clip`` has
+derivative 1 at its bounds; ``prod`` is right where factors are zero. Half precision is summed in single precision
+by ``mean``, ``var`` and ``std``, as in NumPy.
 """
 
 from __future__ import annotations
@@ -14,11 +18,32 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import general, linear, nondifferentiable
+from ..trace.rules import composite, general, linear, nondifferentiable
+from ..trace.samples import call, complexes, mask, normals
 from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
-from .arguments import NoValue, is_traced, normalise_axes, reduced_shape, refuse
-from .shaping import astype, broadcast_to, moveaxis, ravel, reshape
+from .arguments import NoValue, is_traced, normalise_axes, reduced_shape, refuse, shape_of
+from .arguments import as_array as _as_array
+from .shaping import astype, broadcast_to, reshape, transpose
+
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "clip",
+    "count_nonzero",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "ptp",
+    "std",
+    "sum",
+    "var",
+]
 
 # ---------------------------------------------------------------- primitives: (x, axes, keepdims)
 
@@ -34,18 +59,23 @@ def _raw_sum(x: Any, axes: tuple, keepdims: bool) -> Any:
     return _np.sum(x, axis=axes, keepdims=keepdims)
 
 
-reduce_sum = linear(_raw_sum, lambda g, shape, axes, keepdims: _spread(g, shape, axes, keepdims), name="reduce_sum")
+reduce_sum = linear(
+    _raw_sum,
+    lambda g, shape, axes, keepdims: _spread(g, shape, axes, keepdims),
+    name="reduce_sum",
+    samples=lambda: [call(normals(2, 3), axes, keep) for axes in ((), (0,), (0, 1)) for keep in (False, True)],
+)
 
 
 def _chosen(ans: Any, x: Any, axes: tuple, keepdims: bool) -> Any:
     """Weights of the extremal elements: 1 for a single one, shared equally by ties."""
-    hit = ew.equal(x, _spread(ans, _np.shape(x) if type(x) not in BOX_TYPES else x.shape, axes, keepdims))
+    hit = ew.equal(x, _spread(ans, shape_of(x), axes, keepdims))
     hit = ew.multiply(hit, _np.ones((), ans.dtype))
     return ew.divide(hit, reduce_sum(hit, axes, True))
 
 
 def _extremum_vjp(ans: Any, x: Any, axes: tuple, keepdims: bool) -> Any:
-    shape = _np.shape(x) if type(x) not in BOX_TYPES else x.shape
+    shape = shape_of(x)
     return lambda g: ew.multiply(_spread(g, shape, axes, keepdims), _chosen(ans, x, axes, keepdims))
 
 
@@ -59,6 +89,7 @@ reduce_max = general(
     {0: _extremum_jvp},
     name="reduce_max",
     complex=False,
+    samples=lambda: [call(normals(2, 3), axes, keep) for axes in ((1,), (0, 1)) for keep in (False, True)],
 )
 reduce_min = general(
     lambda x, axes, keepdims: _np.min(x, axis=axes, keepdims=keepdims),
@@ -66,6 +97,7 @@ reduce_min = general(
     {0: _extremum_jvp},
     name="reduce_min",
     complex=False,
+    samples=lambda: [call(normals(2, 3), axes, keep) for axes in ((1,), (0, 1)) for keep in (False, True)],
 )
 reduce_all = nondifferentiable(
     lambda x, axes, keepdims: _np.all(x, axis=axes, keepdims=keepdims), name="reduce_all"
@@ -94,72 +126,107 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, whe
     return result if initial is NoValue else ew.add(result, initial)
 
 
-def _as_array(a: Any) -> Any:
-    """A list that holds traced values, as one traced array; anything else as it is."""
-    if type(a) is list or type(a) is tuple:
-        from .joining import array
-
-        return array(a)
-    return a
-
-
 def _prepared(a: Any, dtype: Any, where: Any, neutral: Any) -> Any:
     """``a`` as an array of the dtype asked for, elements outside ``where`` made neutral."""
-    from .joining import array
-
     a = _as_array(a)
     if dtype is not None:
         a = astype(a, dtype)
-    a = _masked(a, where, neutral)
-    return a if type(a) in BOX_TYPES else array(a)
+    return _masked(a, where, neutral)
 
 
-def _count(a: Any, axes: tuple, where: Any) -> Any:
+def _widened(a: Any, dtype: Any) -> tuple[Any, Any]:
+    """``a`` in the dtype that averages are computed in, and the dtype to give back (None: as it comes)."""
+    if dtype is not None:
+        return astype(a, dtype), None
+    if a.dtype == _np.float16:  # as NumPy: half precision would lose the sum
+        return astype(a, _np.float32), a.dtype
+    return a, None
+
+
+def _narrowed(result: Any, dtype: Any) -> Any:
+    return result if dtype is None else astype(result, dtype)
+
+
+def _count(a: Any, axes: tuple, where: Any, keepdims: bool) -> Any:
+    """How many elements are reduced: a number, or with ``where`` an array of the real dtype of ``a``."""
     if where is NoValue or where is True:
         return math.prod([a.shape[axis] for axis in axes])
-    return reduce_sum(broadcast_to(where, a.shape) * 1.0, axes, True)
+    kind = _np.finfo(a.dtype).dtype if a.dtype.kind in "fc" else _np.float64
+    return reduce_sum(broadcast_to(ew.where(where, _np.ones((), kind), _np.zeros((), kind)), a.shape), axes, keepdims)
 
 
+_REDUCTION_SAMPLES = lambda: [
+    call(normals(3, 4)),
+    call(normals(3, 4), axis=-1),
+    call(normals(2, 3, 2), axis=(0, -1)),
+    call(normals(3, 4), 1, keepdims=True),
+    call(normals(3, 1), axis=()),
+    call(normals()),
+    call(normals(3, 4), axis=0, where=mask(3, 4)),
+    call([normals(), 1.5, normals(seed=1)]),
+]
+
+
+def _with_mask_row(*more: Any) -> Any:
+    return lambda: _REDUCTION_SAMPLES() + [sample() for sample in more]
+
+
+@composite(
+    samples=_with_mask_row(lambda: call(normals(3, 4), 0, initial=2.5, where=mask(4)), lambda: call(normals(0, 2), 0))
+)
+def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
+    """As ``numpy.sum``; ``out`` is refused for traced arrays."""
+    if not is_traced(a, initial, where):
+        return _np.sum(a, axis, dtype, out, keepdims, initial, where)
+    refuse("sum", out=out)
+    a = _prepared(a, dtype, where, 0)
+    result = reduce_sum(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
+    return result if initial is NoValue else ew.add(result, initial)
+
+
+@composite(samples=_with_mask_row())
 def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue):
     """As ``numpy.mean``; ``out`` is refused for traced arrays."""
     if not is_traced(a, where):
-        return _np.mean(_as_array(a), axis, dtype, out, keepdims, where=where)
+        return _np.mean(a, axis, dtype, out, keepdims, where=where)
     refuse("mean", out=out)
-    a = _as_array(a)
-    axes = normalise_axes(axis, a.ndim)
-    count = _count(a, axes, where)
-    total = reduce_sum(_prepared(a, dtype, where, 0), axes, builtins.bool(keepdims))
-    if type(count) is not int:
-        count = reshape(count, total.shape)
-    return ew.divide(total, count)
+    a, back = _widened(_as_array(a), dtype)
+    axes, keepdims = normalise_axes(axis, a.ndim), builtins.bool(keepdims)
+    total = reduce_sum(_masked(a, where, 0), axes, keepdims)
+    return _narrowed(ew.divide(total, _count(a, axes, where, keepdims)), back)
 
 
+@composite(
+    samples=_with_mask_row(
+        lambda: call(normals(3, 4), axis=0, ddof=1),
+        lambda: call(normals(3, 4), axis=0, correction=1),
+        lambda: call(normals(3, 4), axis=0, keepdims=True, mean=normals(1, 4)),
+        lambda: call(complexes(3, 2), axis=0),
+    )
+)
 def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue):
     """As ``numpy.var``; the variance of complex numbers is real. ``out`` is refused for traced arrays."""
     if not is_traced(a, where, mean):
-        return _np.var(
-            _as_array(a), axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction
-        )
+        return _np.var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     refuse("var", out=out)
     if correction is not NoValue:
         if ddof != 0:
             raise ArgumentError("var: ddof and correction cannot be provided simultaneously")
         ddof = correction
-    a = _as_array(a)
-    a = a if dtype is None else astype(a, dtype)
-    axes = normalise_axes(axis, a.ndim)
-    count = _count(a, axes, where)
+    a, back = _widened(_as_array(a), dtype)
+    axes, keepdims = normalise_axes(axis, a.ndim), builtins.bool(keepdims)
     if mean is NoValue:
-        mean = ew.divide(reduce_sum(_masked(a, where, 0), axes, True), count)
-    deviation = ew.subtract(a, mean)
-    squares = ew.square(deviation)
+        mean = ew.divide(reduce_sum(_masked(a, where, 0), axes, True), _count(a, axes, where, True))
+    # masked before as well as after: what is left out may be NaN, and 0 * NaN would reach the others
+    deviation = ew.subtract(_masked(a, where, 0), mean)
     if a.dtype.kind == "c":
         squares = ew.add(ew.square(ew.real(deviation)), ew.square(ew.imag(deviation)))
-    total = reduce_sum(_masked(squares, where, 0), axes, builtins.bool(keepdims))
-    divisor = ew.maximum(count - ddof, 0) if type(count) is not int else builtins.max(count - ddof, 0)
-    if type(divisor) is not int and not isinstance(divisor, float):
-        divisor = reshape(divisor, total.shape)
-    return ew.divide(total, _np.float64(divisor) if isinstance(divisor, int) and divisor == 0 else divisor)
+    else:
+        squares = ew.square(deviation)
+    total = reduce_sum(_masked(squares, where, 0), axes, keepdims)
+    count = _count(a, axes, where, keepdims)
+    divisor = builtins.max(count - ddof, 0) if type(count) is int else ew.maximum(ew.subtract(count, ddof), 0)
+    return _narrowed(ew.divide(total, divisor), back)
 
 
 _root = general(
@@ -167,6 +234,8 @@ _root = general(
     {0: lambda ans, x: lambda g: g * _half_reciprocal(ans)},
     {0: lambda g, ans, x: g * _half_reciprocal(ans)},
     name="sqrt_of_variance",
+    complex=False,
+    samples=lambda: [call(_np.array([0.5, 1.0, 2.0])), call(0.7)],
 )
 
 
@@ -176,12 +245,11 @@ def _half_reciprocal(root: Any) -> Any:
     return ew.where(zero, 0.0, ew.divide(0.5, ew.where(zero, 1.0, root)))
 
 
+@composite(samples=_with_mask_row(lambda: call(normals(3, 4), axis=0, ddof=1)))
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue):
     """As ``numpy.std``; derivative 0 where the data are constant. ``out`` is refused for traced arrays."""
     if not is_traced(a, where, mean):
-        return _np.std(
-            _as_array(a), axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction
-        )
+        return _np.std(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     refuse("std", out=out)
     return _root(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
@@ -189,29 +257,34 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoV
 def _extreme(name: str, numpy_function: Any, reduce: Any, pair: Any) -> Any:
     def extreme(a, axis=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
         if not is_traced(a, initial, where):
-            return numpy_function(_as_array(a), axis, out, keepdims, initial, where)
+            return numpy_function(a, axis, out, keepdims, initial, where)
         refuse(name, out=out)
         a = _as_array(a)
         if where is not NoValue and where is not True:
             if initial is NoValue:
                 raise ArgumentError(f"{name}: where= needs initial=, as in NumPy")
-            a = ew.where(where, a, initial)
+            a = ew.where(where, a, astype(_as_array(initial), a.dtype))
         result = reduce(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
         return result if initial is NoValue else pair(result, initial)
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = f"As ``numpy.{name}``; ties share the derivative. ``out`` is refused for traced arrays."
-    return extreme
+    return composite(complex=False, samples=_extreme_samples)(extreme)
 
 
+_extreme_samples = lambda: [
+    *[sample for sample in _REDUCTION_SAMPLES() if "where" not in sample.kwargs],
+    call(normals(3, 4), axis=0, initial=0.3, where=mask(3, 4)),
+]
 max = amax = _extreme("max", _np.max, reduce_max, ew.maximum)
 min = amin = _extreme("min", _np.min, reduce_min, ew.minimum)
 
 
+@composite(complex=False, samples=lambda: [call(normals(3, 4)), call(normals(3, 4), 0, keepdims=True)])
 def ptp(a, axis=None, out=None, keepdims=False):
     """As ``numpy.ptp``: maximum minus minimum."""
     if not is_traced(a):
-        return _np.ptp(_as_array(a), axis, out, keepdims)
+        return _np.ptp(a, axis, out, keepdims)
     refuse("ptp", out=out)
     return ew.subtract(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
 
@@ -219,14 +292,14 @@ def ptp(a, axis=None, out=None, keepdims=False):
 def _logical(name: str, numpy_function: Any, reduce: Any, neutral: bool) -> Any:
     def logical(a, axis=None, out=None, keepdims=False, *, where=NoValue):
         if not is_traced(a, where):
-            return numpy_function(_as_array(a), axis, out, keepdims, where=where)
+            return numpy_function(a, axis, out, keepdims, where=where)
         refuse(name, out=out)
         a = _prepared(a, None, where, neutral)
         return reduce(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
 
     logical.__name__ = logical.__qualname__ = name
     logical.__doc__ = f"As ``numpy.{name}``; no derivative."
-    return logical
+    return composite(samples=lambda: [call(normals(2, 3), axis=1, where=mask(2, 3))])(logical)
 
 
 all = _logical("all", _np.all, reduce_all, True)
@@ -239,28 +312,24 @@ def _others(x: Any, axes: tuple) -> Any:
     """For each element the product of all others along ``axes``, without division (right at zeros)."""
     shape = x.shape
     kept = tuple(axis for axis in range(len(shape)) if axis not in axes)
-    flat = reshape(_transposed(x, kept + axes), tuple(shape[a] for a in kept) + (-1,))
+    flat = reshape(transpose(x, kept + axes), tuple(shape[a] for a in kept) + (-1,))
     ones = _np.ones(flat.shape[:-1] + (1,), flat.dtype)
+    from .cumulative import cumulative_product
     from .joining import concatenate
     from .shaping import flip
 
-    before = cumulative_product(concatenate([ones, flat[..., :-1]], -1), -1)
-    after = flip(cumulative_product(concatenate([ones, flip(flat, -1)[..., :-1]], -1), -1), -1)
+    last = flat.ndim - 1
+    before = cumulative_product(concatenate([ones, flat[..., :-1]], -1), last)
+    after = flip(cumulative_product(concatenate([ones, flip(flat, -1)[..., :-1]], -1), last), -1)
     product = reshape(ew.multiply(before, after), tuple(shape[a] for a in kept + axes))
     inverse = [0] * len(shape)
     for position, axis in enumerate(kept + axes):
         inverse[axis] = position
-    return _transposed(product, tuple(inverse))
-
-
-def _transposed(x: Any, order: tuple) -> Any:
-    from .shaping import transpose
-
-    return transpose(x, order)
+    return transpose(product, tuple(inverse))
 
 
 def _prod_vjp(ans: Any, x: Any, axes: tuple, keepdims: bool) -> Any:
-    shape = _np.shape(x) if type(x) not in BOX_TYPES else x.shape
+    shape = shape_of(x)
     return lambda g: ew.multiply(_spread(g, shape, axes, keepdims), _others(x, axes))
 
 
@@ -269,84 +338,38 @@ reduce_prod = general(
     {0: _prod_vjp},
     {0: lambda g, ans, x, axes, keepdims: reduce_sum(ew.multiply(g, _others(x, axes)), axes, keepdims)},
     name="reduce_prod",
+    samples=lambda: [
+        call(normals(2, 3), (1,), False),
+        call(_np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 1.5]]), (1,), True),
+        call(normals(3, 2, 2), (0, 2), False),
+    ],
 )
 
 
+@composite(samples=_with_mask_row(lambda: call(normals(3, 4), 0, initial=2.5, where=mask(4))))
 def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
     """As ``numpy.prod``; derivatives are right where factors are zero. ``out`` is refused for traced arrays."""
     if not is_traced(a, initial, where):
-        return _np.prod(_as_array(a), axis, dtype, out, keepdims, initial, where)
+        return _np.prod(a, axis, dtype, out, keepdims, initial, where)
     refuse("prod", out=out)
     a = _prepared(a, dtype, where, 1)
     result = reduce_prod(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
     return result if initial is NoValue else ew.multiply(result, initial)
 
 
-# ---------------------------------------------------------------- cumulative
+# ---------------------------------------------------------------- clip
 
 
-def _reversed_cumsum(g: Any, axis: int) -> Any:
-    from .shaping import flip
-
-    return flip(cumulative_add(flip(g, axis), axis), axis)
-
-
-cumulative_add = linear(
-    lambda x, axis: _np.cumsum(x, axis), lambda g, shape, axis: _reversed_cumsum(g, axis), name="cumulative_add"
+@composite(
+    complex=False,
+    samples=lambda: [
+        call(2 * normals(4), -0.7, 1.1),
+        call(2 * normals(3, 4), normals(4) - 1, normals(3, 1) + 1),
+        call(2 * normals(4), None, 0.6),
+        call(2 * normals(4), min=-0.2),
+        call(normals(3), normals(2, 1), None),
+    ],
 )
-
-
-def cumsum(a, axis=None, dtype=None, out=None):
-    """As ``numpy.cumsum``. ``out`` is refused for traced arrays."""
-    if not is_traced(a):
-        return _np.cumsum(_as_array(a), axis, dtype, out)
-    refuse("cumsum", out=out)
-    a = _prepared(a, dtype, NoValue, 0)
-    if axis is None:
-        return cumulative_add(ravel(a), 0)
-    return cumulative_add(a, normalise_axes(axis, a.ndim)[0])
-
-
-def _cumprod_weights(x: Any, axis: int) -> Any:
-    """``W[..., i, j]`` = derivative of the cumulative product at ``i`` by element ``j``: product of the others."""
-    x = moveaxis(x, axis, -1)
-    n = x.shape[-1]
-    rows = broadcast_to(x[..., None, :], x.shape[:-1] + (n, n))
-    keep = _np.tril(_np.ones((n, n), builtins.bool))
-    return ew.multiply(_others(ew.where(keep, rows, 1.0), (len(rows.shape) - 1,)), keep)
-
-
-def _cumprod_vjp(ans: Any, x: Any, axis: int) -> Any:
-    def pull(g: Any) -> Any:
-        weights = _cumprod_weights(x, axis)
-        cotangent = reduce_sum(ew.multiply(moveaxis(g, axis, -1)[..., :, None], weights), (weights.ndim - 2,), False)
-        return moveaxis(cotangent, -1, axis)
-
-    return pull
-
-
-def _cumprod_jvp(g: Any, ans: Any, x: Any, axis: int) -> Any:
-    weights = _cumprod_weights(x, axis)
-    tangent = reduce_sum(ew.multiply(moveaxis(g, axis, -1)[..., None, :], weights), (weights.ndim - 1,), False)
-    return moveaxis(tangent, -1, axis)
-
-
-cumulative_product = general(
-    lambda x, axis: _np.cumprod(x, axis), {0: _cumprod_vjp}, {0: _cumprod_jvp}, name="cumulative_product"
-)
-
-
-def cumprod(a, axis=None, dtype=None, out=None):
-    """As ``numpy.cumprod``; right at zeros. ``out`` is refused for traced arrays."""
-    if not is_traced(a):
-        return _np.cumprod(_as_array(a), axis, dtype, out)
-    refuse("cumprod", out=out)
-    a = _prepared(a, dtype, NoValue, 1)
-    if axis is None:
-        return cumulative_product(ravel(a), 0)
-    return cumulative_product(a, normalise_axes(axis, a.ndim)[0])
-
-
 def clip(a, a_min=NoValue, a_max=NoValue, out=None, *, min=NoValue, max=NoValue, **kwargs):
     """As ``numpy.clip``: derivative 1 inside the bounds and at them, 0 outside; bounds are differentiable too."""
     lower = a_min if min is NoValue else min
@@ -354,19 +377,14 @@ def clip(a, a_min=NoValue, a_max=NoValue, out=None, *, min=NoValue, max=NoValue,
     lower = None if lower is NoValue else lower
     upper = None if upper is NoValue else upper
     if not is_traced(a, lower, upper):
-        return _np.clip(_as_array(a), lower, upper, out, **kwargs)
+        return _np.clip(a, lower, upper, out, **kwargs)
     refuse("clip", out=out, **kwargs)
     a = _as_array(a)
     if lower is not None:
-        a = _bounded(a, lower, ew.maximum, ew.less)
+        a = _clip_one(a, lower, True)
     if upper is not None:
-        a = _bounded(a, upper, ew.minimum, ew.greater)
+        a = _clip_one(a, upper, False)
     return a
-
-
-def _bounded(a: Any, bound: Any, extremum: Any, outside: Any) -> Any:
-    """``extremum(a, bound)`` with the whole derivative going to ``a`` at a tie."""
-    return _clip_one(a, bound, extremum is ew.maximum)
 
 
 def _raw_clip_one(x: Any, bound: Any, from_below: bool) -> Any:
@@ -378,6 +396,7 @@ def _is_outside(x: Any, bound: Any, from_below: bool) -> Any:
 
 
 _ZERO = _np.zeros((), _np.float32)
+#: ``(x, bound, from_below)``: maximum or minimum with the whole derivative going to ``x`` at a tie
 _clip_one = general(
     _raw_clip_one,
     {
@@ -390,4 +409,5 @@ _clip_one = general(
     },
     name="clip_one",
     complex=False,
+    samples=lambda: [call(normals(4), 0.1, True), call(normals(3, 1), normals(2), False)],
 )

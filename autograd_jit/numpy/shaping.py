@@ -11,11 +11,43 @@ from typing import Any
 
 import numpy as _np
 
-from ..errors import ArgumentError
-from ..trace.rules import linear
+from ..trace.rules import composite, linear
+from ..trace.samples import call, normals
 from ..trace.tracer import getval
 from . import elementwise as ew
-from .arguments import is_traced, normalise_axis, shape_of
+from .arguments import as_array as _traced
+from .arguments import is_traced, normalise_axis, refuse, shape_of
+
+__all__ = [
+    "astype",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "broadcast_arrays",
+    "broadcast_to",
+    "diag",
+    "diagonal",
+    "expand_dims",
+    "flip",
+    "fliplr",
+    "flipud",
+    "matrix_transpose",
+    "moveaxis",
+    "permute_dims",
+    "ravel",
+    "repeat",
+    "reshape",
+    "roll",
+    "rollaxis",
+    "rot90",
+    "squeeze",
+    "swapaxes",
+    "tile",
+    "trace",
+    "transpose",
+    "tril",
+    "triu",
+]
 
 # ---------------------------------------------------------------- primitives
 
@@ -23,35 +55,43 @@ _reshape = linear(
     lambda x, shape, order: _np.reshape(x, shape, order=order),
     lambda g, source, shape, order: _reshape(g, source, order),
     name="reshape",
+    samples=lambda: [call(normals(2, 3), (3, 2), order) for order in "CF"],
 )
 _transpose = linear(
     lambda x, axes: _np.transpose(x, axes),
     lambda g, source, axes: _transpose(g, tuple(_np.argsort(axes).tolist())),
     name="transpose",
+    samples=lambda: [call(normals(2, 3, 2), (2, 0, 1))],
 )
 _broadcast_to = linear(
-    lambda x, shape: _np.broadcast_to(x, shape), lambda g, source, shape: g, name="broadcast_to"
+    lambda x, shape: _np.broadcast_to(x, shape),
+    lambda g, source, shape: g,
+    name="broadcast_to",
+    samples=lambda: [call(normals(3, 1), (2, 3, 2)), call(1.5, (2,))],
 )
-_flip = linear(lambda x, axes: _np.flip(x, axes), lambda g, source, axes: _flip(g, axes), name="flip")
+_flip = linear(
+    lambda x, axes: _np.flip(x, axes),
+    lambda g, source, axes: _flip(g, axes),
+    name="flip",
+    samples=lambda: [call(normals(2, 3), (1,))],
+)
 _roll = linear(
     lambda x, shifts, axes: _np.roll(x, shifts, axes),
     lambda g, source, shifts, axes: _roll(g, tuple([-s for s in shifts]), axes),
     name="roll",
+    samples=lambda: [call(normals(2, 3), (1, 2), (0, 1))],
 )
-_astype = linear(lambda x, dtype: _np.asarray(x).astype(dtype)[()], lambda g, source, dtype: g, name="astype")
+_astype = linear(
+    lambda x, dtype: _np.asarray(x).astype(dtype)[()],
+    lambda g, source, dtype: g,
+    name="astype",
+    samples=lambda: [call(normals(2), _np.dtype(complex)), call(1.5, _np.dtype(float))],
+)
 
 # ---------------------------------------------------------------- shape
 
 
-def _traced(x: Any) -> Any:
-    """A list with traced entries as one traced array; boxes as they are."""
-    if type(x) is list or type(x) is tuple:
-        from .joining import array
-
-        return array(x)
-    return x
-
-
+@composite(samples=lambda: [call(normals(2, 3), (3, -1)), call(normals(2, 3), 6, order='F'), call(normals(2, 3), -1), call(normals(0, 3), (3, 0))])
 def reshape(a, /, shape=None, order="C", *, newshape=None, copy=None):
     """As ``numpy.reshape``; order ``"A"`` means the order in memory of the plain value."""
     shape = newshape if shape is None else shape
@@ -79,6 +119,7 @@ def _ints(values: Any) -> list[int]:
     return [_int(value) for value in values]
 
 
+@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3), 'F'), call(normals())])
 def ravel(a, order="C"):
     """As ``numpy.ravel``."""
     if not is_traced(a):
@@ -86,6 +127,7 @@ def ravel(a, order="C"):
     return reshape(a, (-1,), "C" if order == "K" and not getval(a).flags.fnc else order if order != "K" else "F")
 
 
+@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3, 1), (-1, 0, 1))])
 def transpose(a, axes=None):
     """As ``numpy.transpose``; negative axes are allowed."""
     if not is_traced(a):
@@ -106,6 +148,7 @@ def transpose(a, axes=None):
 permute_dims = transpose
 
 
+@composite(samples=lambda: [call(normals(2, 3, 1))])
 def matrix_transpose(x, /):
     """As ``numpy.matrix_transpose``: swap the last two axes."""
     if not is_traced(x):
@@ -115,6 +158,7 @@ def matrix_transpose(x, /):
     return swapaxes(x, -1, -2)
 
 
+@composite(samples=lambda: [call(normals(2, 3, 1), 0, -1)])
 def swapaxes(a, axis1, axis2):
     """As ``numpy.swapaxes``."""
     if not is_traced(a):
@@ -126,6 +170,7 @@ def swapaxes(a, axis1, axis2):
     return _transpose(a, tuple(order))
 
 
+@composite(samples=lambda: [call(normals(2, 3, 1), 0, -1), call(normals(2, 3, 1), (0, 1), (-1, 0))])
 def moveaxis(a, source, destination):
     """As ``numpy.moveaxis``."""
     if not is_traced(a):
@@ -145,6 +190,7 @@ def _as_tuple(value: Any) -> tuple:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
+@composite(samples=lambda: [call(normals(2, 3, 1), 2), call(normals(2, 3, 1), 0, 3), call(normals(2, 3, 1), -1, 1)])
 def rollaxis(a, axis, start=0):
     """As ``numpy.rollaxis``."""
     if not is_traced(a):
@@ -154,6 +200,7 @@ def rollaxis(a, axis, start=0):
     return moveaxis(a, axis, start - 1 if axis < start else start)
 
 
+@composite(samples=lambda: [call(normals(2), (0, -1)), call(normals(2), 1), call(normals(), 0)])
 def expand_dims(a, axis):
     """As ``numpy.expand_dims``."""
     if not is_traced(a):
@@ -167,6 +214,7 @@ def expand_dims(a, axis):
     return _reshape(a, tuple([1 if position in axes else next(sizes) for position in range(ndim)]), "C")
 
 
+@composite(samples=lambda: [call(normals(2, 1, 1)), call(normals(2, 1, 1), -1)])
 def squeeze(a, axis=None):
     """As ``numpy.squeeze``."""
     if not is_traced(a):
@@ -182,6 +230,7 @@ def squeeze(a, axis=None):
     return _reshape(a, tuple([size for position, size in enumerate(a.shape) if position not in axes]), "C")
 
 
+@composite(samples=lambda: [call(normals(3, 1), (2, 3, 2)), call(normals(), 3)])
 def broadcast_to(array, shape, subok=False):
     """As ``numpy.broadcast_to``."""
     if not is_traced(array):
@@ -191,22 +240,26 @@ def broadcast_to(array, shape, subok=False):
     return array if array.shape == shape else _broadcast_to(array, shape)
 
 
+@composite(samples=lambda: [call(normals(3, 1), normals(2), 1.5)])
 def broadcast_arrays(*args, subok=False):
     """As ``numpy.broadcast_arrays``."""
     shape = _np.broadcast_shapes(*[shape_of(a) for a in args])
     return tuple(broadcast_to(a, shape) for a in args)
 
 
+@composite(samples=lambda: [call(normals()), call(normals(), normals(2))])
 def atleast_1d(*arys):
     """As ``numpy.atleast_1d``."""
     return _each(_np.atleast_1d, arys, lambda a: reshape(a, (1,)) if a.ndim == 0 else a)
 
 
+@composite(samples=lambda: [call(normals()), call(normals(2))])
 def atleast_2d(*arys):
     """As ``numpy.atleast_2d``."""
     return _each(_np.atleast_2d, arys, lambda a: reshape(a, (1,) * (2 - a.ndim) + a.shape) if a.ndim < 2 else a)
 
 
+@composite(samples=lambda: [call(normals()), call(normals(2)), call(normals(2, 1))])
 def atleast_3d(*arys):
     """As ``numpy.atleast_3d``."""
 
@@ -228,6 +281,7 @@ def _each(plain: Any, arrays: tuple, traced: Any) -> Any:
 # ---------------------------------------------------------------- order of elements
 
 
+@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3), -1), call(normals(2, 3), (0, 1))])
 def flip(m, axis=None):
     """As ``numpy.flip``."""
     if not is_traced(m):
@@ -237,16 +291,19 @@ def flip(m, axis=None):
     return _flip(m, tuple([normalise_axis(ax, m.ndim) for ax in axes]))
 
 
+@composite(samples=lambda: [call(normals(2, 3))])
 def flipud(m):
     """As ``numpy.flipud``."""
     return flip(m, 0)
 
 
+@composite(samples=lambda: [call(normals(2, 3))])
 def fliplr(m):
     """As ``numpy.fliplr``."""
     return flip(m, 1)
 
 
+@composite(samples=lambda: [call(normals(2, 3), 2), call(normals(2, 3), (1, -1), (0, 1)), call(normals(2, 3), 4, -1), call(normals(5), (1, 2))])
 def roll(a, shift, axis=None):
     """As ``numpy.roll``."""
     if not is_traced(a):
@@ -260,6 +317,7 @@ def roll(a, shift, axis=None):
     return _roll(a, tuple([s for _, s in resolved]), tuple([ax for ax, _ in resolved]))
 
 
+@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3), 2), call(normals(2, 3, 1), 3, (1, 2)), call(normals(2, 3), 0)])
 def rot90(m, k=1, axes=(0, 1)):
     """As ``numpy.rot90``."""
     if not is_traced(m):
@@ -275,6 +333,7 @@ def rot90(m, k=1, axes=(0, 1)):
     return flip(swapaxes(m, first, second), second) if k == 3 else m
 
 
+@composite(samples=lambda: [call(normals(2, 3), 2), call(normals(2, 3), [0, 2], 0), call(normals(), 3), call(normals(2, 3), 2, -1)])
 def repeat(a, repeats, axis=None):
     """As ``numpy.repeat``; ``repeats`` is a plain integer or array."""
     if not is_traced(a):
@@ -288,6 +347,7 @@ def repeat(a, repeats, axis=None):
     return take(a, _np.repeat(_np.arange(a.shape[axis]), repeats), axis)
 
 
+@composite(samples=lambda: [call(normals(2, 3), 2), call(normals(3), (2, 2)), call(normals(2, 3), (2, 1, 1)), call(normals(), 3), call(normals(2), 0)])
 def tile(A, reps):
     """As ``numpy.tile``."""
     if not is_traced(A):
@@ -303,6 +363,7 @@ def tile(A, reps):
     return reshape(tiled, tuple([rep * size for rep, size in zip(reps, shape, strict=True)]))
 
 
+@composite(samples=lambda: [call(normals(3), complex), call(normals(3), _np.float32)])
 def astype(x, dtype, /, *, copy=True, device=None):
     """As ``numpy.astype``: casting to an integer type has no derivative."""
     dtype = _np.dtype(dtype)
@@ -333,9 +394,11 @@ _diagonal = linear(
     lambda x, offset: _np.diagonal(x, offset, -2, -1),
     lambda g, source, offset: _scatter_diagonal(g, source, offset),
     name="diagonal",
+    samples=lambda: [call(normals(2, 3, 4), 1)],
 )
 
 
+@composite(samples=lambda: [call(normals(3, 4)), call(normals(3, 4), -1), call(normals(2, 3, 4), 1, 0, 2), call(normals(2, 2), 5)])
 def diagonal(a, offset=0, axis1=0, axis2=1):
     """As ``numpy.diagonal``."""
     if not is_traced(a):
@@ -345,6 +408,7 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     return _diagonal(moveaxis(a, (axis1, axis2), (-2, -1)), offset)
 
 
+@composite(samples=lambda: [call(normals(3)), call(normals(3), -2), call(normals(2, 4)), call(normals(4, 2), 1), call(normals(4, 2), -1)])
 def diag(v, k=0):
     """As ``numpy.diag``: the diagonal of a matrix, or the matrix of a diagonal; nonsquare matrices too."""
     if not is_traced(v):
@@ -360,17 +424,18 @@ def diag(v, k=0):
     return _diagonal(v, k)
 
 
+@composite(samples=lambda: [call(normals(3, 4)), call(normals(2, 3, 4), 1, 0, 2), call(normals(3, 4), dtype=complex)])
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     """As ``numpy.trace``."""
     if not is_traced(a):
         return _np.trace(a, offset, axis1, axis2, dtype, out)
-    from .arguments import refuse
     from .reductions import sum
 
     refuse("trace", out=out)
     return sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
+@composite(samples=lambda: [call(normals(3, 4)), call(normals(3), 1), call(normals(2, 3, 2), -1)])
 def triu(m, k=0):
     """As ``numpy.triu``."""
     if not is_traced(m):
@@ -378,45 +443,9 @@ def triu(m, k=0):
     return ew.where(_np.triu(_np.ones(m.shape[-2:], bool), k), m, _np.zeros((), m.dtype))
 
 
+@composite(samples=lambda: [call(normals(3, 4), -1), call(normals(3))])
 def tril(m, k=0):
     """As ``numpy.tril``."""
     if not is_traced(m):
         return _np.tril(m, k)
     return ew.where(_np.tril(_np.ones(m.shape[-2:], bool), k), m, _np.zeros((), m.dtype))
-
-
-# ---------------------------------------------------------------- padding
-
-
-def pad(array, pad_width, mode="constant", **kwargs):
-    """As ``numpy.pad``, modes constant, edge, wrap, reflect, symmetric; others are refused for traced arrays."""
-    if not is_traced(array, *kwargs.values()):
-        return _np.pad(array, pad_width, mode, **kwargs)
-    array = _traced(array)
-    widths = _np.broadcast_to(_np.asarray(pad_width), (array.ndim, 2)).astype(int)
-    if mode == "constant":
-        return _pad_constant(array, widths, **kwargs)
-    if mode not in ("edge", "wrap", "reflect", "symmetric"):
-        raise ArgumentError(f"pad: mode={mode!r} is not supported for traced arrays")
-    from .indexing import take
-
-    for axis, (before, after) in enumerate(widths):
-        source = _np.pad(_np.arange(array.shape[axis]), (before, after), mode, **kwargs)
-        array = take(array, source, axis)
-    return array
-
-
-def _pad_constant(array: Any, widths: Any, constant_values: Any = 0) -> Any:
-    from .indexing import place
-
-    shape = tuple([size + before + after for size, (before, after) in zip(array.shape, widths, strict=True)])
-    inside = tuple([slice(before, before + size) for size, (before, _) in zip(array.shape, widths, strict=True)])
-    padded = place(array, inside, shape)
-    if is_traced(constant_values) or _np.any(_np.asarray(constant_values) != 0):
-        if is_traced(constant_values):
-            raise ArgumentError("pad: traced constant_values are not supported")
-        frame = _np.pad(_np.zeros(array.shape, array.dtype), widths, constant_values=constant_values)
-        padded = ew.add(padded, frame)
-    return padded
-
-

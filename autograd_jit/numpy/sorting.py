@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as _np
 
-from ..trace.rules import nondifferentiable
-from .arguments import is_traced
-from .indexing import take_along_axis
+from ..errors import ArgumentError
+from ..trace.rules import composite, nondifferentiable
+from ..trace.samples import call, normals
+from .arguments import as_array, is_traced, plain_value, refuse
+from .indexing import take, take_along_axis
 from .shaping import ravel
+
+__all__ = [
+    "argpartition",
+    "argsort",
+    "argwhere",
+    "flatnonzero",
+    "isin",
+    "lexsort",
+    "nanargmax",
+    "nanargmin",
+    "nonzero",
+    "partition",
+    "searchsorted",
+    "sort",
+    "trim_zeros",
+    "unique",
+]
 
 argsort = nondifferentiable(_np.argsort)
 argpartition = nondifferentiable(_np.argpartition)
@@ -15,23 +36,84 @@ argwhere = nondifferentiable(_np.argwhere)
 nonzero = nondifferentiable(_np.nonzero)
 flatnonzero = nondifferentiable(_np.flatnonzero)
 searchsorted = nondifferentiable(_np.searchsorted)
+lexsort = nondifferentiable(_np.lexsort)
+isin = nondifferentiable(_np.isin)
+nanargmax = nondifferentiable(_np.nanargmax)
+nanargmin = nondifferentiable(_np.nanargmin)
+
+_SAMPLES = lambda *middle: [
+    call(normals(5), *middle),
+    call(normals(3, 4), *middle, axis=0),
+    call(normals(3, 4), *middle, axis=None),
+    call(normals(2, 3), *middle, axis=-1),
+]
 
 
+@composite(samples=lambda: _SAMPLES(), complex=False)
 def sort(a, axis=-1, kind=None, order=None, *, stable=None):
     """As ``numpy.sort``."""
     if not is_traced(a):
         return _np.sort(a, axis, kind, order, stable=stable)
+    refuse("sort", order=order)
+    if kind is not None and stable is not None:
+        raise ValueError("`kind` and `stable` parameters can't be provided at the same time.")
+    a = as_array(a)
     if axis is None:
         a, axis = ravel(a), -1
     return take_along_axis(a, argsort(a, axis, kind=kind or "stable"), axis)
 
 
+@composite(samples=lambda: _SAMPLES(1), complex=False)
 def partition(a, kth, axis=-1, kind="introselect", order=None):
     """As ``numpy.partition``."""
     if not is_traced(a):
         return _np.partition(a, kth, axis, kind, order)
+    refuse("partition", order=order)
+    a = as_array(a)
     if axis is None:
         a, axis = ravel(a), -1
     return take_along_axis(a, argpartition(a, kth, axis, kind), axis)
+
+
+@composite(complex=False, samples=lambda: [call(normals(5)), call(_np.array([1.0, 0.5, 1.0]), return_index=True, argnums=())])
+def unique(
+    ar,
+    return_index=False,
+    return_inverse=False,
+    return_counts=False,
+    axis=None,
+    *,
+    equal_nan=True,
+    sorted=True,
+):
+    """As ``numpy.unique``: the derivative goes to the first of equal elements."""
+    if not is_traced(ar):
+        return _np.unique(
+            ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted
+        )
+    ar = as_array(ar)
+    plain = plain_value(ar)
+    _, index, *rest = _np.unique(
+        plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted
+    )
+    values = take(ar, index, axis)
+    results: list[Any] = [values] + [index] * bool(return_index) + rest
+    return tuple(results) if len(results) > 1 else values
+
+
+@composite(samples=lambda: [call(_np.array([0.0, 1.0, 0.0, 2.0, 0.0]), argnums=())])
+def trim_zeros(filt, trim="fb", axis=None):
+    """As ``numpy.trim_zeros``."""
+    if not is_traced(filt):
+        return _np.trim_zeros(filt, trim, axis)
+    filt = as_array(filt)
+    if filt.ndim != 1:
+        raise ArgumentError("trim_zeros: axis= and arrays of several dimensions are not supported when traced")
+    places = _np.flatnonzero(plain_value(filt))
+    if places.size == 0:
+        return filt[:0]
+    start = int(places[0]) if "f" in trim.lower() else 0
+    stop = int(places[-1]) + 1 if "b" in trim.lower() else filt.shape[0]
+    return filt[start:stop]
 
 

@@ -67,8 +67,12 @@ def fit(g: Any, shape: tuple, dtype: Any, rule: Any = "") -> Any:
 
 def _fit(g: Any, shape: tuple, dtype: Any, rule: Any) -> Any:
     from .. import numpy as anp
+    from .sparse_objects import SparseObject, densify
 
     g_shape, g_dtype = abstract(g)
+    if g_shape is None and isinstance(g_dtype, SparseObject):
+        g = densify(g)
+        g_shape, g_dtype = abstract(g)
     if g_shape is None:
         raise CotangentShapeError(f"the derivative rule of {rule} returned a {type(g).__name__}, not an array")
     if g_dtype.kind == "c" and dtype.kind != "c":

@@ -21,6 +21,11 @@ class JVPNode(Node):
     def __init__(self, g: Any) -> None:
         self.g = g
 
+    @classmethod
+    def new_root(cls, g: Any) -> JVPNode:
+        """The node of an input with tangent ``g``."""
+        return cls(g)
+
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
         ans = prim.wrapped(*values, **kwargs)
@@ -28,6 +33,11 @@ class JVPNode(Node):
         if shape is not None and dtype.kind not in "fc":
             return ans
         tangent = None
+        if callable(prim.jvps):
+            tangents = [node.g for _, node in boxed]
+            t = prim.jvps(tuple([argnum for argnum, _ in boxed]), tangents, ans, tuple(values), kwargs)
+            tangent = t if t is None or shape is None else fit_tangent(t, shape, dtype, prim.name)
+            boxed = []
         for argnum, node in boxed:
             t = _jvp(prim, argnum, node.g, ans, values, kwargs)
             if t is None:
@@ -45,6 +55,8 @@ class JVPNode(Node):
 def _jvp(prim: Primitive, argnum: int, g: Any, ans: Any, values: list, kwargs: dict) -> Any:
     """The tangent of the result that comes of argument ``argnum``."""
     rules = prim.jvps
+    if callable(rules):
+        return rules((argnum,), [g], ans, tuple(values), kwargs)
     if rules == "same":
         return prim.wrapped(*values[:argnum], g, *values[argnum + 1 :], **kwargs)
     try:

@@ -29,7 +29,7 @@ class VJPNode(Node):
 
     __slots__ = ("dtype", "name", "number", "parents", "pull", "pulls", "shape")
 
-    def __init__(self, value: Any, parents: tuple, pulls: tuple, name: Any = "input") -> None:
+    def __init__(self, value: Any, parents: tuple = (), pulls: tuple = (), name: Any = "input") -> None:
         self.number = next(_numbers)
         self.parents = parents
         #: one function cotangent -> parent's cotangent for each parent
@@ -38,6 +38,11 @@ class VJPNode(Node):
         self.pull: Callable | None = None
         self.name = name
         self.shape, self.dtype = abstract(value)
+
+    @classmethod
+    def new_root(cls, value: Any = None) -> VJPNode:
+        """The node of an input; without ``value`` its shape is learnt when it is boxed."""
+        return cls(value)
 
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
@@ -190,34 +195,22 @@ def _add(x: Any, y: Any) -> Any:
 def _scatter(node: VJPNode, dense: Any, sparse: list) -> Any:
     from ..numpy.indexing import scatter_sum
 
-    if dense is None:
-        dense = np.zeros(node.shape, node.dtype)
-        fresh = True
-    else:
-        fresh = False
-    return scatter_sum(tuple([s.index for s in sparse]), fresh, dense, *[s.g for s in sparse])
+    zeros = (node.shape, node.dtype) if dense is None else None
+    return scatter_sum(tuple([s.index for s in sparse]), zeros, dense, *[s.g for s in sparse])
 
 
 def backward_pass(seeds: list[tuple[VJPNode, Any]], inputs: list[VJPNode]) -> list:
     """Pull the cotangents ``seeds`` back to the ``inputs``; None where nothing arrives."""
-    pending: dict[int, _Pending] = {}
+    pending: dict[int, Any] = {}
     heap: list[int] = []
-
-    def arrive(node: VJPNode, g: Any) -> None:
-        entry = pending.get(node.number)
-        if entry is None:
-            entry = pending[node.number] = _Pending(node)
-            heapq.heappush(heap, -node.number)
-        entry.accumulate(g)
-
     for node, g in seeds:
-        arrive(node, g)
+        _arrive(pending, heap, node, g)
     results: dict[int, Any] = {}
     wanted = {node.number for node in inputs}
     while heap:
-        entry = pending.pop(-heapq.heappop(heap))
-        node = entry.node
-        g = entry.total()
+        node, g = pending.pop(-heapq.heappop(heap))
+        if type(g) in _UNFINISHED:
+            g = _total(node, g)
         if node.number in wanted:
             results[node.number] = g
             continue
@@ -227,8 +220,39 @@ def backward_pass(seeds: list[tuple[VJPNode, Any]], inputs: list[VJPNode]) -> li
                 continue
             if parent.shape is not None:
                 cotangent = fit(cotangent, parent.shape, parent.dtype, node.name)
-            arrive(parent, cotangent)
+            if parent.number in pending:
+                _arrive(pending, heap, parent, cotangent)
+            else:
+                pending[parent.number] = (parent, cotangent)
+                heapq.heappush(heap, -parent.number)
     return [results.get(node.number) for node in inputs]
+
+
+def _arrive(pending: dict[int, Any], heap: list[int], node: VJPNode, g: Any) -> None:
+    """Add ``g`` to the node's cotangent. The first one is kept as it is; most nodes have no second."""
+    if node.number not in pending:
+        pending[node.number] = (node, g)
+        heapq.heappush(heap, -node.number)
+        return
+    first = pending[node.number][1]
+    if type(first) is not _Pending:
+        contributions = _Pending(node)
+        contributions.accumulate(first)
+        pending[node.number] = (node, contributions)
+        first = contributions
+    first.accumulate(g)
+
+
+def _total(node: VJPNode, g: Any) -> Any:
+    if type(g) is not _Pending:
+        single = _Pending(node)
+        single.accumulate(g)
+        g = single
+    return g.total()
+
+
+#: what a pending cotangent may be that is no array yet
+_UNFINISHED = frozenset({_Pending, Sparse, _Part})
 
 
 def trace_outputs(level: int, value: Any) -> tuple[list, list, Any]:

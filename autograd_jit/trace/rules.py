@@ -10,6 +10,8 @@ Three kinds, by what the mathematics needs:
     A function linear in its first argument, and its transpose. Forward mode applies the function itself.
 ``general``
     Everything else: makers of vjps and jvps per argument.
+``composite``
+    A public function that is written in terms of the others, and so has all their derivatives.
 
 Rules never unbroadcast, cast or take real parts: see :mod:`autograd_jit.trace.cotangent`.
 """
@@ -17,10 +19,12 @@ Rules never unbroadcast, cast or take real parts: see :mod:`autograd_jit.trace.c
 from __future__ import annotations
 
 import inspect
+import sys
+import weakref
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..errors import TracedValueError
+from ..errors import ArgumentError, TracedValueError
 from .cotangent import abstract
 from .tracer import Primitive, notrace_primitive, primitive
 
@@ -29,6 +33,7 @@ __all__ = [
     "MINUS",
     "REGISTRY",
     "Registration",
+    "composite",
     "def_linear",
     "defjvp",
     "defjvp_argnum",
@@ -63,12 +68,12 @@ MINUS = _Marker("MINUS")
 class Registration:
     """One differentiable (or knowingly non-differentiable) function, as tests and documentation see it.
 
-    ``samples`` returns a list of argument tuples to test with: ``(args, kwargs)`` pairs.
+    ``samples`` returns a list of :class:`~autograd_jit.trace.samples.Sample` to test with.
     """
 
     name: str
     function: Callable
-    kind: str  # "elementwise", "linear", "general" or "nondifferentiable"
+    kind: str  # "elementwise", "linear", "general", "composite" or "nondifferentiable"
     module: str
     complex: bool = True
     domain: tuple[tuple[float, float], ...] = ()
@@ -81,10 +86,33 @@ REGISTRY: dict[str, Registration] = {}
 
 
 def _register(function: Callable, kind: str, **facts: Any) -> Callable:
-    module = inspect.stack()[2].frame.f_globals["__name__"]
+    module = sys._getframe(2).f_globals["__name__"]
     name = function.primitive.name  # type: ignore[attr-defined]
     REGISTRY[f"{module}.{name}"] = Registration(name, function, kind, module, **facts)
     return function
+
+
+def composite(*, complex: bool = True, samples: Callable[[], list] | None = None, **facts: Any) -> Callable:
+    """Decorator: list a public function made of other registered functions, with inputs to test it with."""
+
+    def register(function: Callable) -> Callable:
+        name, module = function.__name__, function.__module__
+        REGISTRY[f"{module}.{name}"] = Registration(
+            name, function, "composite", module, complex=complex, samples=samples, facts=facts
+        )
+        return function
+
+    return register
+
+
+def refuse_options(name: str, options: dict) -> None:
+    """Raise ArgumentError for a ufunc's ``out=``, ``where=`` and so on, which a derivative would not know of."""
+    for option in options:
+        if option not in ("dtype", "casting", "order", "subok", "signature"):
+            raise ArgumentError(
+                f"{name}: the argument {option}= is not supported for traced arrays; "
+                f"use the returned array, and autograd_jit.numpy.where for a mask"
+            )
 
 
 # ---------------------------------------------------------------- elementwise
@@ -113,13 +141,11 @@ def elementwise(
     if name is not None:
         prim.name = wrapped.__name__ = name
     arity = len(partials)
-    prim.vjps = {i: _partial_vjp(partial, arity) for i, partial in enumerate(partials)}
-    prim.jvps = {i: _partial_jvp(partial, arity) for i, partial in enumerate(partials)}
+    prim.vjps = {i: _partial_vjp(prim.name, partial, arity) for i, partial in enumerate(partials)}
+    prim.jvps = {i: _partial_jvp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     if prim.name in ("multiply", "negative"):
         _rule_globals[prim.name] = wrapped
     return _register(wrapped, "elementwise", complex=complex, domain=domain, samples=samples)
-
-
 
 
 def _product(partial: Any, arity: int) -> str:
@@ -145,7 +171,9 @@ class _RuleScope(dict):
     """Globals of one generated rule: its partial, and the shared functions looked up late."""
 
     def __init__(self, partial: Any) -> None:
-        super().__init__(partial=partial, multiply=_late("multiply"), negative=_late("negative"))
+        super().__init__(
+            partial=partial, multiply=_late("multiply"), negative=_late("negative"), refuse_options=refuse_options
+        )
 
 
 def _late(name: str) -> Callable:
@@ -155,21 +183,24 @@ def _late(name: str) -> Callable:
     return lambda *args: _rule_globals[name](*args)
 
 
-def _partial_vjp(partial: Any, arity: int) -> Callable | None:
+def _partial_vjp(name: str, partial: Any, arity: int) -> Callable | None:
     """``maker(ans, x, ...) -> g -> g * d``. The closure keeps only what the partial names, so the rest is freed."""
     if partial is None:
         return None
-    arguments = ", ".join(_ARGUMENT_NAMES[:arity])
-    source = f"def rule(ans, {arguments}, **kwargs):\n    return lambda g: {_product(partial, arity)}\n"
+    source = _rule_source("ans", name, arity) + f"    return lambda g: {_product(partial, arity)}\n"
     return _compile_rule(source, partial)
 
 
-def _partial_jvp(partial: Any, arity: int) -> Callable | None:
+def _partial_jvp(name: str, partial: Any, arity: int) -> Callable | None:
     if partial is None:
         return None
-    arguments = ", ".join(_ARGUMENT_NAMES[:arity])
-    source = f"def rule(g, ans, {arguments}, **kwargs):\n    return {_product(partial, arity)}\n"
+    source = _rule_source("g, ans", name, arity) + f"    return {_product(partial, arity)}\n"
     return _compile_rule(source, partial)
+
+
+def _rule_source(first: str, name: str, arity: int) -> str:
+    arguments = ", ".join(_ARGUMENT_NAMES[:arity])
+    return f"def rule({first}, {arguments}, **kwargs):\n    if kwargs: refuse_options({name!r}, kwargs)\n"
 
 
 # ---------------------------------------------------------------- linear and general
@@ -237,9 +268,15 @@ def nondifferentiable(
 # ---------------------------------------------------------------- the interface for users' own primitives
 
 
+#: the functions that the calls below were made for, so that ``core.primitive_vjps`` can list them
+defined_by_users: weakref.WeakSet = weakref.WeakSet()
+
+
 def _rules_of(fun: Callable) -> Primitive:
     try:
-        return fun.primitive  # type: ignore[attr-defined]
+        prim = fun.primitive  # type: ignore[attr-defined]
+        defined_by_users.add(fun)
+        return prim
     except AttributeError:
         raise TracedValueError(f"{fun!r} is not a primitive: decorate it with @primitive first") from None
 
@@ -288,8 +325,8 @@ def defjvp_argnum(fun: Callable, jvpmaker: Callable) -> None:
 
 
 def defjvp_argnums(fun: Callable, jvpmaker: Callable) -> None:
-    """Define ``jvpmaker(argnums, gs, ans, args, kwargs) -> tangent`` (applied to one argument at a time)."""
-    defjvp_argnum(fun, lambda argnum, g, ans, args, kwargs: jvpmaker((argnum,), (g,), ans, args, kwargs))
+    """Define ``jvpmaker(argnums, gs, ans, args, kwargs) -> tangent``, for all traced arguments at once."""
+    _rules_of(fun).jvps = jvpmaker
 
 
 def def_linear(fun: Callable) -> None:

@@ -147,13 +147,33 @@ def _hidden_boxes(value: Any) -> bool:
         return any(map(_hidden_boxes, value))
     if kind is dict:
         return any(map(_hidden_boxes, value.values()))
+    if kind is slice:
+        return _hidden_boxes((value.start, value.stop, value.step))
     return False
+
+
+def _innermost(value: Any) -> Any:
+    """The box of the highest level anywhere in ``value``; None without boxes."""
+    kind = type(value)
+    if kind in BOX_TYPES:
+        return value
+    if kind is dict:
+        value = tuple(value.values())
+    elif kind is slice:
+        value = (value.start, value.stop, value.step)
+    elif kind is not tuple and kind is not list:
+        return None
+    boxes = [box for box in map(_innermost, value) if box is not None]
+    return max(boxes, key=lambda box: box._trace, default=None)
 
 
 def _with_hidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """A call whose boxes are inside containers or keyword arguments: bring them to the surface."""
     if prim.normalise is not None:
         args, kwargs = prim.normalise(args, kwargs)
+    innermost = _innermost((args, kwargs))
+    if innermost._node.sees_nondifferentiable:  # a recorder writes down nested arguments as they are
+        return innermost._node.apply_nested(prim, innermost._trace, args, kwargs)
     hidden = [name for name, value in kwargs.items() if _hidden_boxes(value)]
     if hidden:
         raise TracedValueError(
@@ -178,7 +198,7 @@ def _make_wrapper(prim: Primitive) -> Callable:
                 if kwargs and _hidden_boxes(kwargs):
                     return _with_hidden_boxes(prim, args, kwargs)
                 return _apply(prim, args, kwargs)
-            if (kind is tuple or kind is list or kind is dict) and not hidden:
+            if (kind is tuple or kind is list or kind is dict or kind is slice) and not hidden:
                 hidden = _hidden_boxes(arg)
         if hidden or (kwargs and _hidden_boxes(kwargs)):
             return _with_hidden_boxes(prim, args, kwargs)

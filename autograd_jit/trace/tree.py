@@ -10,7 +10,9 @@ import dataclasses
 from collections import OrderedDict, defaultdict
 from typing import Any, Callable, NamedTuple
 
-__all__ = ["LEAF", "Structure", "flatten", "is_container", "map_leaves", "unflatten"]
+from .tracer import Box
+
+__all__ = ["LEAF", "Structure", "flatten", "flatten_once", "is_container", "map_leaves", "unflatten"]
 
 
 class Structure(NamedTuple):
@@ -44,12 +46,20 @@ def _parts(value: Any) -> tuple[Any, Any] | None:
         return tuple(value), value.values()
     if kind is defaultdict:
         return (value.default_factory, tuple(value)), value.values()
+    if kind in Box.type_mappings:
+        return None  # a user's type, boxed as a whole
     if isinstance(value, tuple) and hasattr(kind, "_make"):
         return None, value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = tuple(field.name for field in dataclasses.fields(value) if field.init)
         return names, [getattr(value, name) for name in names]
     return None
+
+
+def flatten_once(value: Any) -> list:
+    """The direct children of a container."""
+    parts = _parts(value)
+    return [value] if parts is None else list(parts[1])
 
 
 def flatten(value: Any) -> tuple[list, Structure | None]:

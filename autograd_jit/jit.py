@@ -1,0 +1,535 @@
+"""``jit``: the first call's trace becomes a program; later calls replay it natively.
+
+A jitted function answers as the interpreted one does, in every situation. What cannot be replayed soundly runs
+interpreted, with one :class:`FallbackWarning` that says why.
+
+Three levels of lookup, from a call to a program:
+
+    captured state   code and structure of what the function captures -> :class:`_Compiled` (shared by fresh closures)
+    signature        containers, dtypes, shapes, static values of the arguments -> :class:`_Entry`
+    path             the outcomes of the guards, tried native: the last path first, then by the guard that failed
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Callable, Hashable
+
+import numpy as np
+
+from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitError, VerificationError
+from .trace import tree
+from .trace.tracer import BOX_TYPES
+
+__all__ = ["Stats", "assert_max_traces", "jit", "jitted"]
+
+
+@dataclass
+class Stats:
+    """What a jitted function did so far.
+
+    ``calls`` = replays + traces + fallbacks + inlined. ``inlined``: calls made inside another transformation, which run
+    interpreted as part of it. ``python_steps``: Python steps in the programs made. ``kernels_compiled``: kernels that
+    neither memory nor disk had.
+    """
+
+    traces: int = 0
+    replays: int = 0
+    guard_failures: int = 0
+    fallbacks: int = 0
+    inlined: int = 0
+    python_steps: int = 0
+    kernels_compiled: int = 0
+    kernels_loaded: int = 0
+
+    @property
+    def calls(self) -> int:
+        return self.replays + self.traces + self.fallbacks + self.inlined
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of :func:`jit`."""
+
+    verify: bool = False
+    max_paths: int = 64
+    max_signatures: int = 256
+    target: str = "cpu"
+
+
+@dataclass
+class _Path:
+    """One program of a signature, and where to go when one of its guards fails."""
+
+    program: Any
+    source: Any  # ReplaySource, or None where the program has Python steps
+    held: _HeldArrays | None
+    branches: dict[tuple[int, bytes], _Path] = field(default_factory=dict)
+
+
+@dataclass
+class _Entry:
+    """All that is known of one signature."""
+
+    paths: list[_Path] = field(default_factory=list)
+    last: _Path | None = None
+    interpreted: str | None = None
+
+
+class _HeldArrays:
+    """Arrays that the function reaches through objects, with their contents when they were traced."""
+
+    def __init__(self, arrays: tuple[np.ndarray, ...]) -> None:
+        self.pairs = [(array, np.array(array, order="C")) for array in arrays]
+
+    def unchanged(self) -> bool:
+        for array, copy in self.pairs:
+            if array.shape != copy.shape or array.dtype != copy.dtype:
+                return False
+            if array.flags.c_contiguous:
+                if _memcmp(array.ctypes.data, copy.ctypes.data, copy.nbytes):
+                    return False
+            elif array.tobytes() != copy.tobytes():
+                return False
+        return True
+
+
+_memcmp = ctypes.CDLL(None).memcmp
+_memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+
+class _Compiled:
+    """What is known of all functions of one captured structure under one operator."""
+
+    def __init__(self, captures: Any) -> None:
+        self.captures = captures
+        self.entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self.history: list[str] = []
+        self.interpreted: str | None = _unsound(captures)
+        self.traces = 0
+        self.replays_seen = 0
+
+
+def _unsound(captures: Any) -> str | None:
+    """Why functions with these captures must stay interpreted."""
+    if captures.unsound:
+        return captures.unsound
+    if captures.impure:
+        return f"it calls {captures.impure[0]}, whose result differs from call to call"
+    return None
+
+
+#: (operator, captured structure) -> what is known; least recently used out
+_registry: OrderedDict[Hashable, _Compiled] = OrderedDict()
+_registry_lock = threading.Lock()
+MAX_FUNCTIONS = 512
+
+
+class _Handle:
+    """The state behind one jitted function object."""
+
+    __slots__ = ("build", "compiled", "fast", "fun", "interpreted", "name", "options", "stats", "warned")
+
+    def __init__(self, build: Callable, fun: Callable, name: str, options: Options) -> None:
+        self.build = build
+        self.fun = fun
+        self.name = name
+        self.options = options
+        self.interpreted = build(fun)
+        self.stats = Stats()
+        self.compiled: _Compiled | None = None
+        self.fast: Callable[[tuple], Any] = _never
+        self.warned: set[str] = set()
+
+    # ---------------------------------------------------------------- the slow path
+
+    def slow(self, args: tuple, kwargs: dict) -> Any:
+        """Any call that the fast path does not know."""
+        from .lower.replay import default_error_state, error_state
+
+        leaves, structure = tree.flatten((args, kwargs))
+        if any(type(leaf) in BOX_TYPES for leaf in leaves) or self._captures_boxes():
+            self.stats.inlined += 1
+            return self.interpreted(*args, **kwargs)
+        if error_state() is not default_error_state:
+            return self._fall_back(args, kwargs, "np.errstate differs from the default it is compiled for")
+        compiled = self._find_compiled()
+        if compiled.interpreted:
+            return self._fall_back(args, kwargs, compiled.interpreted)
+        try:
+            signature = (structure, tuple([_leaf_signature(leaf) for leaf in leaves]))
+            entry = compiled.entries.get(signature)
+        except TypeError:
+            return self._fall_back(args, kwargs, "an argument is of a type that cannot be part of a signature")
+        if entry is None:
+            entry = self._new_entry(compiled, signature)
+        if entry.interpreted:
+            return self._fall_back(args, kwargs, entry.interpreted)
+        return self._replay_or_trace(compiled, entry, leaves, args, kwargs)
+
+    def _captures_boxes(self) -> bool:
+        """Whether the function closes over a value that an outer transformation traces."""
+        cells = getattr(self.fun, "__closure__", None) or ()
+        try:
+            return any(type(cell.cell_contents) in BOX_TYPES for cell in cells)
+        except ValueError:  # an empty cell
+            return False
+
+    def _find_compiled(self) -> _Compiled:
+        from .trace.captures import scan
+
+        compiled = self.compiled
+        if compiled is not None and compiled.captures.check(self.fun):
+            return compiled
+        captures = scan(self.fun)
+        if any(type(obj) in BOX_TYPES for _, obj in captures.opaque):
+            return _Compiled(captures)
+        key = (_build_key(self.build), captures.structure_key, self.options)
+        with _registry_lock:
+            known = _registry.get(key)
+            if known is None or (captures.unsound is None and not known.captures.check(self.fun)):
+                if compiled is not None:
+                    why = compiled.captures.explain_change(self.fun) if not compiled.interpreted else ""
+                else:
+                    why = "first call"
+                known = _registry[key] = _Compiled(captures)
+                known.history.append(f"{self.name}: captured state scanned ({why})")
+                while len(_registry) > MAX_FUNCTIONS:
+                    _registry.popitem(last=False)
+            else:
+                _registry.move_to_end(key)
+        self.compiled = known
+        return known
+
+    def _new_entry(self, compiled: _Compiled, signature: Hashable) -> _Entry:
+        entry = _Entry()
+        if len(compiled.entries) >= self.options.max_signatures:
+            compiled.entries.popitem(last=False)
+            if compiled.traces > 2 * self.options.max_signatures and self.stats.replays < compiled.traces:
+                entry.interpreted = (
+                    f"it was called with more than {self.options.max_signatures} signatures (shapes, dtypes, "
+                    f"values of integer arguments), most of them once"
+                )
+                compiled.interpreted = entry.interpreted
+        compiled.entries[signature] = entry
+        return entry
+
+    def _replay_or_trace(self, compiled: _Compiled, entry: _Entry, leaves: list, args: tuple, kwargs: dict) -> Any:
+        from .lower.program import Diverged
+
+        dynamic = _dynamic(leaves)
+        bound = compiled.captures.bind(self.fun)
+        inputs = (*dynamic, *bound)
+        path, failed, why = entry.last, None, "first call with this signature"
+        tried: set[int] = set()
+        while path is not None and id(path) not in tried:
+            tried.add(id(path))
+            if path.held is not None and not path.held.unchanged():
+                why = "the contents of a captured array changed"
+                path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
+                continue
+            try:
+                outputs = path.program.run(inputs)
+            except Diverged as divergence:
+                self.stats.guard_failures += divergence.guard is not None
+                why = f"another path: {divergence}"
+                failed = (path, divergence)
+                path = path.branches.get((divergence.guard or 0, divergence.actual or b""))
+                continue
+            except BackendError as error:
+                return self._fall_back(args, kwargs, str(error))
+            self.stats.replays += 1
+            self._use(compiled, entry, path, args, kwargs)
+            result = tree.unflatten(path.program.tape.structure, outputs)
+            return self._verified(result, path, args, kwargs) if self.options.verify else result
+        return self._trace(compiled, entry, failed, why, args, kwargs)
+
+    def _use(self, compiled: _Compiled, entry: _Entry, path: _Path, args: tuple, kwargs: dict) -> None:
+        """Let later calls try ``path`` first, and directly where that is possible."""
+        entry.last = path
+        if path.source is not None and not kwargs and not self.options.verify:
+            self.fast = path.source.make(self.fun, self.stats, None)
+
+    # ---------------------------------------------------------------- tracing
+
+    def _trace(
+        self, compiled: _Compiled, entry: _Entry, failed: Any, why: str, args: tuple, kwargs: dict
+    ) -> Any:
+        from .kernels import executor
+        from .trace.trace_call import trace_call
+
+        if len(entry.paths) >= self.options.max_paths:
+            entry.interpreted = f"it took more than {self.options.max_paths} paths for one signature; the last: {why}"
+            compiled.history.append(f"{self.name}: interpreted from now on: {entry.interpreted}")
+            return self._fall_back(args, kwargs, entry.interpreted)
+        if not executor.supported():
+            compiled.interpreted = "this Python or NumPy lays out its objects in a way that the executor does not know"
+            return self._fall_back(args, kwargs, compiled.interpreted)
+        traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape")
+        self.stats.traces += 1
+        compiled.traces += 1
+        if traced.reason is not None:
+            compiled.interpreted = traced.reason
+            self._warn(traced.reason)
+            return traced.result
+        path = self._lower(compiled, traced, why, args, kwargs)
+        if path is None:
+            return traced.result
+        entry.paths.append(path)
+        if failed is not None:
+            origin, divergence = failed
+            origin.branches[(divergence.guard or 0, divergence.actual or b"")] = path
+        self._use(compiled, entry, path, args, kwargs)
+        return traced.result
+
+    def _lower(self, compiled: _Compiled, traced: Any, why: str, args: tuple, kwargs: dict) -> _Path | None:
+        from .lower.compile import counters
+        from .lower.program import lower
+        from .lower.replay import ReplaySource
+
+        before = counters.compiled, counters.loaded
+        try:
+            program = lower(traced.tape)
+        except BackendError as error:
+            compiled.interpreted = f"a kernel could not be compiled: {error}"
+            self._warn(compiled.interpreted)
+            return None
+        made, loaded = counters.compiled - before[0], counters.loaded - before[1]
+        self.stats.kernels_compiled += made
+        self.stats.kernels_loaded += loaded
+        self.stats.python_steps += len(program.steps)
+        held = _HeldArrays(compiled.captures.held_arrays) if compiled.captures.held_arrays else None
+        source = None
+        if program.is_native and not kwargs:
+            source = ReplaySource(program, compiled.captures, args, held.unchanged if held else None)
+        compiled.history.append(_trace_report(self.name, traced, program, why, made, loaded))
+        return _Path(program, source, held)
+
+    # ---------------------------------------------------------------- falling back
+
+    def _fall_back(self, args: tuple, kwargs: dict, reason: str) -> Any:
+        self.stats.fallbacks += 1
+        self._warn(reason)
+        return self.interpreted(*args, **kwargs)
+
+    def _warn(self, reason: str) -> None:
+        if reason in self.warned:
+            return
+        self.warned.add(reason)
+        code = getattr(self.fun, "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+        warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=5)
+
+    def _verified(self, result: Any, path: _Path, args: tuple, kwargs: dict) -> Any:
+        """``jit(f, verify=True)``: the interpreted answer too, compared."""
+        want = self.interpreted(*args, **kwargs)
+        for position, (got, expected) in enumerate(
+            zip(tree.flatten(result)[0], tree.flatten(want)[0], strict=True)
+        ):
+            if isinstance(expected, (np.ndarray, np.generic, float, complex)):
+                tolerance = 1e-4 if np.asarray(expected).dtype.itemsize <= 4 else 1e-9
+                if not np.allclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True):
+                    raise VerificationError(
+                        f"{self.name}: compiled and interpreted answers differ in output {position}: "
+                        f"{got!r} against {expected!r}\n{path.program.tape}"
+                    )
+        return result
+
+    # ---------------------------------------------------------------- seeing inside
+
+    def program(self, args: tuple, kwargs: dict) -> Any:
+        """The program for these arguments, traced now if need be (which runs the function once)."""
+        leaves, structure = tree.flatten((args, kwargs))
+        signature = (structure, tuple([_leaf_signature(leaf) for leaf in leaves]))
+        compiled = self._find_compiled()
+        entry = compiled.entries.get(signature)
+        if entry is None or entry.last is None:
+            self.slow(args, kwargs)
+            entry = self._find_compiled().entries.get(signature)
+        if entry is None or entry.last is None:
+            raise ArgumentError(
+                f"{self.name} has no tape for these arguments: it runs interpreted because "
+                f"{self._find_compiled().interpreted or (entry and entry.interpreted)}"
+            )
+        return entry.last.program
+
+    def tape(self, *args: Any, **kwargs: Any) -> Any:
+        """The recorded tape for these arguments; prints as Python."""
+        return self.program(args, kwargs).tape
+
+    def kernels(self, *args: Any, **kwargs: Any) -> Any:
+        """The fused kernels for these arguments; prints their source."""
+        from .lower.listing import KernelListing
+
+        return KernelListing(self.program(args, kwargs))
+
+    def explain(self) -> str:
+        """Every trace: why, guards, Python steps, kernels and times; and why not, where it runs interpreted."""
+        lines = [f"{self.name}: {self.stats}"]
+        compiled = self.compiled
+        if compiled is None:
+            return lines[0] + "\n  not called yet"
+        lines += ["  " + line.replace("\n", "\n  ") for line in compiled.history]
+        if compiled.interpreted:
+            lines.append(f"  runs interpreted: {compiled.interpreted}")
+        lines += [f"  one signature runs interpreted: {e.interpreted}" for e in compiled.entries.values() if e.interpreted]
+        return "\n".join(lines)
+
+    def clear(self) -> None:
+        """Forget all programs of this function."""
+        self.fast = _never
+        if self.compiled is not None:
+            with _registry_lock:
+                for key in [key for key, value in _registry.items() if value is self.compiled]:
+                    del _registry[key]
+        self.compiled = None
+        self.warned.clear()
+
+
+def _never(args: tuple) -> Any:
+    from .lower.replay import MISS
+
+    return MISS
+
+
+def _dynamic(leaves: list) -> list:
+    from .trace.trace_call import is_dynamic
+
+    return [leaf for leaf in leaves if is_dynamic(leaf)]
+
+
+def _leaf_signature(leaf: Any) -> Hashable:
+    """What two leaves must share to share programs."""
+    kind = type(leaf)
+    if kind is np.ndarray:
+        return (kind, leaf.dtype, leaf.shape)
+    if isinstance(leaf, np.generic):
+        return (kind, leaf.dtype)
+    if kind is float or kind is complex:
+        return kind
+    hash(leaf)
+    return (kind, leaf)
+
+
+def _build_key(build: Callable) -> Hashable:
+    """Two operators with equal keys build the same derivative."""
+    cells = getattr(build, "__closure__", None) or ()
+    values = tuple([cell.cell_contents for cell in cells])
+    try:
+        hash(values)
+    except TypeError:
+        values = tuple([id(value) for value in values])
+    return (getattr(build, "__code__", build), values)
+
+
+def _trace_report(name: str, traced: Any, program: Any, why: str, made: int, loaded: int) -> str:
+    lines = [
+        f"traced in {traced.seconds * 1e3:.1f} ms, lowered in {program.seconds * 1e3:.1f} ms: {why}",
+        f"  {len(traced.tape.ops)} operations, {len(program.table)} kernel launches of "
+        f"{len({k.kernel for k in program.kernels})} kernels ({made} compiled, {loaded} from disk, "
+        f"{sum(k.seconds for k in program.kernels if k.origin == 'compiled') * 1e3:.0f} ms of compiling in all)",
+    ]
+    lines += [f"  guard: {guard}  # {guard.line}" for guard in traced.tape.guards[:20]]
+    if len(traced.tape.guards) > 20:
+        lines.append(f"  ... and {len(traced.tape.guards) - 20} more guards")
+    lines += [f"  Python step: {step}" for step in program.steps[:20]]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the public functions
+
+
+def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = None, **options: Any) -> Callable:
+    """The compiled form of ``build(fun)``: what the operators return for ``jit=True``."""
+    if not callable(fun):
+        raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
+    handle = _Handle(build, fun, name or getattr(fun, "__name__", type(fun).__name__), _options(options))
+
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            result = handle.fast(args)
+            if result is not miss:
+                return result
+        return handle.slow(args, kwargs)
+
+    miss = _never(())
+    try:
+        functools.update_wrapper(compiled, handle.interpreted)
+    except (AttributeError, TypeError):
+        pass
+    compiled.__name__ = handle.name
+    compiled.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
+    for attribute in ("stats", "explain", "tape", "kernels", "clear"):
+        setattr(compiled, attribute, getattr(handle, attribute))
+    compiled._handle = handle  # type: ignore[attr-defined]
+    compiled._transform = (build, fun)  # type: ignore[attr-defined]
+    return compiled
+
+
+def _options(given: dict[str, Any]) -> Options:
+    known = set(Options.__dataclass_fields__)
+    for name in given:
+        if name not in known:
+            raise ArgumentError(f"jit has no option {name!r}; it knows {', '.join(sorted(known))}")
+    options = Options(**given)
+    if options.target not in ("cpu", "auto"):
+        raise ArgumentError(
+            f"target={options.target!r} is not available: this version compiles for the CPU "
+            f'(target="cpu" or "auto")'
+        )
+    return options
+
+
+def jit(fun: Callable | None = None, **options: Any) -> Any:
+    """Compile ``fun`` on its first call. Answers never change; see :meth:`explain <jitted>` for what happened.
+
+    ``fun``: any function of arrays, scalars and containers of them. Usable as ``@jit`` and ``@jit(max_paths=8)``.
+    ``jit(grad(f))`` is ``grad(f, jit=True)``.
+
+    Options: ``verify`` runs both ways and raises VerificationError on a difference; ``max_paths`` and
+    ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``.
+
+    >>> import numpy as np
+    >>> from autograd_jit import jit
+    >>> @jit
+    ... def norm(x):
+    ...     return np.sqrt(np.sum(x ** 2))
+    >>> norm(np.array([3.0, 4.0]))
+    np.float64(5.0)
+    """
+    if fun is None:
+        return functools.partial(jit, **options)
+    if not callable(fun):
+        raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
+    transform = getattr(fun, "_transform", None)
+    if transform is not None:
+        build, inner = transform
+        return jitted(build, inner, name=getattr(fun, "__name__", ""), doc=fun.__doc__, **options)
+    return jitted(_itself, fun, **options)
+
+
+def _itself(fun: Callable) -> Callable:
+    return fun
+
+
+class assert_max_traces:  # noqa: N801 - a context manager that reads as a statement
+    """``with assert_max_traces(f, 1): ...`` raises TraceLimitError if ``f`` is traced more often inside."""
+
+    def __init__(self, function: Callable, limit: int) -> None:
+        self.function, self.limit = function, limit
+
+    def __enter__(self) -> None:
+        self.before = self.function.stats.traces  # type: ignore[attr-defined]
+
+    def __exit__(self, *exception: Any) -> None:
+        made = self.function.stats.traces - self.before  # type: ignore[attr-defined]
+        if exception[0] is None and made > self.limit:
+            raise TraceLimitError(
+                f"{self.function.__name__} was traced {made} times, {self.limit} allowed:\n"
+                f"{self.function.explain()}"  # type: ignore[attr-defined]
+            )

@@ -1,0 +1,337 @@
+"""Words of vector IR: what an emitter of kernels says instead of spelling out LLVM's grammar.
+
+An `Emission` collects the lines of one function and the declarations they need; each method prints an
+instruction and returns the name of its result.  With `lanes=1` the same calls print scalar IR.
+
+    body = Emission(lanes=8)
+    x = body.load("double", pointer)
+    y = math(body, "exp", "double", [x])
+
+Complete kernels made of them are in `kernel_ir.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math as math_
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from . import vecmath
+from .llvm import ELEMENT_BYTES, MATH_ATTRIBUTES
+
+_SHORT: Final = {
+    "double": "f64",
+    "float": "f32",
+    "i64": "i64",
+    "i32": "i32",
+    "i16": "i16",
+    "i8": "i8",
+    "i1": "i1",
+}
+# Prints the body of a loop: from the names of the operands to the names of the results.
+Body = Callable[["Emission", list[str]], list[str]]
+
+
+@dataclass
+class Function:
+    """A function in the making."""
+
+    lines: list[str] = field(default_factory=list)
+    declarations: set[str] = field(default_factory=set)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+class Emission:
+    """A function in the making, seen with one lane count."""
+
+    def __init__(self, lanes: int = 1, function: Function | None = None) -> None:
+        self.lanes = lanes
+        self._function = function or Function()
+        self.lines = self._function.lines
+        self.declarations = self._function.declarations
+
+    def at_lanes(self, lanes: int) -> Emission:
+        """The same function, seen with another lane count."""
+        return Emission(lanes, self._function)
+
+    # names and types
+
+    def name(self) -> str:
+        return f"%v{next(self._function.numbers)}"
+
+    def type(self, element: str) -> str:
+        return element if self.lanes == 1 or element == "ptr" else f"<{self.lanes} x {element}>"
+
+    def suffix(self, element: str) -> str:
+        """How an overloaded intrinsic spells the type: v8f64, f64."""
+        return (f"v{self.lanes}" if self.lanes > 1 else "") + _SHORT[element]
+
+    def constant(self, element: str, value: float) -> str:
+        text = literal(element, value)
+        return text if self.lanes == 1 else f"splat ({element} {text})"
+
+    # lines
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " + text)
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+
+    def let(self, text: str) -> str:
+        name = self.name()
+        self.line(f"{name} = {text}")
+        return name
+
+    def declare(self, text: str) -> None:
+        self.declarations.update(text.splitlines())
+
+    # instructions
+
+    def op(self, opcode: str, element: str, *operands: str) -> str:
+        """An instruction whose operands have one type: `fadd <8 x double> %a, %b`."""
+        return self.let(f"{opcode} {self.type(element)} {', '.join(operands)}")
+
+    def compare(self, predicate: str, element: str, left: str, right: str) -> str:
+        return self.op(f"{'icmp' if element[0] == 'i' else 'fcmp'} {predicate}", element, left, right)
+
+    def select(self, element: str, condition: str, yes: str, no: str) -> str:
+        kind = self.type(element)
+        return self.let(f"select {self.type('i1')} {condition}, {kind} {yes}, {kind} {no}")
+
+    def convert(self, opcode: str, source: str, value: str, target: str) -> str:
+        """`fpext`, `fptrunc`, `sitofp`, `fptosi`, `zext`, `bitcast`, ..."""
+        return self.let(f"{opcode} {self.type(source)} {value} to {self.type(target)}")
+
+    def intrinsic(self, name: str, element: str, *operands: str) -> str:
+        kind = self.type(element)
+        self.declare(f"declare {kind} @{name}.{self.suffix(element)}({', '.join([kind] * len(operands))})")
+        given = ", ".join(f"{kind} {operand}" for operand in operands)
+        return self.let(f"call {kind} @{name}.{self.suffix(element)}({given})")
+
+    def element(self, type_: str, pointer: str, index: str) -> str:
+        """The address of an element."""
+        return self.let(f"getelementptr {type_}, ptr {pointer}, i64 {index}")
+
+    def load(self, element: str, pointer: str, mask: str = "", fill: float = 1.0) -> str:
+        """Consecutive elements; lanes that the mask hides read as `fill` (1: harmless to every function)."""
+        kind, size = self.type(element), ELEMENT_BYTES[element]
+        if not mask:
+            return self.let(f"load {kind}, ptr {pointer}, align {size}")
+        name, flags = f"llvm.masked.load.{self.suffix(element)}.p0", self.type("i1")
+        self.declare(f"declare {kind} @{name}(ptr, {flags}, {kind})")
+        filled = self.constant(element, fill)
+        return self.let(f"call {kind} @{name}(ptr align {size} {pointer}, {flags} {mask}, {kind} {filled})")
+
+    def store(self, element: str, value: str, pointer: str, mask: str = "") -> None:
+        kind, size = self.type(element), ELEMENT_BYTES[element]
+        if not mask:
+            self.line(f"store {kind} {value}, ptr {pointer}, align {size}")
+            return
+        name, flags = f"llvm.masked.store.{self.suffix(element)}.p0", self.type("i1")
+        self.declare(f"declare void @{name}({kind}, ptr, {flags})")
+        self.line(f"call void @{name}({kind} {value}, ptr align {size} {pointer}, {flags} {mask})")
+
+    def broadcast(self, element: str, scalar: str) -> str:
+        if self.lanes == 1:
+            return scalar
+        kind = self.type(element)
+        first = self.let(f"insertelement {kind} poison, {element} {scalar}, i64 0")
+        return self.let(f"shufflevector {kind} {first}, {kind} poison, <{self.lanes} x i32> zeroinitializer")
+
+    def lane(self, element: str, vector: str, index: int) -> str:
+        return (
+            vector
+            if self.lanes == 1
+            else self.let(f"extractelement {self.type(element)} {vector}, i64 {index}")
+        )
+
+    def slice(self, element: str, vector: str, start: int, count: int) -> str:
+        """`count` consecutive lanes."""
+        kind = self.type(element)
+        order = ", ".join(f"i32 {start + i}" for i in range(count))
+        return self.let(f"shufflevector {kind} {vector}, {kind} poison, <{count} x i32> <{order}>")
+
+    def first_lanes(self, count: str) -> str:
+        """The mask of the lanes below `count` (i64)."""
+        numbers = ", ".join(f"i64 {i}" for i in range(self.lanes))
+        return self.compare("sgt", "i64", self.broadcast("i64", count), f"<{numbers}>")
+
+
+def literal(element: str, value: float) -> str:
+    """A constant of a type, exactly: floating point in hexadecimal."""
+    if element == "i1":
+        return "true" if value else "false"
+    if element[0] == "i":
+        return str(int(value))
+    if element == "float":
+        (value,) = struct.unpack("<f", struct.pack("<f", value))
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+# --- functions of the maths library -------------------------------------------------------------------
+
+
+def math(body: Emission, op: str, element: str, operands: Sequence[str], *, precise: bool = False) -> str:
+    """An op of `vecmath`'s tables or of NUMPY_OPS below, on vectors or scalars.
+
+    precise=True calls the scalar libm function on every lane."""
+    op = vecmath.canonical(op)
+    if op in NUMPY_OPS:
+        return NUMPY_OPS[op](body, element, *operands)
+    if op in vecmath.INTRINSICS:
+        return body.intrinsic(vecmath.INTRINSICS[op], element, *operands)
+    if body.lanes > 1 and not precise:
+        for lanes in (body.lanes, body.lanes // 2, body.lanes // 4):
+            if function := vecmath.vector_call(op, element, lanes):
+                return _in_parts(body, function, element, operands)
+    return _lane_by_lane(body, op, element, operands)
+
+
+def _in_parts(body: Emission, function: vecmath.VectorFunction, element: str, operands: Sequence[str]) -> str:
+    body.declare(function.declaration)
+    part = body.at_lanes(function.lanes)
+    kind = part.type(element)
+    results = []
+    for start in range(0, body.lanes, function.lanes):
+        whole = function.lanes == body.lanes
+        given = [x if whole else body.slice(element, x, start, function.lanes) for x in operands]
+        values = ", ".join(f"{kind} {value}" for value in given)
+        results.append(body.let(f"call {kind} @{function.symbol}({values}) {MATH_ATTRIBUTES}"))
+    return _concatenate(part, element, results)
+
+
+def _concatenate(part: Emission, element: str, vectors: list[str]) -> str:
+    """Vectors side by side, pair by pair; their number is a power of two."""
+    if len(vectors) == 1:
+        return vectors[0]
+    kind = part.type(element)
+    order = ", ".join(f"i32 {i}" for i in range(2 * part.lanes))
+    joined = [
+        part.let(f"shufflevector {kind} {a}, {kind} {b}, <{2 * part.lanes} x i32> <{order}>")
+        for a, b in zip(vectors[::2], vectors[1::2])
+    ]
+    return _concatenate(part.at_lanes(2 * part.lanes), element, joined)
+
+
+def _lane_by_lane(body: Emission, op: str, element: str, operands: Sequence[str]) -> str:
+    type_ = "double" if op in vecmath.SPECIAL else element
+    function = vecmath.math_call(op, type_)
+    body.declare(function.declaration.splitlines()[0])
+    result = "poison"
+    for index in range(body.lanes):
+        given = [_as(body, element, body.lane(element, operand, index), type_) for operand in operands]
+        values = ", ".join(f"{type_} {value}" for value in given) + function.extra_arguments
+        value = body.let(f"call {type_} @{function.symbol}({values}) {MATH_ATTRIBUTES}")
+        value = _as(body, type_, value, element)
+        if body.lanes == 1:
+            return value
+        result = body.let(f"insertelement {body.type(element)} {result}, {element} {value}, i64 {index}")
+    return result
+
+
+def _as(body: Emission, source: str, value: str, target: str) -> str:
+    """A scalar float as a double or back: scipy's functions take doubles."""
+    if source == target:
+        return value
+    return body.at_lanes(1).convert("fpext" if target == "double" else "fptrunc", source, value, target)
+
+
+# --- NumPy's own definitions --------------------------------------------------------------------------
+
+
+def _sign(body: Emission, element: str, x: str) -> str:
+    """-1, 0, 1; NaN stays NaN, and -0 gives 0."""
+    zero = body.constant(element, 0.0)
+    below = body.select(element, body.compare("olt", element, x, zero), body.constant(element, -1.0), x)
+    above = body.select(element, body.compare("ogt", element, x, zero), body.constant(element, 1.0), below)
+    return body.select(element, body.compare("oeq", element, x, zero), zero, above)
+
+
+def _remainder(body: Emission, element: str, a: str, b: str) -> str:
+    """Python's %: the result has b's sign, also when it is zero; NaN for b = 0."""
+    zero = body.constant(element, 0.0)
+    mod = body.op("frem", element, a, b)
+    moved = body.select(element, _signs_differ(body, element, mod, b), body.op("fadd", element, mod, b), mod)
+    signed_zero = body.intrinsic("llvm.copysign", element, zero, b)
+    return body.select(element, body.compare("oeq", element, mod, zero), signed_zero, moved)
+
+
+def _floor_divide(body: Emission, element: str, a: str, b: str) -> str:
+    """Python's //, consistent with `_remainder`: (a - a % b) / b, rounded to the integer it nearly is."""
+    zero, one = body.constant(element, 0.0), body.constant(element, 1.0)
+    quotient = body.op("fdiv", element, a, b)
+    mod = body.op("frem", element, a, b)
+    div = body.op("fdiv", element, body.op("fsub", element, a, mod), b)
+    lower = body.op("fsub", element, div, one)
+    unequal = body.compare("une", element, mod, zero)
+    differ = body.let(f"and {body.type('i1')} {unequal}, {_signs_differ(body, element, mod, b)}")
+    div = body.select(element, differ, lower, div)
+    floored = body.intrinsic("llvm.floor", element, div)
+    short = body.compare("ogt", element, body.op("fsub", element, div, floored), body.constant(element, 0.5))
+    floored = body.select(element, short, body.op("fadd", element, floored, one), floored)
+    signed_zero = body.intrinsic("llvm.copysign", element, zero, quotient)
+    result = body.select(element, body.compare("oeq", element, div, zero), signed_zero, floored)
+    return body.select(element, body.compare("oeq", element, b, zero), quotient, result)
+
+
+def _signs_differ(body: Emission, element: str, a: str, b: str) -> str:
+    zero = body.constant(element, 0.0)
+    negative = body.compare("olt", element, a, zero), body.compare("olt", element, b, zero)
+    return body.let(f"xor {body.type('i1')} {negative[0]}, {negative[1]}")
+
+
+def _logaddexp(body: Emission, element: str, x: str, y: str) -> str:
+    """log(exp(x) + exp(y)): the larger plus log1p(exp(-|x - y|)); equal arguments may be infinite."""
+    return _log_of_sum(body, element, x, y, "exp", 0.6931471805599453, "")
+
+
+def _logaddexp2(body: Emission, element: str, x: str, y: str) -> str:
+    return _log_of_sum(body, element, x, y, "exp2", 1.0, "base 2")
+
+
+def _log_of_sum(body: Emission, element: str, x: str, y: str, power: str, log_two: float, base: str) -> str:
+    gap = body.op("fsub", element, x, y)
+    larger = body.select(element, body.compare("ogt", element, gap, body.constant(element, 0.0)), x, y)
+    distance = body.let(f"fneg {body.type(element)} {body.intrinsic('llvm.fabs', element, gap)}")
+    correction = math(body, "log1p", element, [math(body, power, element, [distance])])
+    if base:
+        correction = body.op("fmul", element, correction, body.constant(element, 1.4426950408889634))
+    result = body.op("fadd", element, larger, correction)
+    # NaN in x or y makes the gap NaN; the sum must be, too, whichever of them `larger` is.
+    result = body.select(element, body.compare("uno", element, gap, gap), gap, result)
+    equal = body.op("fadd", element, x, body.constant(element, log_two))
+    return body.select(element, body.compare("oeq", element, x, y), equal, result)
+
+
+def _gammaln(body: Emission, element: str, x: str) -> str:
+    """lgamma, but scipy has gammaln(-inf) = -inf where C has +inf."""
+    result = _lane_by_lane(body, "gammaln", element, [x])
+    low = body.constant(element, -math_.inf)
+    return body.select(element, body.compare("oeq", element, x, low), low, result)
+
+
+def _square(body: Emission, element: str, x: str) -> str:
+    return body.op("fmul", element, x, x)
+
+
+NUMPY_OPS: Final[dict[str, Callable[..., str]]] = {
+    "sign": _sign,
+    "gammaln": _gammaln,
+    "remainder": _remainder,
+    "mod": _remainder,
+    "floor_divide": _floor_divide,
+    "fmod": lambda body, element, a, b: body.op("frem", element, a, b),
+    "logaddexp": _logaddexp,
+    "logaddexp2": _logaddexp2,
+    "square": _square,
+    "add": lambda body, element, a, b: body.op("fadd", element, a, b),
+    "subtract": lambda body, element, a, b: body.op("fsub", element, a, b),
+    "multiply": lambda body, element, a, b: body.op("fmul", element, a, b),
+    "divide": lambda body, element, a, b: body.op("fdiv", element, a, b),
+    "negative": lambda body, element, a: body.let(f"fneg {body.type(element)} {a}"),
+    "reciprocal": lambda body, element, a: body.op("fdiv", element, body.constant(element, 1.0), a),
+}

@@ -1,0 +1,172 @@
+"""Builds a kernel graph node by node: casts, broadcasts, common subexpressions, exact algebra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, dense_strides
+
+__all__ = ["Builder", "NoLowering", "is_native"]
+
+#: dtypes that kernels compute with; everything else is left to Python steps
+NATIVE = frozenset(map(np.dtype, (np.float64, np.float32, np.int64, np.int32, np.bool_)))
+_BOOL = np.dtype(np.bool_)
+
+
+class NoLowering(Exception):
+    """A primitive call has no native form; the message says why."""
+
+
+def is_native(dtype: np.dtype) -> bool:
+    return dtype in NATIVE
+
+
+class Builder:
+    """Appends nodes to a graph; equal computations share a value."""
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self._count = 0
+        self._known: dict[Any, Value] = {}
+        self._literals: dict[Value, Literal] = {}  # values that hold one literal
+
+    # ---------------------------------------------------------------- values
+
+    def new_value(self, shape: tuple[int, ...], dtype: np.dtype) -> Value:
+        self._count += 1
+        return Value(self._count, tuple(shape), dtype)
+
+    def input(self, shape: tuple[int, ...], dtype: np.dtype) -> View:
+        value = self.new_value(shape, dtype)
+        self.graph.inputs.append(value)
+        return value.view()
+
+    def constant(self, array: np.ndarray) -> Operand:
+        """An array constant; one element becomes a literal (broadcast where needed)."""
+        if array.size == 1 and is_native(array.dtype):
+            literal = Literal(array.reshape(())[()], array.dtype)
+            return literal if array.ndim == 0 else self.fill(literal, array.shape)
+        value = self.new_value(array.shape, array.dtype)
+        self.graph.constants[value] = np.ascontiguousarray(array)
+        return value.view()
+
+    def fill(self, literal: Literal, shape: tuple[int, ...]) -> View:
+        """A literal as a view of a given shape."""
+        return self.view(literal).broadcast(shape)
+
+    def view(self, operand: Operand) -> View:
+        """An operand as a view (a literal is put into a buffer)."""
+        if isinstance(operand, View):
+            return operand
+        key = ("literal", operand.dtype, np.asarray(operand.value, operand.dtype).tobytes())
+        value = self._node(key, lambda out: Map("copy", (operand,), out), (), operand.dtype)
+        self._literals[value] = operand
+        return value.view()
+
+    def _plain(self, operand: Operand) -> Operand:
+        """A literal for a view of nothing but that literal."""
+        return self._literals.get(operand.value, operand) if isinstance(operand, View) else operand
+
+    def _node(self, key: Any, make: Any, shape: tuple[int, ...], dtype: np.dtype) -> Value:
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self.new_value(shape, dtype)
+            self.graph.nodes.append(make(known))
+        return known
+
+    # ---------------------------------------------------------------- elementwise
+
+    def cast(self, operand: Operand, dtype: np.dtype) -> Operand:
+        """``operand`` converted to ``dtype``; a broadcast operand is converted before it is broadcast."""
+        if operand.dtype == dtype:
+            return operand
+        if isinstance(operand, Literal):
+            return Literal(np.asarray(operand.value).astype(dtype)[()], dtype)
+        if operand.value in self._literals:
+            return self.fill(self.cast(self._literals[operand.value], dtype), operand.shape)  # type: ignore[arg-type]
+        if operand.value in self.graph.constants and operand.is_dense and is_native(dtype):
+            array = self.graph.constants[operand.value].reshape(operand.shape)
+            return self._cast_constant(operand.value, array, dtype)
+        if not (is_native(operand.dtype) and is_native(dtype)):
+            raise NoLowering(f"dtype {operand.dtype.name if is_native(dtype) else dtype.name}")
+        return self.map("cast", (operand,), dtype, operand.shape)
+
+    def _cast_constant(self, value: Value, array: np.ndarray, dtype: np.dtype) -> Operand:
+        key = ("constant", value, array.shape, dtype)
+        if key not in self._known:
+            operand = self.constant(array.astype(dtype))
+            self._known[key] = self.view(operand).value
+            return operand
+        return View(self._known[key], array.shape, dense_strides(array.shape), 0)
+
+    def map(self, op: str, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> Operand:
+        """``op`` elementwise over ``shape``; operands must already have the dtypes that ``op`` computes with."""
+        args = tuple([self._plain(arg) for arg in args])
+        simple = _simplify(op, args)
+        if simple is not None and simple.dtype == dtype and (simple.shape == shape):
+            return simple
+        if all(isinstance(a, Literal) for a in args) and op == "copy":
+            return args[0] if shape == () else self.fill(args[0], shape)  # type: ignore[arg-type]
+        fitted = tuple([a if isinstance(a, Literal) else a.broadcast(shape) for a in args])
+        key = ("map", op, tuple([_key(a) for a in fitted]), shape, dtype)
+        return self._node(key, lambda out: Map(op, fitted, out), shape, dtype).view()
+
+    def dense(self, operand: Operand) -> View:
+        """``operand`` as a whole row-major buffer, copied if it is not one."""
+        view = self.view(operand)
+        if view.is_dense:
+            return View(view.value, view.shape, dense_strides(view.shape), 0)
+        key = ("copy", _key(view))
+        return self._node(key, lambda out: Map("copy", (view,), out), view.shape, view.dtype).view()
+
+    # ---------------------------------------------------------------- the rest
+
+    def reduce(self, op: str, arg: Operand, axes: tuple[int, ...]) -> View:
+        """Reduce over ``axes``; the result lacks them."""
+        view = self.view(arg)
+        shape = tuple([size for axis, size in enumerate(view.shape) if axis not in axes])
+        key = ("reduce", op, _key(view), axes)
+        return self._node(key, lambda out: Reduce(op, view, axes, out), shape, view.dtype).view()
+
+    def gemm(self, left: View, right: View) -> View:
+        shape = (left.shape[0], left.shape[1], right.shape[2])
+        key = ("gemm", _key(left), _key(right))
+        return self._node(key, lambda out: Gemm(left, right, out), shape, left.dtype).view()
+
+    def assemble(self, shape: tuple[int, ...], dtype: np.dtype, source: Operand | None) -> Value:
+        """A buffer to be written piece by piece (see :meth:`piece`)."""
+        out = self.new_value(shape, dtype)
+        self.graph.nodes.append(Init(out, source))
+        return out
+
+    def piece(self, region: View, arg: Operand, add: bool) -> None:
+        fitted = arg if isinstance(arg, Literal) else arg.broadcast(region.shape)
+        self.graph.nodes.append(Piece(region, fitted, add))
+
+
+def _key(operand: Operand) -> Any:
+    if isinstance(operand, Literal):
+        return (operand.dtype, np.asarray(operand.value, operand.dtype).tobytes())
+    return operand
+
+
+def _is_literal(operand: Operand, number: float) -> bool:
+    return isinstance(operand, Literal) and operand.dtype != _BOOL and operand.value == number
+
+
+def _simplify(op: str, args: tuple[Operand, ...]) -> Operand | None:
+    """An operand that equals the result exactly, for every value including NaN, infinities and signed zeros."""
+    if op == "multiply":
+        if _is_literal(args[1], 1):
+            return args[0]
+        if _is_literal(args[0], 1):
+            return args[1]
+    if op == "divide" and _is_literal(args[1], 1):
+        return args[0]
+    if op == "subtract" and _is_literal(args[1], 0) and not np.signbit(args[1].value):  # type: ignore[union-attr]
+        return args[0]
+    if op == "positive":
+        return args[0]
+    return None

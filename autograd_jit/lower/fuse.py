@@ -1,0 +1,173 @@
+"""Kernel graph to groups: which nodes share a loop.
+
+A group is one loop nest over one *domain* (a shape). A map joins the first group of its shape that comes after
+everything it reads; what it reads may come out of that very group, element by element. A reduction ends in the
+group over the shape that it reduces, together with other reductions over the same axes. Groups run in order.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .graph import Graph, Init, Map, Node, Operand, Piece, Reduce, Value, View
+
+__all__ = ["Group", "fuse"]
+
+#: a kernel of more operations compiles slowly and runs out of registers
+MAX_OPERATIONS = 64
+#: pointers that one loop nest walks
+MAX_ACCESSES = 24
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone."""
+
+    domain: tuple[int, ...] | None
+    nodes: list[Node] = field(default_factory=list)
+    axes: tuple[int, ...] | None = None  # the axes that its reductions reduce
+    loads: set[View] = field(default_factory=set)
+    sinks: int = 0
+
+    def __str__(self) -> str:
+        head = "alone" if self.domain is None else f"loop over {list(self.domain)}"
+        if self.axes is not None:
+            head += f", reducing {self.axes}"
+        return "\n".join([head + ":", *[f"    {node}" for node in self.nodes]])
+
+
+def fuse(graph: Graph) -> list[Group]:
+    """The groups of a graph, in an order in which they can run."""
+    return _Fusion(graph).groups
+
+
+class _Fusion:
+    """State of one pass over the nodes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.groups: list[Group] = []
+        self.by_domain: dict[tuple, list[int]] = defaultdict(list)
+        #: value -> number of the group after which, or in which, it is complete
+        self.made_in: dict[Value, int] = {}
+        self.mapped: set[Value] = set()  # values that a group computes element by element
+        self.pieces: dict[Value, list[tuple[View, int]]] = defaultdict(list)
+        self.reduced_by = _sole_reductions(graph)
+        for node in graph.nodes:
+            self._place(node)
+
+    def _place(self, node: Node) -> None:
+        if isinstance(node, Init):
+            if node.source is not None:
+                self._place_loop(Piece(node.out.view(), _fitted(node.source, node.out.shape), add=False))
+        elif isinstance(node, (Map, Reduce, Piece)):
+            self._place_loop(node)
+        else:
+            self.groups.append(Group(None, [node]))
+            for value in node.outs:
+                self.made_in[value] = len(self.groups) - 1
+
+    def _place_loop(self, node: Map | Reduce | Piece) -> None:
+        domain = _domain(node)
+        axes = node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
+        number = self._candidate(node, domain, axes, self._earliest(node, domain))
+        group = self.groups[number]
+        group.nodes.append(node)
+        if axes is not None:
+            group.axes = axes
+        group.loads.update(self._outside(node, number))
+        group.sinks += not isinstance(node, Map)
+        for value in node.outs:
+            self.made_in[value] = max(number, self.made_in.get(value, 0))
+        if isinstance(node, Map):
+            self.mapped.add(node.out)
+        elif isinstance(node, Piece):
+            self.pieces[node.region.value].append((node.region, number))
+
+    def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> int:
+        """The first group number in which everything that ``node`` reads is there."""
+        earliest = 0
+        for operand in node.operands():
+            if isinstance(operand, View) and operand.value in self.made_in:
+                made = self.made_in[operand.value]
+                earliest = max(earliest, made if self._joins(operand, domain) else made + 1)
+        if isinstance(node, Piece):
+            for region, made in self.pieces[node.region.value]:
+                if _overlap(region, node.region):
+                    earliest = max(earliest, made + 1)
+        return earliest
+
+    def _joins(self, operand: View, domain: tuple) -> bool:
+        """Whether an operand can be taken from its own group's loop, element by element."""
+        return operand.value in self.mapped and operand.shape == domain and operand.is_dense
+
+    def _candidate(self, node: Node, domain: tuple, axes: tuple | None, earliest: int) -> int:
+        numbers = self.by_domain[domain]
+        for number in numbers[bisect.bisect_left(numbers, earliest) :]:
+            group = self.groups[number]
+            if (
+                (axes is None or group.axes is None or group.axes == axes)
+                and len(group.nodes) < MAX_OPERATIONS
+                and len(group.loads) + group.sinks < MAX_ACCESSES
+            ):
+                return number
+        self.groups.append(Group(domain))
+        numbers.append(len(self.groups) - 1)
+        return len(self.groups) - 1
+
+    def _outside(self, node: Node, number: int) -> list[View]:
+        """Operands that the group must load."""
+        return [
+            operand
+            for operand in node.operands()
+            if isinstance(operand, View) and self.made_in.get(operand.value, -1) != number
+        ]
+
+
+def _fitted(source: Operand, shape: tuple) -> Operand:
+    return source.broadcast(shape) if isinstance(source, View) else source
+
+
+def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:
+    if isinstance(node, Map):
+        return node.out.shape
+    return node.arg.shape if isinstance(node, Reduce) else node.region.shape
+
+
+def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
+    """Mapped values that only one reduction reads: axes. They must share its loop, or they would be stored."""
+    uses: Counter[Value] = Counter()
+    axes: dict[Value, tuple] = {}
+    for node in graph.nodes:
+        for operand in node.operands():
+            if isinstance(operand, View):
+                uses[operand.value] += 1
+                if isinstance(node, Reduce) and operand.is_dense:
+                    axes[operand.value] = node.axes
+    for out in graph.outputs:
+        if isinstance(out, View):
+            uses[out.value] += 1
+    return {value: reduced for value, reduced in axes.items() if uses[value] == 1}
+
+
+def _overlap(first: View, second: View) -> bool:
+    """Whether two regions of one buffer may share an element."""
+    if first.size == 0 or second.size == 0:
+        return False
+    memory = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), (1,), (1,))
+    base = memory.__array_interface__["data"][0]
+
+    def shadow(view: View) -> np.ndarray:
+        interface = {"data": (base + view.offset, True), "shape": view.shape, "strides": view.strides}
+        holder = type("Shadow", (), {"__array_interface__": {**interface, "typestr": "|i1", "version": 3}})
+        return np.asarray(holder())
+
+    try:
+        return np.shares_memory(shadow(first), shadow(second), max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True
+
+

@@ -1,0 +1,333 @@
+"""The kernel graph: what a tape means in terms of dense buffers, index maps and scalar operations.
+
+A :class:`Value` is a dense row-major buffer. A :class:`View` is an index map over one: reshape, transpose,
+slices and broadcasts are views and cost nothing. Nodes compute values:
+
+    Map       one scalar operation over all elements of a shape, operands broadcast by their strides
+    Reduce    a sum, product, maximum, ... over some axes
+    Init      a buffer filled with zeros or with a copy, to be written by ...
+    Piece     ... stores into (or adds to) a region of such a buffer: concatenation, the adjoint of slicing
+    Gemm      a (batched) matrix product by BLAS
+    Step      a call of the primitive's own Python function
+    Check     a guard
+
+The graph prints, one node a line, and :func:`verify` checks it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import TapeError
+from ..trace.tape import Guard, Op
+
+__all__ = [
+    "Check",
+    "Gemm",
+    "Graph",
+    "Init",
+    "Literal",
+    "Map",
+    "Node",
+    "Piece",
+    "Reduce",
+    "Step",
+    "Value",
+    "View",
+    "dense_strides",
+    "verify",
+]
+
+
+def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides, in elements, of a row-major buffer."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides))
+
+
+class Value:
+    """A dense row-major buffer, by identity."""
+
+    __slots__ = ("dtype", "number", "shape")
+
+    def __init__(self, number: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.number = number
+        self.shape = shape
+        self.dtype = dtype
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def view(self) -> View:
+        return View(self, self.shape, dense_strides(self.shape), 0)
+
+    def __repr__(self) -> str:
+        return f"%{self.number}"
+
+
+class View(NamedTuple):
+    """An index map: element ``i`` is at ``offset + sum(i * strides)``, in elements of the value's buffer."""
+
+    value: Value
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.value.dtype
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is the whole buffer in its own order (shape may be regrouped)."""
+        return (
+            self.offset == 0
+            and self.size == self.value.size
+            and canonical(self.shape, self.strides) == canonical(self.shape, dense_strides(self.shape))
+        )
+
+    def broadcast(self, shape: tuple[int, ...]) -> View:
+        """The same elements repeated along new or unit axes."""
+        if shape == self.shape:
+            return self
+        lead = len(shape) - len(self.shape)
+        strides = [0] * lead
+        for have, want, stride in zip(self.shape, shape[lead:], self.strides, strict=True):
+            if have != want and have != 1:
+                raise ValueError(f"cannot broadcast {self.shape} to {shape}")
+            strides.append(stride if have == want and want != 1 else 0)
+        return View(self.value, shape, tuple(strides), self.offset)
+
+    def __str__(self) -> str:
+        if self.is_dense:
+            return f"{self.value}"
+        return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}>"
+
+
+def canonical(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides with those of unit axes, which mean nothing, set to zero."""
+    return tuple([0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)])
+
+
+class Literal(NamedTuple):
+    """A scalar constant of a kernel."""
+
+    value: Any  # a Python or NumPy scalar
+    dtype: np.dtype
+
+    shape = ()
+
+    def __str__(self) -> str:
+        return repr(np.asarray(self.value)[()].item())
+
+
+Operand: TypeAlias = View | Literal
+
+
+@dataclass(eq=False)
+class Node:
+    """Base class; ``outs`` are the values that a node computes."""
+
+    def operands(self) -> Iterable[Operand]:
+        return ()
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return ()
+
+
+@dataclass(eq=False)
+class Map(Node):
+    op: str
+    args: tuple[Operand, ...]
+    out: Value
+
+    def operands(self) -> Iterable[Operand]:
+        return self.args
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return (self.out,)
+
+    def __str__(self) -> str:
+        return f"{_typed(self.out)} = {self.op}({', '.join(map(str, self.args))})"
+
+
+@dataclass(eq=False)
+class Reduce(Node):
+    op: str  # "sum", "prod", "max", "min", "all", "any"
+    arg: View
+    axes: tuple[int, ...]
+    out: Value  # shape of arg without axes
+
+    def operands(self) -> Iterable[Operand]:
+        return (self.arg,)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return (self.out,)
+
+    def __str__(self) -> str:
+        return f"{_typed(self.out)} = {self.op}({self.arg}, axes={self.axes})"
+
+
+@dataclass(eq=False)
+class Init(Node):
+    """Start of a buffer that pieces are written to. ``source``: None for no filling, a Literal, or a View to copy."""
+
+    out: Value
+    source: Operand | None
+
+    def operands(self) -> Iterable[Operand]:
+        return () if self.source is None else (self.source,)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return (self.out,)
+
+    def __str__(self) -> str:
+        return f"{_typed(self.out)} = init({'' if self.source is None else self.source})"
+
+
+@dataclass(eq=False)
+class Piece(Node):
+    """``region = arg`` or ``region += arg``; the region is a view of the buffer."""
+
+    region: View
+    arg: Operand
+    add: bool
+
+    def operands(self) -> Iterable[Operand]:
+        return (self.arg,)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return (self.region.value,)
+
+    def __str__(self) -> str:
+        return f"{self.region} {'+=' if self.add else '='} {self.arg}"
+
+
+@dataclass(eq=False)
+class Gemm(Node):
+    """``out[b] = left[b] @ right[b]``; operands are three-axis views (batch, rows, columns), one axis unit-stride."""
+
+    left: View
+    right: View
+    out: Value
+
+    def operands(self) -> Iterable[Operand]:
+        return (self.left, self.right)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return (self.out,)
+
+    def __str__(self) -> str:
+        return f"{_typed(self.out)} = gemm({self.left}, {self.right})"
+
+
+@dataclass(eq=False)
+class Step(Node):
+    """A Python step: the primitive's own function on NumPy arrays. ``reason``: why it is not native."""
+
+    op: Op
+    args: dict[int, View]  # tape variable number -> operand
+    results: tuple[Value, ...]
+    reason: str
+
+    def operands(self) -> Iterable[Operand]:
+        return self.args.values()
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return self.results
+
+    def __str__(self) -> str:
+        return f"{', '.join(map(_typed, self.results))} = python {self.op.prim.name}(...)  # {self.reason}"
+
+
+@dataclass(eq=False)
+class Check(Node):
+    """A guard: ``arg`` (dense) holds exactly the bytes ``expected``. ``number``: its position among the tape's guards."""
+
+    arg: View
+    expected: bytes
+    guard: Guard
+    number: int
+
+    def operands(self) -> Iterable[Operand]:
+        return (self.arg,)
+
+    def __str__(self) -> str:
+        return f"check {self.number}: {self.arg} == {np.frombuffer(self.expected, self.arg.dtype)}"
+
+
+@dataclass(eq=False)
+class Graph:
+    """All of a tape: input and constant values, nodes in order, outputs as views (or static leaves)."""
+
+    inputs: list[Value] = field(default_factory=list)
+    constants: dict[Value, np.ndarray] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        head = f"graph({', '.join(map(_typed, self.inputs))}):"
+        constants = [f"    {_typed(v)} = constant" for v in self.constants]
+        body = [f"    {node}" for node in self.nodes]
+        return "\n".join([head, *constants, *body, f"    return {', '.join(map(str, self.outputs))}"])
+
+
+def _typed(value: Value) -> str:
+    return f"{value}: {value.dtype.name}{list(value.shape) if value.shape else ''}"
+
+
+def verify(graph: Graph) -> None:
+    """Raise TapeError where a value is used before it is computed, or shapes do not fit."""
+    known = {*graph.inputs, *graph.constants}
+    for node in graph.nodes:
+        for operand in node.operands():
+            if isinstance(operand, View):
+                if operand.value not in known:
+                    raise TapeError(f"{operand} is used before it is computed: {node}")
+                _verify_bounds(operand)
+        if isinstance(node, Map):
+            for operand in node.args:
+                if operand.shape not in ((), node.out.shape):
+                    raise TapeError(f"operand of shape {operand.shape} in {node}")
+        if isinstance(node, Piece):
+            if node.region.value not in known:
+                raise TapeError(f"piece of a buffer without init: {node}")
+            _verify_bounds(node.region)
+        known.update(node.outs)
+    for out in graph.outputs:
+        if isinstance(out, View) and out.value not in known:
+            raise TapeError(f"output {out} is never computed")
+
+
+def _verify_bounds(view: View) -> None:
+    if view.size == 0:
+        return
+    spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
+    low = view.offset + sum(span for span in spans if span < 0)
+    high = view.offset + sum(span for span in spans if span > 0)
+    if low < 0 or high >= max(view.value.size, 1):
+        raise TapeError(f"{view} of shape {view.shape} leaves its buffer of {view.value.size} elements")

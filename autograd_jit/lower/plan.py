@@ -1,0 +1,108 @@
+"""Memory: where each value lives. Intermediates share one arena, by the time that they are alive."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+
+from .fuse import Group
+from .graph import Graph, Map, Value, View
+
+__all__ = ["Plan", "plan", "stored_values"]
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Byte offsets in the arena, and the arena's size."""
+
+    offsets: dict[Value, int]
+    arena_bytes: int
+
+
+def stored_values(graph: Graph, groups: list[Group]) -> set[Value]:
+    """Mapped values that must be in memory: outputs, and what another group reads, or its own by another index map."""
+    home = {node.out: number for number, g in enumerate(groups) for node in g.nodes if isinstance(node, Map)}
+    stored = {out.value for out in graph.outputs if isinstance(out, View)}
+    for number, group in enumerate(groups):
+        for node in group.nodes:
+            for operand in node.operands():
+                if isinstance(operand, View) and home.get(operand.value, number) != number:
+                    stored.add(operand.value)
+    return stored & set(home)
+
+
+def plan(graph: Graph, groups: list[Group], in_memory: set[Value], elsewhere: set[Value]) -> Plan:
+    """Place every value of ``in_memory`` that is not ``elsewhere`` (inputs, constants, outputs).
+
+    Stages: lifetimes; then, group by group, free what died before and take the best-fitting gap for what is born.
+    """
+    born, dies = _lifetimes(groups)
+    births: dict[int, list[Value]] = {}
+    deaths: dict[int, list[Value]] = {}
+    for value in in_memory - elsewhere:
+        if value in born:
+            births.setdefault(born[value], []).append(value)
+            deaths.setdefault(dies[value], []).append(value)
+    arena = _Arena()
+    for number in range(len(groups)):
+        for value in sorted(births.get(number, ()), key=lambda v: (-v.nbytes, v.number)):
+            arena.take(value)
+        for value in deaths.get(number, ()):
+            arena.free(value)
+    return Plan(arena.offsets, arena.size)
+
+
+def _lifetimes(groups: list[Group]) -> tuple[dict[Value, int], dict[Value, int]]:
+    """First group that writes and last group that touches each value."""
+    born: dict[Value, int] = {}
+    dies: dict[Value, int] = {}
+    for number, group in enumerate(groups):
+        for node in group.nodes:
+            for value in node.outs:
+                born.setdefault(value, number)
+                dies[value] = number
+            for operand in node.operands():
+                if isinstance(operand, View):
+                    dies[operand.value] = number
+    return born, dies
+
+
+class _Arena:
+    """Gaps of free memory, sorted by offset."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[Value, int] = {}
+        self.size = 0
+        self.gaps: list[tuple[int, int]] = []  # (offset, length)
+
+    def take(self, value: Value) -> None:
+        need = _rounded(value.nbytes)
+        fits = [(length, offset) for offset, length in self.gaps if length >= need]
+        if fits:
+            length, offset = min(fits)
+            self.gaps.remove((offset, length))
+            if length > need:
+                bisect.insort(self.gaps, (offset + need, length - need))
+        elif self.gaps and sum(self.gaps[-1]) == self.size:  # grow the last gap
+            offset, _ = self.gaps.pop()
+            self.size = offset + need
+        else:
+            offset = self.size
+            self.size += need
+        self.offsets[value] = offset
+
+    def free(self, value: Value) -> None:
+        offset, length = self.offsets[value], _rounded(value.nbytes)
+        position = bisect.bisect(self.gaps, (offset, 0))
+        if position < len(self.gaps) and self.gaps[position][0] == offset + length:
+            length += self.gaps.pop(position)[1]
+        if position and sum(self.gaps[position - 1]) == offset:
+            offset, before = self.gaps.pop(position - 1)
+            length += before
+        bisect.insort(self.gaps, (offset, length))
+
+
+def _rounded(nbytes: int) -> int:
+    return max(ALIGNMENT, -(-nbytes // ALIGNMENT) * ALIGNMENT)

@@ -1,0 +1,451 @@
+"""A tape made runnable: kernels, memory plan and the table that the native executor walks.
+
+:class:`Program` is what one tape lowers to and is shared by threads; a :class:`Frame` is the memory of one run in
+progress, with the built-in function that runs it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+import numpy as np
+
+from ..errors import BackendError
+from ..kernels import executor
+from ..kernels.executor import OUTPUT, SCALAR, Spec
+from ..trace import tree
+from ..trace.tape import Constant, Guard, Tape, TensorType, Var
+from .builder import is_native
+from .compile import CompiledKernel, compile_kernel
+from .expand import expand
+from .fuse import Group, fuse
+from .graph import Check, Gemm, Graph, Init, Map, Step, Value, View, dense_strides
+from .kernel import Launch, build
+from .plan import Plan, plan, stored_values
+from .simplify import drop_dead_nodes
+
+__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "finish", "lower"]
+
+#: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
+RELEASE_ABOVE = 20_000
+
+
+class Diverged(Exception):
+    """A replay met a guard that does not hold, or a Python step gave a result of another type."""
+
+    def __init__(self, guard: int | None, actual: bytes | None, why: str) -> None:
+        super().__init__(why)
+        self.guard = guard
+        self.actual = actual
+
+
+@dataclass(eq=False)
+class Program:
+    """What one tape lowers to. ``segments``: native stretches ``(start, stop)`` of the table, and Python steps."""
+
+    tape: Tape
+    graph: Graph
+    groups: list[Group]
+    launches: list[Launch | None]
+    kernels: list[CompiledKernel]
+    plan: Plan
+    slots: dict[Value, int]
+    outputs: list[OutputPlan]
+    table: list[tuple[int, np.ndarray]]
+    segments: list[tuple[int, int] | Step]
+    checks: dict[int, Check]
+    operations: int
+    seconds: float = 0.0
+    frames: list[Frame] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[Step]:
+        return [segment for segment in self.segments if isinstance(segment, Step)]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether a run is one call of the executor."""
+        return len(self.segments) == 1 and isinstance(self.segments[0], tuple)
+
+    def new_frame(self) -> Frame:
+        return Frame(self)
+
+    def address_of(self, value: Value) -> tuple[int, int]:
+        """``(slot, byte offset)`` of a value."""
+        if value in self.slots:
+            return self.slots[value], 0
+        return self.arena_slot, self.plan.offsets[value]
+
+    @property
+    def arena_slot(self) -> int:
+        return len(self.slots)
+
+    def run(self, inputs: tuple) -> list:
+        """Run on arrays and scalars that fit the tape's inputs; the output leaves.
+
+        Raises Diverged where the recorded path is not the one that these values take.
+        """
+        frame = self.frames.pop() if self.frames else self.new_frame()
+        try:
+            return frame.run(inputs)
+        finally:
+            self.frames.append(frame)
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """How one output leaf is delivered: ``kind`` is "input" (that very object), "static" or "fresh"."""
+
+    kind: str
+    type: TensorType | None
+    what: Any  # input number, static value, or None
+
+
+def lower(tape: Tape) -> Program:
+    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, plan memory, compile, link."""
+    started = time.perf_counter()
+    graph = expand(tape)
+    outputs = _deliver_outputs(graph, tape)
+    graph = drop_dead_nodes(graph)
+    groups = fuse(graph)
+    stored = stored_values(graph, groups)
+    launches = [build(group, stored) if group.domain is not None else None for group in groups]
+    delivered = [out.value for out in graph.outputs if isinstance(out, View)]
+    fixed = [*graph.inputs, *graph.constants, *delivered]
+    memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
+    slots = {value: number for number, value in enumerate(fixed)}
+    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, 0)
+    _link(program)
+    program.seconds = time.perf_counter() - started
+    return program
+
+
+def _deliver_outputs(graph: Graph, tape: Tape) -> list[OutputPlan]:
+    """Give each computed output a buffer of its own; ``graph.outputs`` become views of exactly those."""
+    plans: list[OutputPlan] = []
+    delivered: list[Any] = []
+    known = {*graph.inputs, *graph.constants}
+    numbers = {var.number: position for position, var in enumerate(tape.inputs)}
+    pieces = {value for node in graph.nodes if isinstance(node, (Init, Step)) for value in node.outs}
+    for out, view in zip(tape.outputs, graph.outputs, strict=True):
+        if isinstance(out, Var) and out.number in numbers:
+            plans.append(OutputPlan("input", out.type, numbers[out.number]))
+        elif isinstance(out, Var):
+            type_ = out.type
+            if not view.is_dense or view.value in known or view.value in pieces:
+                view = _copied(graph, view, type_)
+            known.add(view.value)
+            delivered.append(view)
+            plans.append(OutputPlan("fresh", type_, None))
+        else:
+            plans.append(OutputPlan("static", None, out.value if isinstance(out, Constant) else out))
+    graph.outputs = delivered
+    return plans
+
+
+def _copied(graph: Graph, view: View, type_: TensorType) -> View:
+    number = 1_000_000_000 + len(graph.nodes)
+    copy = Value(number, type_.shape, type_.dtype)
+    source = view if view.shape == type_.shape else View(view.value, type_.shape, dense_strides(type_.shape), 0)
+    if is_native(type_.dtype):
+        graph.nodes.append(Map("copy", (source,), copy))
+    else:
+        graph.nodes.append(CopyStep(source, copy))
+    return copy.view()
+
+
+class CopyStep(Step):
+    """A copy of elements that kernels do not handle (complex numbers, small integers), by NumPy."""
+
+    def __init__(self, source: View, out: Value) -> None:
+        self.source = source
+        self.results = (out,)
+        self.reason = f"dtype {out.dtype.name}"
+
+    def operands(self) -> Any:
+        return (self.source,)
+
+    def __str__(self) -> str:
+        return f"{self.results[0]} = python copy({self.source})  # {self.reason}"
+
+
+def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
+    """Every value that has an address: all but mapped values that stay in registers."""
+    return {
+        value
+        for node in graph.nodes
+        for value in node.outs
+        if not isinstance(node, Map) or value in stored
+    }
+
+
+# ---------------------------------------------------------------- linking
+
+
+def _link(program: Program) -> None:
+    """Fill the table of (function, argument block), cut at Python steps."""
+    start = 0
+    for group, launch in zip(program.groups, program.launches, strict=True):
+        if launch is not None:
+            kernel = compile_kernel(launch.kernel)
+            program.kernels.append(kernel)
+            program.operations += launch.elements * max(len(launch.kernel.body), 1)
+            words = launch.words(program.address_of)
+            program.table.append((kernel.address, np.array(words, np.int64)))
+            continue
+        node = group.nodes[0]
+        if isinstance(node, Check):
+            program.checks[len(program.table)] = node
+            program.table.append((executor.utility("agj_check"), _check_words(program, node)))
+        elif isinstance(node, Gemm):
+            program.table.append((executor.utility("agj_gemm"), _gemm_words(program, node)))
+            program.operations += node.out.size * node.left.shape[2]
+        else:
+            assert isinstance(node, Step)
+            if len(program.table) > start:
+                program.segments.append((start, len(program.table)))
+            program.segments.append(node)
+            start = len(program.table)
+    if len(program.table) > start or not program.segments:
+        program.segments.append((start, len(program.table)))
+
+
+def _check_words(program: Program, node: Check) -> np.ndarray:
+    slot, offset = program.address_of(node.arg.value)
+    expected = np.frombuffer(node.expected.ljust(-(-len(node.expected) // 8) * 8, b"\0"), np.int64)
+    return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
+
+
+def _gemm_words(program: Program, node: Gemm) -> np.ndarray:
+    from ..kernels.blas import product_address
+
+    size = node.out.dtype.itemsize
+    words: list[int] = []
+    for view in (node.left, node.right):
+        slot, offset = program.address_of(view.value)
+        words += [slot, offset + view.offset * size]
+    words += [*program.address_of(node.out)]
+    count, m, k = node.left.shape
+    n = node.right.shape[2]
+    (left_trans, left_ld), (right_trans, right_ld) = _orientation(node.left), _orientation(node.right)
+    steps = [node.left.strides[0] * size, node.right.strides[0] * size, m * n * size]
+    words += [m, n, k, left_ld, right_ld, max(n, 1), left_trans, right_trans, count, *steps]
+    cells = np.zeros(2, np.int64)
+    cells[:1].view(node.out.dtype)[0] = 1
+    words += [*cells.tolist(), product_address("dgemm" if size == 8 else "sgemm")]
+    assert len(words) == executor.GEMM_WORDS
+    return np.array(words, np.int64)
+
+
+def _orientation(view: View) -> tuple[int, int]:
+    """``(transpose character, leading dimension)`` of a matrix as column-major BLAS sees its transpose."""
+    _, rows, columns = view.shape
+    _, row_stride, column_stride = view.strides
+    if column_stride == 1 and (row_stride >= columns or rows == 1):
+        return ord("N"), max(row_stride, columns, 1)
+    return ord("T"), max(column_stride, rows, 1)
+
+
+# ---------------------------------------------------------------- running
+
+
+class Frame:
+    """Memory of one run in progress: slots, arena, blocks; ``call`` binds arguments and runs."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        count = program.arena_slot + 1
+        self.slots = np.zeros(count, np.int64)
+        self.arena = np.empty(program.plan.arena_bytes + 64, np.uint8)
+        self.slots[program.arena_slot] = -(-self.arena.ctypes.data // 64) * 64
+        for value, array in program.graph.constants.items():
+            self.slots[program.slots[value]] = array.ctypes.data
+        self.table = np.array(
+            [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
+        )
+        self.specs = executor.specification(self._specifications())
+        self.arguments = len(program.tape.inputs) + len(program.graph.outputs)
+        self.blocks: list[np.ndarray] = []
+        if program.is_native:
+            self.call = self._caller(self.arguments, (0, len(program.table)))
+        else:
+            self.call = self._caller(self.arguments, (0, 0))
+            self.segments = [
+                self._caller(0, segment) if isinstance(segment, tuple) else segment
+                for segment in program.segments
+            ]
+
+    def _specifications(self) -> list[Spec]:
+        specs = []
+        for slot, var in enumerate(self.program.tape.inputs):
+            type_ = var.type
+            if type_.kind == "array":
+                specs.append(Spec(executor.ARRAY, slot, np.ndarray, type_.dtype, type_.shape))
+            else:
+                kind = type_.dtype.type if type_.kind == "scalar" else _PYTHON_SCALARS[type_.kind]
+                specs.append(Spec(SCALAR, slot, kind))
+        for out in self.program.graph.outputs:
+            specs.append(Spec(OUTPUT, self.program.slots[out.value]))
+        return specs
+
+    def _caller(self, arguments: int, segment: tuple[int, int]) -> Callable:
+        start, stop = segment
+        block = np.zeros(executor.BLOCK_WORDS, np.int64)
+        block[0] = arguments
+        block[1] = self.specs.ctypes.data
+        block[2] = self.slots.ctypes.data
+        block[3] = self.table[start:].ctypes.data if stop > start else self.table.ctypes.data
+        block[4] = stop - start
+        block[7] = self.program.operations > RELEASE_ABOVE
+        self.blocks.append(block)
+        return executor.make_caller(block)
+
+    # ------------------------------------------------------------ the general run, any layout, Python steps
+
+    def run(self, inputs: tuple) -> list:
+        """As :meth:`Program.run`. Arguments of any layout are accepted."""
+        program = self.program
+        inputs_ready = tuple(
+            [_ready(x, var.type) for x, var in zip(inputs, program.tape.inputs, strict=True)]
+        )
+        fresh = [np.empty(out.type.shape, out.type.dtype) for out in program.outputs if out.type and out.kind == "fresh"]
+        answer = self.call(*inputs_ready, *fresh)
+        if answer is False:
+            raise Diverged(None, None, "an argument does not have the type that was traced")
+        if answer is NotImplemented:
+            raise BackendError("a frame was entered twice")  # frames are handed out one run at a time
+        if answer is True:
+            raise self.diverged(0)
+        if not program.is_native:
+            self._run_segments(inputs_ready, fresh)
+        return finish(program.outputs, inputs, fresh)
+
+    def _run_segments(self, inputs: tuple, fresh: list) -> None:
+        held = {**dict(zip(self.program.graph.inputs, inputs, strict=True))}
+        held.update(zip([out.value for out in self.program.graph.outputs], fresh, strict=True))
+        block = 0
+        for segment, shape in zip(self.segments, self.program.segments, strict=True):
+            if isinstance(segment, Step):
+                self._step(segment, held)
+                continue
+            block += 1
+            if segment() is True:
+                assert isinstance(shape, tuple)
+                raise self.diverged(block, shape[0])
+
+    def _step(self, step: Step, held: dict[Value, Any]) -> None:
+        if isinstance(step, CopyStep):
+            self._array(step.results[0].view(), held)[...] = self._array(step.source, held)
+            return
+
+        def plain(value: Any) -> Any:
+            kind = type(value)
+            if kind is Var:
+                return _as_kind(self._array(step.args[value.number], held), value.type)
+            if kind is Constant:
+                return value.value
+            if kind is tuple or kind is list:
+                return kind([plain(item) for item in value])
+            if kind is slice:
+                return slice(plain(value.start), plain(value.stop), plain(value.step))
+            if kind is dict:
+                return {key: plain(item) for key, item in value.items()}
+            return value
+
+        op = step.op
+        ans = op.prim.fun(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
+        leaves, structure = tree.flatten(ans)
+        if structure != op.structure:
+            raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
+        for leaf, value in zip(leaves, step.results, strict=True):
+            array = np.asarray(leaf)
+            if array.shape != value.shape or array.dtype != value.dtype:
+                raise Diverged(
+                    None,
+                    None,
+                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {value.dtype}{list(value.shape)} "
+                    f"was traced ({op.line})",
+                )
+            self._array(value.view(), held)[...] = array
+
+    def _array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
+        """A NumPy array over a value's memory."""
+        slot, offset = self.program.address_of(view.value)
+        size = view.dtype.itemsize
+        strides = tuple([s * size for s in view.strides])
+        if view.value in held:
+            base = np.asarray(held[view.value])
+            return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
+        if view.value in self.program.graph.constants:
+            base = self.program.graph.constants[view.value]
+            return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
+        start = int(self.slots[slot]) - self.arena.ctypes.data + offset
+        return np.ndarray(view.shape, view.dtype, self.arena, start + view.offset * size, strides)
+
+    # ------------------------------------------------------------ divergence
+
+    def diverged(self, block: int, start: int = 0) -> Diverged:
+        """The guard that stopped the run just made, and the bytes found."""
+        status = int(self.blocks[block][6])
+        position = start + (status >> 8)
+        check = self.program.checks.get(position)
+        if check is None:
+            return Diverged(None, None, f"kernel {position} stopped with reason {status & 255}")
+        slot, offset = self.program.address_of(check.arg.value)
+        actual = ctypes.string_at(int(self.slots[slot]) + offset, len(check.expected))
+        return Diverged(check.number, actual, _describe(check, actual))
+
+
+_PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": int, "bool": bool}
+
+
+def _describe(check: Check, actual: bytes) -> str:
+    found = np.frombuffer(actual, check.arg.dtype)
+    shown = found[0].item() if found.size == 1 else f"{found.size} other values"
+    guard: Guard = check.guard
+    return f"{guard.line or guard}: {guard.kind} was {guard.expected!r}, now {shown!r}"
+
+
+def _buffer(array: np.ndarray) -> Any:
+    """The array's bytes as a buffer, read-only or not."""
+    return array.reshape(-1).view(np.uint8) if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _ready(x: Any, type_: TensorType) -> Any:
+    """An argument in the layout that kernels read: C-contiguous, aligned, native byte order, the canonical dtype object."""
+    if type_.kind != "array" or type(x) is not np.ndarray:
+        return x
+    if x.dtype is not type_.dtype or not (x.flags.c_contiguous and x.flags.aligned):
+        if x.dtype != type_.dtype or x.shape != type_.shape:
+            return x
+        return np.array(x, dtype=type_.dtype, order="C", copy=True)
+    return x
+
+
+def _as_kind(array: np.ndarray, type_: TensorType) -> Any:
+    """A tape value as the Python object that a primitive was traced with. Arrays are copies where a step may keep
+    or write them."""
+    if type_.kind == "array":
+        return array
+    return array[()] if type_.kind == "scalar" else array.item()
+
+
+def finish(outputs: list[OutputPlan], inputs: tuple, fresh: list) -> list:
+    """The output leaves, each as the kind of object that the traced run returned."""
+    arrays = iter(fresh)
+    leaves = []
+    for out in outputs:
+        if out.kind == "input":
+            leaves.append(inputs[out.what])
+        elif out.kind == "static":
+            leaves.append(out.what.copy() if isinstance(out.what, np.ndarray) else out.what)
+        else:
+            assert out.type is not None
+            leaves.append(_as_kind(next(arrays), out.type))
+    return leaves
+
+
+

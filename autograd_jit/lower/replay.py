@@ -1,0 +1,199 @@
+"""The call path: Python source, generated for one program, that checks a call and replays it.
+
+For ``grad(loss, jit=True)(weights)`` with one captured array it reads
+
+    def fast(args):
+        if len(args) != 1 or error_state() is not default_error_state: return MISS
+        a0, = args
+        if not check(fun): return MISS
+        c0, = bind(fun)
+        o0 = empty((3,), d0)
+        if call(a0, c0, o0) is None:
+            stats.replays += 1
+            return o0
+        return retry(args)
+
+Types, shapes and layouts of the arrays are checked by ``call``, in native code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+
+from ..trace import tree
+from ..trace.captures import Captures
+from ..trace.trace_call import is_dynamic
+from .program import Program
+
+__all__ = ["MISS", "ReplaySource", "default_error_state", "error_state"]
+
+
+class _Miss:
+    def __repr__(self) -> str:
+        return "MISS"
+
+
+#: what the fast path returns when the call is not one that it knows
+MISS = _Miss()
+
+try:  # The object that np.errstate swaps; reading it costs 30 ns where np.geterr() costs 900.
+    from numpy._core.umath import _extobj_contextvar
+
+    error_state: Callable[[], Any] = _extobj_contextvar.get
+    default_error_state = error_state()
+except ImportError:  # pragma: no cover - another NumPy
+
+    def error_state() -> Any:
+        return None if "raise" not in np.geterr().values() else np.geterr()
+
+    default_error_state = None
+
+
+class ReplaySource:
+    """The generated factory of one program's fast path: ``make(fun, stats, retry) -> fast``."""
+
+    def __init__(self, program: Program, captures: Captures, args: tuple, held: Callable[[], bool] | None) -> None:
+        frame = program.new_frame()
+        self.constants: dict[str, Any] = {
+            "frame": frame,  # owns the memory that ``call`` works in
+            "MISS": MISS,
+            "empty": np.empty,
+            "error_state": error_state,
+            "default_error_state": default_error_state,
+            "check": captures.check_values,
+            "bind": captures.bind,
+            "call": frame.call,
+            "held": held,
+        }
+        self.lines: list[str] = []
+        self.inputs: list[str] = []
+        self._count = 0
+        self._arguments(args)
+        self._captures(captures)
+        self._run(program)
+        body = "\n".join(["        " + line for line in self.lines])
+        self.source = f"def make(fun, stats, retry):\n    def fast(args):\n{body}\n    return fast\n"
+        scope = dict(self.constants)
+        exec(compile(self.source, "<autograd_jit call path>", "exec"), scope)
+        self.make: Callable = scope["make"]
+
+    def _name(self, prefix: str, value: Any = None) -> str:
+        self._count += 1
+        name = f"{prefix}{self._count}"
+        if value is not None:
+            self.constants[name] = value
+        return name
+
+    def _unless(self, condition: str) -> None:
+        self.lines.append(f"if not ({condition}): return MISS")
+
+    # ---------------------------------------------------------------- arguments
+
+    def _arguments(self, args: tuple) -> None:
+        self._unless(f"len(args) == {len(args)} and error_state() is default_error_state")
+        names = [self._name("a") for _ in args]
+        if names:
+            self.lines.append(f"{', '.join(names)}, = args")
+        for name, arg in zip(names, args, strict=True):
+            self._argument(name, arg)
+
+    def _argument(self, name: str, value: Any) -> None:
+        """Checks of one argument against the ``value`` that was traced; its dynamic leaves become inputs."""
+        if not tree.is_container(value):
+            self._leaf(name, value)
+            return
+        self._unless(f"type({name}) is {self._name('t', type(value))}")
+        if isinstance(value, dict):
+            keys = self._name("k", tuple(value))
+            self._unless(f"tuple({name}) == {keys}" if value else f"not {name}")
+            children = [f"{name}[{keys}[{i}]]" for i in range(len(value))]
+        elif isinstance(value, (list, tuple)):
+            self._unless(f"len({name}) == {len(value)}")
+            children = [f"{name}[{i}]" for i in range(len(value))]
+        else:
+            _, structure = tree.flatten(value)
+            assert structure is not None
+            children = [f"{name}.{field}" for field in structure.extra]
+        for child, item in zip(children, tree.flatten_once(value), strict=True):
+            local = self._name("a")
+            self.lines.append(f"{local} = {child}")
+            self._argument(local, item)
+
+    def _leaf(self, name: str, value: Any) -> None:
+        if is_dynamic(value):
+            self.inputs.append(name)
+            return
+        if value is None or value is True or value is False or value is Ellipsis:
+            self._unless(f"{name} is {value!r}")
+        elif type(value) in (int, str, bytes):
+            self._unless(f"type({name}) is {self._name('t', type(value))} and {name} == {value!r}")
+        else:
+            self._unless(f"{name} is {self._name('v', value)}")
+
+    # ---------------------------------------------------------------- captured state, run, results
+
+    def _captures(self, captures: Captures) -> None:
+        self._unless("check(fun)")
+        if self.constants["held"] is not None:
+            self._unless("held()")
+        names = [self._name("c") for _ in captures.arrays]
+        if names:
+            self.lines.append(f"{', '.join(names)}, = bind(fun)")
+            self.inputs += names
+
+    def _run(self, program: Program) -> None:
+        fresh = []
+        for out in program.outputs:
+            if out.kind != "fresh" or out.type is None:
+                continue
+            name = self._name("o")
+            fresh.append(name)
+            dtype = "" if out.type.dtype == np.float64 else f", {self._name('d', out.type.dtype)}"
+            shape = out.type.shape
+            self.lines.append(f"{name} = empty({shape[0] if len(shape) == 1 else shape}{dtype})")
+        self.lines.append(f"if call({', '.join(self.inputs + fresh)}) is None:")
+        self.lines.append("    stats.replays += 1")
+        self.lines.append(f"    return {self._result(program, fresh)}")
+        self.lines.append("return MISS")
+
+    def _result(self, program: Program, fresh: list[str]) -> str:
+        names = iter(fresh)
+        leaves = []
+        for out in program.outputs:
+            if out.kind == "input":
+                leaves.append(self.inputs[out.what])
+            elif out.kind == "static":
+                value = self._name("s", out.what) if out.what is not None else "None"
+                leaves.append(f"{value}.copy()" if isinstance(out.what, np.ndarray) else value)
+            else:
+                name = next(names)
+                kind = out.type.kind if out.type is not None else "array"
+                leaves.append(name if kind == "array" else f"{name}[()]" if kind == "scalar" else f"{name}.item()")
+        return self._container(program.tape.structure, iter(leaves))
+
+    def _container(self, structure: Any, leaves: Any) -> str:
+        """Source of a container of the output leaves."""
+        if structure is tree.LEAF:
+            return next(leaves)
+        items = [self._container(child, leaves) for child in structure.children]
+        if structure.kind is tuple:
+            return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+        if structure.kind is list:
+            return f"[{', '.join(items)}]"
+        if structure.kind is dict:
+            keys = self._name("k", structure.extra) if items else ""
+            return "{" + ", ".join([f"{keys}[{i}]: {item}" for i, item in enumerate(items)]) + "}"
+        build = self._name("b", _Rebuild(structure))
+        return f"{build}([{', '.join(items)}])"
+
+
+class _Rebuild:
+    """Builds one level of a container of an uncommon kind."""
+
+    def __init__(self, structure: Any) -> None:
+        self.structure = structure._replace(children=(tree.LEAF,) * len(structure.children))
+
+    def __call__(self, items: list) -> Any:
+        return tree.unflatten(self.structure, items)

@@ -1,0 +1,172 @@
+"""Reductions that leave NaN out: each is the plain one with NaN masked, and has derivative 0 at NaN."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as _np
+
+from ..trace.rules import composite
+from ..trace.samples import call, normals
+from . import cumulative, reductions
+from . import elementwise as ew
+from .arguments import NoValue, as_array, is_traced, normalise_axes, refuse, refuse_traced
+from .ordering import nanquantile_sorted
+
+__all__ = [
+    "nancumprod",
+    "nancumsum",
+    "nanmax",
+    "nanmean",
+    "nanmedian",
+    "nanmin",
+    "nanpercentile",
+    "nanprod",
+    "nanquantile",
+    "nanstd",
+    "nansum",
+    "nanvar",
+]
+
+
+def _holey(*shape: int) -> Any:
+    x = normals(*shape)
+    x.reshape(-1)[1::5] = _np.nan
+    return x
+
+
+_SAMPLES = lambda: [
+    call(_holey(3, 4)),
+    call(_holey(3, 4), axis=0),
+    call(_holey(3, 4), axis=(0, -1)),
+    call(_holey(3, 4), 1, keepdims=True),
+    call(normals()),
+]
+
+
+def _valid(a: Any, where: Any) -> Any:
+    """The mask of elements that count."""
+    valid = ew.logical_not(ew.isnan(a))
+    return valid if where is NoValue or where is True else ew.logical_and(valid, where)
+
+
+@composite(samples=lambda: [*_SAMPLES(), call(_holey(3, 4), axis=0, initial=1.5, where=_np.arange(4) > 1)])
+def nansum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
+    """As ``numpy.nansum``; ``out`` is refused for traced arrays."""
+    if not is_traced(a, initial):
+        return _np.nansum(a, axis, dtype, out, keepdims, initial, where)
+    a = as_array(a)
+    return reductions.sum(a, axis, dtype, out, keepdims, initial, where=_valid(a, where))
+
+
+@composite(samples=_SAMPLES)
+def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
+    """As ``numpy.nanprod``; ``out`` is refused for traced arrays."""
+    if not is_traced(a, initial):
+        return _np.nanprod(a, axis, dtype, out, keepdims, initial, where)
+    a = as_array(a)
+    return reductions.prod(a, axis, dtype, out, keepdims, initial, where=_valid(a, where))
+
+
+@composite(samples=_SAMPLES)
+def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue):
+    """As ``numpy.nanmean``; ``out`` is refused for traced arrays."""
+    if not is_traced(a):
+        return _np.nanmean(a, axis, dtype, out, keepdims, where=where)
+    a = as_array(a)
+    return reductions.mean(a, axis, dtype, out, keepdims, where=_valid(a, where))
+
+
+@composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
+def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue):
+    """As ``numpy.nanvar``; ``out`` is refused for traced arrays."""
+    if not is_traced(a, mean):
+        return _np.nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return _spread_of(reductions.var, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+
+
+def _spread_of(function, a, axis, dtype, out, ddof, keepdims, where, mean, correction):
+    """var or std of the valid elements; NaN where there are at most ``ddof`` of them."""
+    a = as_array(a)
+    valid = _valid(a, where)
+    result = function(a, axis, dtype, out, ddof, keepdims, where=valid, mean=mean, correction=correction)
+    enough = ew.greater(reductions.sum(valid, axis, keepdims=keepdims), ddof if correction is NoValue else correction)
+    return ew.where(enough, result, _np.array(_np.nan, result.dtype))
+
+
+@composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
+def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue):
+    """As ``numpy.nanstd``; ``out`` is refused for traced arrays."""
+    if not is_traced(a, mean):
+        return _np.nanstd(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return _spread_of(reductions.std, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+
+
+def _nan_extreme(name: str, numpy_function: Any, function: Any, neutral: float) -> Any:
+    def extreme(a, axis=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
+        if not is_traced(a, initial):
+            return numpy_function(a, axis, out, keepdims, initial, where)
+        a = as_array(a)
+        counted = _valid(a, NoValue)
+        filled = ew.where(counted, a, _np.array(neutral, a.dtype))
+        result = function(filled, axis, out, keepdims, initial, where)
+        axes = normalise_axes(axis, a.ndim)
+        empty = ew.logical_not(reductions.reduce_any(counted, axes, builtins.bool(keepdims)))
+        return ew.where(empty, _np.array(_np.nan, a.dtype), result)
+
+    extreme.__name__ = extreme.__qualname__ = name
+    extreme.__doc__ = f"As ``numpy.{name}``; ties share the derivative. ``out`` is refused for traced arrays."
+    return composite(complex=False, samples=_SAMPLES)(extreme)
+
+
+nanmax = _nan_extreme("nanmax", _np.nanmax, reductions.max, -_np.inf)
+nanmin = _nan_extreme("nanmin", _np.nanmin, reductions.min, _np.inf)
+
+
+def _nan_cumulative(name: str, numpy_function: Any, function: Any, neutral: int) -> Any:
+    def accumulate(a, axis=None, dtype=None, out=None):
+        if not is_traced(a):
+            return numpy_function(a, axis, dtype, out)
+        a = as_array(a)
+        return function(ew.where(ew.isnan(a), neutral, a), axis, dtype, out)
+
+    accumulate.__name__ = accumulate.__qualname__ = name
+    accumulate.__doc__ = f"As ``numpy.{name}``. ``out`` is refused for traced arrays."
+    return composite(samples=lambda: [call(_holey(5)), call(_holey(3, 4), axis=-1)])(accumulate)
+
+
+nancumsum = _nan_cumulative("nancumsum", _np.nancumsum, cumulative.cumsum, 0)
+nancumprod = _nan_cumulative("nancumprod", _np.nancumprod, cumulative.cumprod, 1)
+
+
+@composite(complex=False, samples=_SAMPLES)
+def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    """As ``numpy.nanmedian``; ``out`` is refused for traced arrays."""
+    if not is_traced(a):
+        return _np.nanmedian(a, axis, out, overwrite_input, keepdims)
+    refuse("nanmedian", out=out)
+    return nanquantile_sorted(as_array(a), 0.5, axis, "linear", keepdims)
+
+
+@composite(complex=False, samples=lambda: [call(_holey(3, 4), 0.3, argnums=(0,)), call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,))])
+def nanquantile(
+    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
+):
+    """As ``numpy.nanquantile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
+    if not is_traced(a, q):
+        return _np.nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
+    refuse("nanquantile", out=out, weights=weights)
+    refuse_traced("nanquantile", q=q)
+    return nanquantile_sorted(as_array(a), q, axis, method, keepdims)
+
+
+@composite(complex=False, samples=lambda: [call(_holey(3, 4), 30), call(_holey(3, 4), 70, axis=0, keepdims=True)])
+def nanpercentile(
+    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
+):
+    """As ``numpy.nanpercentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
+    if not is_traced(a, q):
+        return _np.nanpercentile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
+    refuse_traced("nanpercentile", q=q)
+    return nanquantile(a, _np.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)

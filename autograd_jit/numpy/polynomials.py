@@ -1,0 +1,216 @@
+"""Polynomials, interpolation, convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _np
+
+from ..errors import ArgumentError
+from ..trace.rules import composite, general
+from ..trace.samples import call, complexes, normals, positives
+from . import elementwise as ew
+from . import reductions
+from .arguments import as_array, is_traced, refuse_traced, shape_of
+from .indexing import take
+from .joining import concatenate
+from .shaping import astype, flip, reshape
+
+__all__ = ["convolve", "correlate", "interp", "polyfit", "polyval", "vander"]
+
+# ---------------------------------------------------------------- polynomials
+
+
+@composite(
+    samples=lambda: [
+        call(normals(4), normals(3)),
+        call(normals(3), 0.7),
+        call([normals(), 2.0, normals(seed=1)], normals(2, 2)),
+        call(complexes(3), complexes(2)),
+    ]
+)
+def polyval(p, x):
+    """As ``numpy.polyval``; ``poly1d`` objects are refused when the other argument is traced."""
+    if not is_traced(p, x):
+        return _np.polyval(p, x)
+    if isinstance(x, _np.poly1d):
+        raise ArgumentError("polyval: x as a poly1d is not supported with traced coefficients")
+    coefficients = as_array(p.coeffs if isinstance(p, _np.poly1d) else p)
+    x = as_array(x)
+    result: Any = _np.zeros(x.shape, _np.result_type(x.dtype, coefficients.dtype))
+    for coefficient in coefficients:
+        result = ew.add(ew.multiply(result, x), coefficient)
+    return result
+
+
+@composite(samples=lambda: [call(positives(3)), call(normals(4), 3, increasing=True), call(normals(2), N=1)])
+def vander(x, N=None, increasing=False):
+    """As ``numpy.vander``."""
+    if not is_traced(x):
+        return _np.vander(x, N, increasing)
+    x = as_array(x)
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    count = x.shape[0] if N is None else N
+    exponents = _np.arange(count)
+    x = astype(x, _np.promote_types(x.dtype, int))  # as NumPy
+    kind = _np.finfo(x.dtype).dtype
+    return ew.power(reshape(x, (-1, 1)), (exponents if increasing else exponents[::-1]).astype(kind))
+
+
+@composite(
+    complex=False,
+    samples=lambda: [
+        call(normals(6), normals(6, seed=1), 2),
+        call(positives(5), normals(5, 2), 1),
+        call(normals(6), normals(6, seed=2), 1, w=positives(6)),
+    ],
+)
+def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    """As ``numpy.polyfit``; ``full``, ``cov`` and a list for ``deg`` are refused for traced arrays."""
+    if not is_traced(x, y, w):
+        return _np.polyfit(x, y, deg, rcond, full, w, cov)
+    if full or cov:
+        raise ArgumentError(f"polyfit: {'full' if full else 'cov'}= is not supported for traced arrays")
+    if _np.ndim(deg) != 0:
+        raise ArgumentError("polyfit: deg= as a list is not supported for traced arrays")
+    from .linalg import lstsq
+
+    x, y = as_array(x) + 0.0, as_array(y) + 0.0
+    left, right = vander(x, int(deg) + 1), y
+    if w is not None:
+        w = as_array(w)
+        left = ew.multiply(left, reshape(w, (-1, 1)))
+        right = ew.multiply(right, w if y.ndim == 1 else reshape(w, (-1, 1)))
+    scale = ew.sqrt(reductions.sum(ew.square(left), 0))
+    solution = lstsq(ew.divide(left, scale), right, rcond)[0]
+    return ew.divide(solution, scale if y.ndim == 1 else reshape(scale, (-1, 1)))
+
+
+# ---------------------------------------------------------------- interpolation
+
+
+@composite(
+    complex=False,
+    samples=lambda: [
+        call(2 * normals(4), _np.cumsum(positives(5)) - 3, normals(5)),
+        call(3 * normals(4), _np.array([-1.0, 0.2, 1.3]), normals(3), -2.0, 1.5),
+        call(normals(2, 2), _np.array([-1.0, 0.2, 1.3]), normals(3), period=1.7),
+        call(0.3, _np.array([-1.0, 1.3]), normals(2)),
+    ],
+)
+def interp(x, xp, fp, left=None, right=None, period=None):
+    """As ``numpy.interp``; at a knot the derivative is that of the piece to its right. All but ``period`` count."""
+    if not is_traced(x, xp, fp, left, right):
+        refuse_traced("interp", period=period)
+        return _np.interp(x, xp, fp, left, right, period)
+    refuse_traced("interp", period=period)
+    x, xp, fp = _double(x), _double(xp), _double(fp)
+    if xp.ndim != 1 or xp.shape != fp.shape:
+        raise ValueError("fp and xp are not of the same length.")
+    if period is not None:
+        x, xp, fp = _periodic(x, xp, fp, abs(period))
+        left = right = None
+    count = xp.shape[0]
+    if count == 1:
+        inside = ew.add(ew.multiply(x, 0.0), fp[0])
+    else:
+        piece = _piece_of(xp, x)
+        start, value = take(xp, piece), take(fp, piece)
+        slope = ew.divide(ew.subtract(take(fp, piece + 1), value), ew.subtract(take(xp, piece + 1), start))
+        inside = ew.add(value, ew.multiply(slope, ew.subtract(x, start)))
+    result = ew.where(ew.less(x, xp[0]), fp[0] if left is None else left, inside)
+    return ew.where(ew.greater(x, xp[-1]), fp[-1] if right is None else right, result)
+
+
+def _double(x: Any) -> Any:
+    x = as_array(x)
+    return astype(x, _np.complex128 if x.dtype.kind == "c" else _np.float64)
+
+
+def _raw_piece_of(xp: Any, x: Any) -> Any:
+    return _np.clip(_np.searchsorted(xp, x, "right") - 1, 0, len(xp) - 2)
+
+
+_piece_of = ew.nondifferentiable(_raw_piece_of, name="piece_of")
+
+
+def _periodic(x: Any, xp: Any, fp: Any, period: float) -> tuple:
+    """The knots of one period in order, with one more at each end."""
+    from .sorting import argsort
+
+    x, xp = ew.mod(x, period), ew.mod(xp, period)
+    order = argsort(xp)
+    xp, fp = take(xp, order), take(fp, order)
+    xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
+    return x, xp, concatenate([fp[-1:], fp, fp[:1]])
+
+
+# ---------------------------------------------------------------- convolution
+
+
+def _pull_convolution(g: Any, other: Any, size: int) -> Any:
+    """The cotangent of one operand: ``g`` correlated with the other."""
+    start = shape_of(other)[0] - 1
+    return _convolve_full(g, flip(other, 0))[start : start + size]
+
+
+#: ``(a, v)``: the full convolution of two vectors, linear in each
+_convolve_full = general(
+    lambda a, v: _np.convolve(a, v),
+    {
+        0: lambda ans, a, v: lambda g: _pull_convolution(g, v, shape_of(a)[0]),
+        1: lambda ans, a, v: lambda g: _pull_convolution(g, a, shape_of(v)[0]),
+    },
+    {0: "same", 1: "same"},
+    name="convolve_full",
+    samples=lambda: [call(normals(4), normals(3)), call(normals(1), normals(3))],
+)
+
+_MODES = {0: "valid", 1: "same", 2: "full"}
+_SAMPLES = lambda: [
+    call(normals(*a), normals(*b, seed=1), mode)
+    for a, b in (((5,), (3,)), ((2,), (5,)), ((4,), (4,)), ((5,), (2,)))
+    for mode in ("full", "same", "valid")
+]
+
+
+@composite(samples=_SAMPLES)
+def convolve(a, v, mode="full"):
+    """As ``numpy.convolve``."""
+    if not is_traced(a, v):
+        return _np.convolve(a, v, mode)
+    a, v = _vector("a", a), _vector("v", v)
+    mode = _MODES.get(mode, mode)
+    longer, shorter = max(a.shape[0], v.shape[0]), min(a.shape[0], v.shape[0])
+    full = _convolve_full(a, v)
+    if mode == "full":
+        return full
+    if mode == "valid":
+        return full[shorter - 1 : longer]
+    if mode == "same":
+        start = (shorter - 1) // 2
+        return full[start : start + longer]
+    raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+
+
+def _vector(name: str, x: Any) -> Any:
+    x = as_array(x)
+    x = reshape(x, (1,)) if x.ndim == 0 else x
+    if x.ndim != 1:
+        raise ValueError("object too deep for desired array")
+    if x.shape[0] == 0:
+        raise ValueError(f"{name} cannot be empty")
+    return x
+
+
+@composite(samples=_SAMPLES)
+def correlate(a, v, mode="valid"):
+    """As ``numpy.correlate``: ``v`` is conjugated."""
+    if not is_traced(a, v):
+        return _np.correlate(a, v, mode)
+    a, v = _vector("a", a), _vector("v", v)
+    mode = _MODES.get(mode, mode)
+    if mode == "same" and a.shape[0] < v.shape[0]:  # NumPy swaps the operands, which shifts an even window
+        return flip(ew.conj(correlate(v, a, "same")), 0)
+    return convolve(a, flip(ew.conj(v), 0), mode)

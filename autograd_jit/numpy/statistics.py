@@ -1,0 +1,163 @@
+"""Averages and covariances, histograms, counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _np
+
+from ..trace.rules import composite, nondifferentiable
+from ..trace.samples import call, complexes, normals, positives
+from . import elementwise as ew
+from . import reductions
+from .arguments import as_array, dtype_of, is_traced, normalise_axes, plain_value, refuse_traced, shape_of
+from .indexing import place
+from .joining import concatenate
+from .products import matmul
+from .shaping import astype, broadcast_to, reshape, transpose
+
+__all__ = ["average", "bincount", "corrcoef", "cov", "digitize", "histogram", "histogram2d", "histogram_bin_edges"]
+
+
+@composite(
+    samples=lambda: [
+        call(normals(3, 4)),
+        call(normals(3, 4), weights=positives(3, 4)),
+        call(normals(3, 4), 1, positives(4)),
+        call(normals(3, 4), (0, 1), positives(3, 4)),
+        call(normals(3, 4), 0, positives(3), returned=True, keepdims=True),
+    ]
+)
+def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
+    """As ``numpy.average``."""
+    if not is_traced(a, weights):
+        return _np.average(a, axis, weights, returned, keepdims=keepdims)
+    a = as_array(a)
+    axes = normalise_axes(axis, a.ndim)
+    if weights is None:
+        result = reductions.mean(a, axis, keepdims=keepdims)
+        total = _np.full(shape_of(result), a.size / max(result.size, 1), dtype_of(result))
+        return (result, total) if returned else result
+    weights = _spread_weights(as_array(weights), a, axis, axes)
+    total = reductions.sum(weights, axes, keepdims=keepdims)
+    result = ew.divide(reductions.sum(ew.multiply(a, weights), axes, keepdims=keepdims), total)
+    return (result, broadcast_to(total, shape_of(result))) if returned else result
+
+
+def _spread_weights(weights: Any, a: Any, axis: Any, axes: tuple) -> Any:
+    """Weights in the shape of ``a``: given so, or along the averaged axes, in their order."""
+    if weights.shape == a.shape:
+        return weights
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    order = [axis] if _np.ndim(axis) == 0 else list(axis)
+    order = [position % a.ndim for position in order]
+    if weights.shape != tuple([a.shape[position] for position in order]):
+        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+    weights = transpose(weights, tuple(_np.argsort(order).tolist()))
+    shape = [a.shape[position] if position in axes else 1 for position in range(a.ndim)]
+    return broadcast_to(reshape(weights, tuple(shape)), a.shape)
+
+
+@composite(
+    samples=lambda: [
+        call(normals(3, 5)),
+        call(normals(5)),
+        call(normals(4, 3), rowvar=False, bias=True),
+        call(normals(2, 5), normals(5, seed=1), ddof=0),
+        call(normals(2, 4), fweights=_np.array([1, 2, 1, 3]), aweights=_np.array([0.5, 1.0, 0.2, 2.0]), argnums=(0,)),
+        call(complexes(2, 4)),
+    ]
+)
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
+    """As ``numpy.cov``; traced weights are refused."""
+    refuse_traced("cov", fweights=fweights, aweights=aweights)
+    if not is_traced(m, y):
+        return _np.cov(m, y, rowvar, bias, ddof, fweights, aweights, dtype=dtype)
+    rows = _variables(m, rowvar)
+    if y is not None:
+        rows = concatenate([rows, _variables(y, rowvar)], 0)
+    rows = astype(rows, _np.result_type(rows.dtype, _np.float64) if dtype is None else dtype)
+    if ddof is None:
+        ddof = 0 if bias else 1
+    weights = _product_of_weights(fweights, aweights)
+    count = rows.shape[1]
+    if weights is None:
+        mean = reductions.mean(rows, 1, keepdims=True)
+        factor, weighted = count - ddof, None
+    else:
+        total = weights.sum()
+        mean = ew.divide(reductions.sum(ew.multiply(rows, weights), 1, keepdims=True), total)
+        spread = ddof if aweights is None else ddof * (weights * aweights).sum() / total
+        factor, weighted = total - spread, weights
+    centred = ew.subtract(rows, mean)
+    right = centred if weighted is None else ew.multiply(centred, weighted)
+    product = matmul(centred, ew.conj(transpose(right)))
+    return reshape(ew.divide(product, max(factor, 0)), () if rows.shape[0] == 1 else product.shape)
+
+
+def _variables(m: Any, rowvar: bool) -> Any:
+    """One variable a row."""
+    m = as_array(m)
+    if m.ndim > 2:
+        raise ValueError("m has more than 2 dimensions")
+    if m.ndim < 2:
+        return reshape(m, (1, -1))
+    return m if rowvar or m.shape[0] == 1 else transpose(m)
+
+
+def _product_of_weights(fweights: Any, aweights: Any) -> Any:
+    given = [_np.asarray(w, float) for w in (fweights, aweights) if w is not None]
+    return None if not given else given[0] if len(given) == 1 else given[0] * given[1]
+
+
+@composite(samples=lambda: [call(normals(3, 5)), call(normals(4, 3), rowvar=False), call(normals(4), normals(4, seed=1))])
+def corrcoef(x, y=None, rowvar=True, *, dtype=None):
+    """As ``numpy.corrcoef``."""
+    if not is_traced(x, y):
+        return _np.corrcoef(x, y, rowvar, dtype=dtype)
+    covariance = cov(x, y, rowvar, dtype=dtype)
+    if covariance.ndim == 0:
+        return ew.divide(covariance, covariance)
+    from .shaping import diagonal
+
+    deviations = ew.sqrt(ew.real(diagonal(covariance)))
+    return ew.divide(ew.divide(covariance, reshape(deviations, (-1, 1))), deviations)
+
+
+@composite(samples=lambda: [call(_np.array([0, 2, 2, 5]), normals(4)), call(_np.array([1, 0]), normals(2), 4)], complex=False)
+def bincount(x, /, weights=None, minlength=0):
+    """As ``numpy.bincount``; the weights are differentiable."""
+    if not is_traced(x, weights):
+        return _np.bincount(x, weights, minlength)
+    x = plain_value(x)
+    if weights is None:
+        return _np.bincount(x, None, minlength)
+    if x.dtype.kind not in "iub":
+        raise TypeError("Cannot cast array data according to the rule 'safe': bincount counts integers")
+    if x.size and x.min() < 0:
+        raise ValueError("'list' argument must have no negative elements")
+    if x.shape != shape_of(weights):
+        raise ValueError("The weights and list don't have the same length.")
+    length = max(int(x.max()) + 1 if x.size else 0, minlength)
+    return place(astype(as_array(weights), _np.float64), x, (length,))
+
+
+# ---------------------------------------------------------------- without derivative
+
+digitize = nondifferentiable(_np.digitize)
+histogram_bin_edges = nondifferentiable(_np.histogram_bin_edges)
+_histogram = nondifferentiable(_np.histogram)
+_histogram2d = nondifferentiable(_np.histogram2d)
+
+
+def histogram(a, bins=10, range=None, density=None, weights=None):
+    """As ``numpy.histogram``: counts have no derivative; traced weights are refused (see ``bincount``)."""
+    refuse_traced("histogram", weights=weights)
+    return _histogram(a, bins, range, density, weights)
+
+
+def histogram2d(x, y, bins=10, range=None, density=None, weights=None):
+    """As ``numpy.histogram2d``: counts have no derivative; traced weights are refused (see ``bincount``)."""
+    refuse_traced("histogram2d", weights=weights)
+    return _histogram2d(x, y, bins, range, density, weights)

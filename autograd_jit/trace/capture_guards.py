@@ -1,0 +1,176 @@
+"""The nodes and guards that a walk over captured state leaves behind, and the functions printed from them.
+
+A walk numbers every mutable object it meets (a `Node`), notes which variable of which function led to it
+(`Node.edges`) and writes one guard a value. `Guards` keeps the guards as lines of Python, so that what is
+printed is what runs:
+
+    def check(fn):
+        try:
+            v1 = fn
+            if v1.__class__ is not k2 or v1.__code__ is not k3 or v1.__globals__ is not k4: return False
+            v5 = v1.__closure__
+            v6 = v5[0].cell_contents  # rate
+            if v6 is not k7 and not same_plain(v6, k8): return False
+            ...
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import types
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy
+
+from .capture_values import array_layout, same_plain
+
+__all__ = ["Guards", "Item", "Node", "Place", "Slot"]
+
+#: The variable through which an owner holds something: ("cell", index), ("global", name), ("default", index),
+#: ("kwdefault", name), ("argument", index), ("keyword", name), ("function",).
+Slot = tuple[Any, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One object that the function captures, by whatever number of paths."""
+
+    kind: Literal["function", "partial", "method", "array", "other"]
+    number: int  # in the order of the walk: the same in every walk of the same structure
+    variable: str  # the local variable or constant of the printed functions that holds it
+    value: Any  # dropped once the walk is over
+    paths: list[str]
+    edges: list[tuple[Slot | None, Node]] = field(default_factory=list)
+    is_indirect: bool = False  # some path to it leads through an object, a container or a class
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value is read: `base` + `access` is the Python for it, `path` the user's words."""
+
+    base: str
+    access: str
+    path: str
+    owner: Node | None = None
+    slot: Slot | None = None
+    is_fixed: bool = False  # a function found here is guarded by identity: a global, a class attribute
+
+    @property
+    def expression(self) -> str:
+        return self.base + self.access
+
+
+@dataclass(slots=True)
+class Item:
+    """One entry of a structure key, with what is needed to explain a difference."""
+
+    path: str
+    key: Hashable
+    shown: str | None = None  # None: described from the key
+    node: Node | None = None  # an array, whose key depends on how the walk ends
+
+    def described(self) -> str:
+        if self.shown is not None:
+            return self.shown
+        kind, *rest = self.key if isinstance(self.key, tuple) else (self.key,)
+        return f"{kind} {rest}"
+
+
+@functools.lru_cache(maxsize=512)
+def _compiled(source: str, name: str) -> types.CodeType:
+    """Fresh closures print the same text over and over; it is compiled once."""
+    return compile(source, f"<{name} of captured state>", "exec")
+
+
+@dataclass(slots=True)
+class _ArrayGuard:
+    node: Node
+
+
+class Guards:
+    """Collects guard lines in walk order, then prints `check` and `bind`."""
+
+    def __init__(self) -> None:
+        self.constants: dict[str, object] = {"same_plain": same_plain, "is_": __import__("operator").is_}
+        self.lines: list[str | _ArrayGuard] = []
+        self.definitions: dict[str, str] = {}
+        self._names: dict[int, str] = {}
+        self._required: set[str] = set()
+        self._count = 0
+
+    def _fresh(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def constant(self, value: object, shared: bool = True) -> str:
+        """The name under which the printed functions see `value`."""
+        if shared and id(value) in self._names:
+            return self._names[id(value)]
+        name = self._fresh("k")
+        self.constants[name] = value
+        if shared:
+            self._names[id(value)] = name
+        return name
+
+    def variable(self, expression: str, path: str = "") -> str:
+        """Assign `expression` to a new local variable."""
+        name = self._fresh("v")
+        self.definitions[name] = expression
+        comment = f"  # {path}" if path.isprintable() and path else ""
+        self.lines.append(f"{name} = {expression}{comment}")
+        return name
+
+    def require(self, failure: str) -> None:
+        """Guard: `failure` must not hold."""
+        line = f"if {failure}: return False"
+        if line not in self._required:  # two instances of a class share the guards of the class
+            self._required.add(line)
+            self.lines.append(line)
+
+    def array(self, node: Node) -> None:
+        self.lines.append(_ArrayGuard(node))
+
+    def _array_lines(self, node: Node, layouts: bool) -> list[str]:
+        variable = node.variable
+        if node.is_indirect:
+            return [f"if {variable} is not {self.constant(node.value)}: return False"]
+        if not layouts:
+            return [f"if {variable}.__class__ is not {self.constant(numpy.ndarray)}: return False"]
+        dtype, shape, strides = (self.constant(part, shared=False) for part in array_layout(node.value))
+        tests = [
+            f"{variable}.__class__ is not {self.constant(numpy.ndarray)}",
+            f"{variable}.dtype is not {dtype} and {variable}.dtype != {dtype}",
+            f"{variable}.shape != {shape}",
+            f"{variable}.strides != {strides}",
+        ]
+        return [f"if {' or '.join(tests)}: return False"]
+
+    def check_source(self, layouts: bool = True) -> str:
+        """The text of `check`; without `layouts`, direct arrays may have any dtype and shape."""
+        lines: list[str] = []
+        for line in self.lines:
+            lines += [line] if isinstance(line, str) else self._array_lines(line.node, layouts)
+        body = "\n".join(f"        {line}" for line in [*lines, "return True"])
+        failures = "AttributeError, IndexError, KeyError, TypeError, ValueError"
+        return f"def check(fn):\n    try:\n{body}\n    except ({failures}):\n        return False\n"
+
+    def bind_source(self, nodes: list[Node]) -> str:
+        """The text of `bind`: the direct arrays, each by the first path that leads to it."""
+        values = ", ".join(self._expanded(node.variable) for node in nodes)
+        return f"def bind(fn):\n    return [{values}]\n"
+
+    def _expanded(self, variable: str) -> str:
+        if variable == "fn" or variable not in self.definitions:
+            return variable
+        expression = self.definitions[variable]
+        return re.sub(r"^v\d+", lambda match: self._expanded(match.group()), expression)
+
+    def function(self, source: str, name: str) -> Callable[[Any], Any]:
+        """Compile printed text over this walk's constants."""
+        namespace = dict(self.constants)
+        exec(_compiled(source, name), namespace)
+        function: Callable[[Any], Any] = namespace[name]  # type: ignore[assignment]
+        return function

@@ -1,0 +1,345 @@
+"""The walk over everything that a function can read besides its arguments.
+
+From the function's closure, globals, defaults and bound arguments, through user functions, containers,
+instances and classes, never into libraries. Of objects with attributes it follows those whose names occur in
+the code walked so far; `walk` repeats until no new names turn up.
+
+    rate = 0.1
+    [item.path for item in walk(lambda x: rate * x).items]  # ['fn', 'rate']
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+import numpy
+
+from .capture_code import CodeFacts, Import, facts_of
+from .capture_findings import TooMuch, imported_module
+from .capture_guards import Node, Place
+from .capture_objects import ObjectVisits, is_importable
+from .capture_state import StateChanges
+from .capture_values import (
+    IdentityKey,
+    NotPlain,
+    array_layout,
+    describe,
+    is_deeply_immutable,
+    is_library,
+    plain_key,
+)
+
+__all__ = ["REBUILDABLE_MARK", "Walk", "walk"]
+
+MOST_FUNCTIONS = 500
+
+UNCHANGING_CONSTANTS = frozenset(["pi", "e", "tau", "inf", "nan", "newaxis", "euler_gamma"])
+
+#: Mentioned as attributes, these read attributes that the code does not name ("{0.rate}".format(x) does).
+INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
+
+#: A library's own wrapper (such as the function that ``grad(f)`` returns) is rebuilt by `clone_with` only if
+#: it carries this attribute: others, primitives above all, are known by their identity.
+REBUILDABLE_MARK = "__autograd_jit_rebuildable__"
+
+
+def walk(fn: object) -> Walk:
+    """Walk from `fn` until the set of attribute names that matter is complete."""
+    found = Walk(fn, None)
+    while not found.is_complete:
+        found = Walk(fn, found)
+    return found
+
+
+class Walk(ObjectVisits, StateChanges):
+    """One walk: fills `guards`, `items`, `nodes` and the findings that the caller decides about."""
+
+    def __init__(self, fn: object, earlier: Walk | None):
+        super().__init__(earlier)
+        self._slots: dict[tuple[int, str], Node | None] = {}
+        start = self.reach()
+        try:
+            self.visit(fn, Place("fn", "", "fn", slot=("root",)))
+        except TooMuch:
+            self.unsound = self.unsound or f"{describe(fn)} captures too much state to check on every call"
+        except RecursionError:
+            self.unsound = self.unsound or f"{describe(fn)} captures state that is nested too deeply"
+        except Exception as error:
+            self.unsound = self.unsound or f"{describe(fn)} captures state that cannot be analysed: {error!r}"
+        grew = self.reach() != start
+        self.is_complete = self.unsound is not None or not (self.is_name_dependent and grew)
+        if self.is_complete:
+            self._settle_arrays()
+
+    # -- what every visit does ---------------------------------------------------------------------------
+
+    def visit(self, value: Any, place: Place) -> Node | None:
+        """Guard `value`, found at `place`, and everything that can be reached from it."""
+        seen = self.nodes.get(id(value))
+        if seen is not None:
+            return self.enter_again(seen, place)
+        if type(value) is numpy.ndarray:
+            return self.visit_array(value, place)
+        if isinstance(value, types.FunctionType):
+            return self.visit_function(value, place)
+        try:
+            key = plain_key(value)
+        except NotPlain:
+            return self.visit_object(value, place)
+        if self.compares_identity and isinstance(value, list | dict | set):
+            return self.visit_object(value, place)  # as a node, so that `is` goes on having its answer
+        if isinstance(value, list | dict | set):
+            self.is_name_dependent = True
+        self._guard_plain(value, key, place)
+        return None
+
+    # -- values ------------------------------------------------------------------------------------------
+
+    def _guard_plain(self, value: Any, key: Any, place: Place) -> None:
+        self.note(place, "value", key, shown=describe(value))
+        variable = self.guards.variable(place.expression, place.path)
+        same = f"same_plain({variable}, {self.guards.constant(key, shared=False)})"
+        if is_deeply_immutable(value):
+            self.guards.require(f"{variable} is not {self.guards.constant(value)} and not {same}")
+        elif type(value) is list and all(map(is_deeply_immutable, value)):
+            self._guard_elements(variable, list(value), variable, same)
+        elif type(value) is dict and all(map(is_deeply_immutable, value.values())):
+            self._guard_elements(variable, list(value), f"{variable}.keys()", same)
+            self._guard_elements(variable, list(value.values()), f"{variable}.values()", same)
+        else:
+            self.guards.require(f"not {same}")
+
+    def _guard_elements(self, variable: str, elements: list[Any], expression: str, otherwise: str) -> None:
+        """Elements that are the very same immutable objects need no comparison by value."""
+        copy = self.guards.constant(elements, shared=False)
+        kind = f"{variable}.__class__ is {self.guards.constant(list if expression == variable else dict)}"
+        unchanged = f"len({variable}) == {len(elements)} and all(map(is_, {expression}, {copy}))"
+        self.guards.require(f"not ({kind} and {unchanged}) and not {otherwise}")
+
+    def visit_array(self, value: numpy.ndarray[Any, Any], place: Place) -> Node:
+        node = self.enter(value, place, "array", ())
+        if value.dtype.hasobject:
+            self.doubt(f"`{place.path}` is an array of Python objects, whose contents cannot be watched")
+        if value.dtype.kind not in "biufc":
+            node.is_indirect = True
+        self.guards.array(node)
+        return node
+
+    def _settle_arrays(self) -> None:
+        """Decide which arrays are direct, now that every path to them is known, and complete the key."""
+        pending = [node for node in self.nodes.values() if node.kind == "other" or node.is_indirect]
+        pending += [child for node in self.nodes.values() for slot, child in node.edges if slot is None]
+        for node in pending:
+            node.is_indirect = True
+        while pending:
+            for _, child in pending.pop().edges:
+                if not child.is_indirect:
+                    child.is_indirect = True
+                    pending.append(child)
+        for item in self.items:
+            node = item.node  # type: ignore[assignment]
+            if node is None:
+                continue
+            item.shown = describe(node.value)
+            if node.is_indirect:
+                item.key = ("held array", IdentityKey(node.value))
+            else:
+                item.key = ("array", node.number, *array_layout(node.value))
+        if self.compares_identity and len(self.nodes) > 1:
+            identities = ", ".join(f"id({node.variable})" for node in self.nodes.values())
+            self.guards.require(f"len({{{identities}}}) != {len(self.nodes)}")
+
+    # -- functions ---------------------------------------------------------------------------------------
+
+    def visit_function(
+        self, function: types.FunctionType, place: Place, instance: Any = None, lifecycle: bool = False
+    ) -> Node:
+        """A Python function: its code, then all that it captures. `instance`: the ``self`` of a method."""
+        library = is_library(function.__globals__.get("__name__"))
+        facts = facts_of(function.__code__)
+        if not library:
+            self._note_state_changes(function, facts, instance, lifecycle)
+        seen = self.nodes.get(id(function))
+        if seen is not None:
+            return self.enter_again(seen, place)
+        self.functions += 1
+        if self.functions > MOST_FUNCTIONS:
+            raise TooMuch
+        code, namespace = function.__code__, function.__globals__
+        node = self.enter(function, place, "function", (IdentityKey(code), IdentityKey(namespace)))
+        if library and not function.__dict__.get(REBUILDABLE_MARK):
+            node.is_indirect = True
+        self._guard_function(node, function, place)
+        if library and is_importable(function):
+            return node
+        if not library:
+            self.names |= facts.names
+            self.everything |= facts.matches_classes or not INTROSPECTING_NAMES.isdisjoint(facts.names)
+            self.compares_identity |= facts.compares_identity
+            self.handles_errors |= facts.handles_errors
+            self.formats |= facts.formats
+        own = function.__globals__.get("__name__", "")
+        self._visit_cells(node, function, selective=own.partition(".")[0] == "autograd_jit")
+        self._visit_defaults(node, function)
+        if not library:
+            self._visit_globals(node, function, facts)
+            self._visit_library_data(node, function, facts)
+            self._visit_attributes_of_function(node, function)
+            for imported in facts.imports:
+                self._visit_import(node, function, imported)
+        return node
+
+    def _guard_function(self, node: Node, function: types.FunctionType, place: Place) -> None:
+        constant = self.guards.constant
+        code = f"{node.variable}.__code__ is not {constant(function.__code__)}"
+        if place.is_fixed:
+            self.guards.require(f"{node.variable} is not {constant(function)} or {code}")
+            return
+        kind = f"{node.variable}.__class__ is not {constant(types.FunctionType)}"
+        namespace = f"{node.variable}.__globals__ is not {constant(function.__globals__)}"
+        self.guards.require(f"{kind} or {code} or {namespace}")
+
+    def _visit_cells(self, node: Node, function: types.FunctionType, selective: bool) -> None:
+        if not function.__closure__:
+            return
+        cells = self.guards.variable(f"{node.variable}.__closure__")
+        prefix = "" if node.number == 0 else f"{function.__name__}."
+        for index, (name, cell) in enumerate(zip(function.__code__.co_freevars, function.__closure__)):
+            place = Place(cells, f"[{index}].cell_contents", f"{prefix}{name}", node, ("cell", index))
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                self.note(place, "empty cell", shown="not assigned yet")
+                self.guards.constants["is_empty"] = is_empty
+                self.guards.require(f"not is_empty({cells}[{index}])")
+                continue
+            if not selective or _is_users_in_library_closure(value):
+                self.visit(value, place)
+
+    def _visit_defaults(self, node: Node, function: types.FunctionType) -> None:
+        code, defaults = function.__code__, function.__defaults__
+        if defaults:
+            variable = self.guards.variable(f"{node.variable}.__defaults__")
+            self.guards.require(f"len({variable}) != {len(defaults)}")
+            names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+            for index, (name, value) in enumerate(zip(names, defaults)):
+                self.visit(value, Place(variable, f"[{index}]", f"{name}=", node, ("default", index)))
+        if function.__kwdefaults__:
+            variable = self.guards.variable(f"{node.variable}.__kwdefaults__")
+            self.guards.require(f"len({variable}) != {len(function.__kwdefaults__)}")
+            for name, value in function.__kwdefaults__.items():
+                self.visit(value, Place(variable, f"[{name!r}]", f"{name}=", node, ("kwdefault", name)))
+
+    def _visit_globals(self, node: Node, function: types.FunctionType, facts: CodeFacts) -> None:
+        namespace = function.__globals__
+        for name in facts.reads:
+            known = (id(namespace), name)
+            if known not in self._slots:
+                self._slots[known] = None  # a helper that calls itself comes back here
+                self._slots[known] = self._visit_global(node, namespace, name)
+            found = self._slots[known] or self.nodes.get(id(namespace.get(name)))
+            if found is not None and (("global", name), found) not in node.edges:
+                node.edges.append((("global", name), found))
+
+    def _visit_global(self, node: Node, namespace: dict[str, Any], name: str) -> Node | None:
+        base = self.guards.constant(namespace)
+        place = Place(base, f"[{name!r}]", name, node, ("global", name), is_fixed=True)
+        if name in namespace:
+            return self.visit(namespace[name], place)
+        # A builtin, or a name not defined yet: either way a global of that name would change the answer.
+        self.guards.require(f"{name!r} in {base}")
+        self.note(place, "not a global", name, shown="not a global")
+        builtins = namespace.get("__builtins__")
+        builtins = vars(builtins) if isinstance(builtins, types.ModuleType) else builtins or {}
+        value = builtins.get(name)
+        if name in builtins and getattr(value, "__module__", None) != "builtins":
+            # Not Python's own: installed there by the user.
+            place = Place(self.guards.constant(builtins), f"[{name!r}]", name, node, is_fixed=True)
+            return self.visit(value, place)
+        return None
+
+    def _visit_library_data(self, node: Node, function: types.FunctionType, facts: CodeFacts) -> None:
+        """Plain values that the code reads from a library's module and that may change: ``sys.argv``."""
+        for chain in facts.chains:
+            *parent, name = chain.origin
+            if chain.origin[0] != "global" or len(chain.origin) < 3 or name in UNCHANGING_CONSTANTS:
+                continue
+            module = self._resolve(function, tuple(parent), None)
+            if isinstance(module, types.ModuleType) and is_library(module.__name__) and name in vars(module):
+                value = vars(module)[name]
+                try:
+                    plain_key(value)
+                except NotPlain:
+                    continue
+                base = self.guards.constant(vars(module))
+                self.visit(value, Place(base, f"[{name!r}]", f"{module.__name__}.{name}", node))
+
+    def _visit_attributes_of_function(self, node: Node, function: types.FunctionType) -> None:
+        for name, value in function.__dict__.items():
+            if name in self.names or (self.everything and name != "__wrapped__"):
+                self.is_name_dependent = True
+                place = Place(node.variable, f".__dict__[{name!r}]", f"{function.__name__}.{name}", node)
+                self.visit(value, place)
+
+    def _visit_import(self, node: Node, function: types.FunctionType, imported: Import) -> None:
+        module = imported_module(function, "." * imported.level + imported.name)
+        if module is None:
+            where = f"{function.__code__.co_filename}:{imported.line}"
+            self.doubt(f"imports `{imported.name}` only when it is called ({where}); import it beforehand")
+        elif not is_library(module.__name__):
+            # Every prefix too: ``import a.b`` binds ``a``.
+            parts = module.__name__.split(".")
+            for count in range(1, len(parts) + 1):
+                name = ".".join(parts[:count])
+                self.visit_loaded_module(name, node)
+
+    # -- callables that wrap others ----------------------------------------------------------------------
+
+    def visit_partial(self, value: functools.partial[Any], place: Place) -> Node:
+        guards = self.guards
+        node = self.enter(value, place, "partial", (len(value.args), tuple(value.keywords)))
+        guards.require(f"{node.variable}.__class__ is not {guards.constant(functools.partial)}")
+        self.visit(value.func, Place(node.variable, ".func", f"{place.path}.func", node, ("function",)))
+        arguments = guards.variable(f"{node.variable}.args")
+        guards.require(f"len({arguments}) != {len(value.args)}")
+        for index, argument in enumerate(value.args):
+            inside = Place(arguments, f"[{index}]", f"argument {index} of partial", node, ("argument", index))
+            self.visit(argument, inside)
+        keywords = guards.variable(f"{node.variable}.keywords")
+        names = guards.constant(tuple(value.keywords), shared=False)
+        guards.require(f"tuple({keywords}) != {names}")
+        for name, argument in value.keywords.items():
+            inside = Place(keywords, f"[{name!r}]", f"{name}= of partial", node, ("keyword", name))
+            self.visit(argument, inside)
+        return node
+
+    def visit_method(self, value: types.MethodType, place: Place) -> Node:
+        node = self.enter(value, place, "method", ())
+        self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(types.MethodType)}")
+        name = getattr(value.__func__, "__name__", "method")
+        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node))
+        inside = Place(node.variable, ".__func__", name, node, ("function",))
+        if isinstance(value.__func__, types.FunctionType):
+            self.visit_function(value.__func__, inside, instance=value.__self__)
+        else:
+            self.visit(value.__func__, inside)
+        return node
+
+
+def is_empty(cell: types.CellType) -> bool:
+    """Whether a closure variable has not been assigned."""
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return True
+    return False
+
+
+def _is_users_in_library_closure(value: object) -> bool:
+    """In this package's own closures only what the user handed in matters, not caches and counters."""
+    kind = type(value)
+    if kind in (list, dict, set):
+        return False
+    return not kind.__module__.startswith("autograd_jit") or hasattr(value, "__wrapped__")

@@ -1,0 +1,229 @@
+"""What a function reads besides its arguments, and whether it is still the same.
+
+A compiled program replays without running Python, so whatever the function captures must be an input of the
+program, or guarded on every call, or a reason to stay interpreted. `scan` finds it all and sorts it:
+
+    data, rate = np.ones(3), 0.5
+    fn = lambda x: rate * np.sum(data * x)
+    captures = scan(fn)
+    captures.arrays[0].paths  # ('data',)
+    captures.bind(fn)         # [data]
+    rate = 0.6
+    captures.check(fn)           # False
+    captures.explain_change(fn)  # '`rate` changed from 0.5 to 0.6'
+
+`Captures.check` is straight-line Python printed for this very structure (`Captures.check_source`).
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy
+
+from .capture_clone import clone
+from .capture_guards import Item
+from .capture_values import same_array_kind
+from .capture_walk import Walk, walk
+
+__all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "scan"]
+
+Array = numpy.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedArray:
+    """An array that variables of the function hold directly: an input of the compiled program."""
+
+    paths: tuple[str, ...]
+    dtype: numpy.dtype[Any]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class StructureKey:
+    """A hashable structure key that computes its hash once: lookups are as cheap as the comparison."""
+
+    __slots__ = ("_hash", "parts")
+
+    def __init__(self, parts: tuple[Hashable, ...]):
+        self.parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, StructureKey) and self._hash == other._hash and self.parts == other.parts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Captured state before a trace, to be compared by `Captures.changed_since` after it."""
+
+    walk: Walk
+    arrays: tuple[tuple[str, Array, Array], ...]  # path, the array, a copy
+
+
+class Captures:
+    """The captured state of a function, as one walk found it.
+
+    `unsound`: why the function cannot be compiled, or None.
+    `arrays`: inputs of the program, fetched by `bind`.
+    `held_arrays`: reached through objects, guarded here by identity; the caller guards their contents.
+    `opaque`, `generators`: (path, object), guarded by identity only.
+    `effects`, `impure`: calls seen in the code, for the caller to decide about.
+    `structure_key`: equal for functions that can share a program.
+    """
+
+    def __init__(self, found: Walk):
+        direct = [node for node in found.nodes.values() if node.kind == "array" and not node.is_indirect]
+        held = [node for node in found.nodes.values() if node.kind == "array" and node.is_indirect]
+        self.unsound = found.unsound
+        self.arrays = tuple(
+            CapturedArray(tuple(node.paths), node.value.dtype, node.value.shape, node.value.strides)
+            for node in direct
+        )
+        self.held_arrays: tuple[Array, ...] = tuple(node.value for node in held)
+        self.held_paths = tuple(node.paths[0] for node in held)
+        self.opaque = tuple(found.opaque)
+        self.generators = tuple(found.generators)
+        self.effects = tuple(found.effects)
+        self.impure = tuple(found.impure)
+        self.structure_key: Hashable = StructureKey(tuple(item.key for item in found.items))
+        self._root = next(iter(found.nodes.values()), None)
+        self._direct_nodes = direct
+        self._guards = found.guards
+        self._items = found.items
+        self.check_source = found.guards.check_source()
+        self.check_values_source = found.guards.check_source(layouts=False)
+        self.bind_source = found.guards.bind_source(direct)
+        for node in found.nodes.values():
+            node.value = None  # direct arrays belong to the user: nothing here keeps them alive
+
+    @functools.cached_property
+    def check(self) -> Callable[[Any], bool]:
+        """``check(fn)``: whether all that is guarded is unchanged for `fn` (this one or a fresh closure)."""
+        return self._never if self.unsound else self._guards.function(self.check_source, "check")
+
+    @functools.cached_property
+    def check_values(self) -> Callable[[Any], bool]:
+        """`check` without the layouts of direct arrays, for a caller whose `bind` step verifies them."""
+        return self._never if self.unsound else self._guards.function(self.check_values_source, "check")
+
+    @functools.cached_property
+    def bind(self) -> Callable[[Any], list[Array]]:
+        """``bind(fn)``: the arrays that `fn` captures now, in the order of `arrays`."""
+        return self._guards.function(self.bind_source, "bind")
+
+    @staticmethod
+    def _never(fn: Any) -> bool:
+        return False
+
+    def explain_change(self, fn: Any) -> str:
+        """Which capture of `fn` differs from what was scanned, in the user's words."""
+        now = walk(fn)
+        if now.unsound:
+            return now.unsound
+        return _difference(self._items, now.items) or "nothing that was captured has changed"
+
+    def snapshot(self, fn: Any) -> Snapshot:
+        """Captured state as it is now, array contents included; taken before `fn` is run."""
+        found = walk(fn)
+        arrays = [node for node in found.nodes.values() if node.kind == "array"]
+        copies = tuple((node.paths[0], node.value, node.value.copy()) for node in arrays)
+        return Snapshot(found, copies)
+
+    def changed_since(self, snapshot: Snapshot, fn: Any) -> str | None:
+        """What running `fn` changed of its own captured state, or None."""
+        now = walk(fn)
+        difference = now.unsound or _difference(snapshot.walk.items, now.items)
+        if difference:
+            return difference
+        after = [node for node in now.nodes.values() if node.kind == "array"]
+        for (path, array, copy), node in zip(snapshot.arrays, after, strict=True):
+            if node.value is not array:
+                return f"`{path}` was bound to another array"
+            if not same_array_kind(array, copy):
+                return f"the contents of `{path}` were changed"
+        return None
+
+
+def _difference(before: list[Item], after: list[Item]) -> str | None:
+    """The first entry in which two walks differ."""
+    for old, new in zip_longest(before, after):
+        if old is None:
+            return f"`{new.path}` is new: {new.described()}"
+        if new is None:
+            return f"`{old.path}` is gone: it was {old.described()}"
+        if old.key != new.key:
+            if old.path != new.path:
+                return f"`{old.path}` ({old.described()}) gave way to `{new.path}` ({new.described()})"
+            if old.described() == new.described():
+                return f"`{old.path}` was redefined: another object, still {new.described()}"
+            return f"`{old.path}` changed from {old.described()} to {new.described()}"
+    return None
+
+
+#: Captures still in use somewhere, by the id of the function's code: a fresh closure is first held
+#: against these (a check, not a walk). A dead reference is dropped when it is met.
+_recent: dict[int, list[weakref.ref[Captures]]] = {}
+MOST_RECENT_CODES = 512
+MOST_RECENT_STRUCTURES = 8
+
+
+def scan(fn: Any) -> Captures:
+    """Everything that `fn` captures; for a fresh closure of known structure, the captures known for it."""
+    code = _innermost_code(fn)
+    for known in _alive(id(code)):
+        if known.check(fn):
+            return known
+    found = Captures(walk(fn))
+    if found.unsound is None:
+        _remember(id(code), found)
+    return found
+
+
+def _innermost_code(fn: Any) -> types.CodeType | type:
+    """What fresh callables of one origin share: the code under partials and bound methods."""
+    while isinstance(fn, functools.partial | types.MethodType):
+        fn = fn.func if isinstance(fn, functools.partial) else fn.__func__
+    code = getattr(fn, "__code__", None)
+    return code if isinstance(code, types.CodeType) else type(fn)
+
+
+def _alive(key: int) -> Iterator[Captures]:
+    # A captures object keeps the code alive by its guards, so that a live entry's id is still its own.
+    for reference in _recent.get(key, ()):
+        found = reference()
+        if found is not None:
+            yield found
+
+
+def _remember(key: int, found: Captures) -> None:
+    if len(_recent) >= MOST_RECENT_CODES and key not in _recent:
+        _recent.pop(next(iter(_recent)), None)
+    others = [reference for reference in _recent.get(key, ()) if reference() is not None]
+    _recent[key] = [weakref.ref(found), *others][:MOST_RECENT_STRUCTURES]
+
+
+def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Callable[..., Any]:
+    """A callable that behaves as `fn`, except that each direct captured array is ``replacements[i]``.
+
+    data = np.ones(3)
+    fn = lambda x: x * data
+    clone_with(fn, scan(fn), [10.0])(2)  # 20.0
+    """
+    if len(replacements) != len(captures.arrays):
+        raise ValueError(f"{len(captures.arrays)} captured arrays, but {len(replacements)} replacements")
+    if captures._root is None:
+        return fn  # type: ignore[no-any-return]
+    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))  # type: ignore[no-any-return]
