@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from .trace.tracer import BOX_TYPES, Box, getval
+from .trace.tracer import BOX_TYPES, Box, concrete
 from .trace.vspace import ContainerVSpace
 
 __all__ = ["DictBox", "SequenceBox", "dict", "isinstance", "list", "tuple", "type"]
@@ -34,11 +34,11 @@ class DictBox(Box):
 
 def isinstance(x: Any, class_or_tuple: Any) -> bool:
     """As Python's, for the value inside a box; a box is also an instance of its own class."""
-    return builtins.isinstance(getval(x), class_or_tuple) or builtins.isinstance(x, class_or_tuple)
+    return builtins.isinstance(concrete(x), class_or_tuple) or builtins.isinstance(x, class_or_tuple)
 
 
 def type(*args: Any, **kwargs: Any) -> Any:
     """As Python's, for the value inside a box."""
     if len(args) == 1 and builtins.type(args[0]) in BOX_TYPES:
-        return builtins.type(getval(args[0]))
+        return builtins.type(concrete(args[0]))
     return builtins.type(*args, **kwargs)

@@ -166,9 +166,7 @@ def _read_jvps(prim: Any) -> Callable | None:
     def jvp_argnums(argnums: tuple, gs: tuple, ans: Any, args: tuple, kwargs: dict) -> Any:
         if callable(prim.jvps):
             return prim.jvps(argnums, gs, ans, args, kwargs)
-        return sum_outgrads(
-            [_jvp(prim, argnum, g, ans, list(args), kwargs) for argnum, g in zip(argnums, gs)]
-        )
+        return sum_outgrads([_jvp(prim, argnum, g, ans, list(args), kwargs) for argnum, g in zip(argnums, gs)])
 
     return jvp_argnums
 

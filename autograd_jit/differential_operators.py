@@ -25,8 +25,9 @@ from typing import Any
 import numpy as _np
 
 from .errors import ArgumentError, AutogradJitWarning, MissingRuleError
-from .trace import derivatives, tree
+from .trace import derivatives, jacobians, tree
 from .trace.arguments import describe, name_of, nary
+from .trace.capture_walk import REBUILDABLE_MARK
 from .trace.cotangent import abstract
 from .trace.derivatives import Argument, Linearisation, finish, zeros_of
 from .trace.forward import jvp_leaves
@@ -72,12 +73,12 @@ def _result(build: Callable, fun: Callable, operator: str, jit: bool, options: d
             f"it takes fun, argnum and jit, and the options of jit only with jit=True"
         )
     interpreted._transform = (build, fun)
+    setattr(interpreted, REBUILDABLE_MARK, True)
+    interpreted.__wrapped__ = fun
     return interpreted
 
 
-def _unary_result(
-    unary: Callable, operator: str, fun: Callable, argnum: Any, jit: bool, options: dict
-) -> Callable:
+def _unary_result(unary: Callable, operator: str, fun: Callable, argnum: Any, jit: bool, options: dict) -> Callable:
     def build(f: Callable) -> Callable:
         return nary(unary, operator, f, argnum)
 
@@ -136,10 +137,7 @@ def deriv(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: A
 
 def _deriv(fun: Callable, x: Any) -> Any:
     argument = Argument(x)
-    ones = [
-        vspace(leaf).ones() if abstract(leaf)[0] is None else _np.ones(*abstract(leaf))
-        for leaf in argument.inputs
-    ]
+    ones = [vspace(leaf).ones() if abstract(leaf)[0] is None else _np.ones(*abstract(leaf)) for leaf in argument.inputs]
     return derivatives.make_jvp(fun, x)(argument.rebuilt(ones))[1]
 
 
@@ -241,7 +239,7 @@ def jacobian(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options
     array([[2., 0.],
            [2., 1.]])
     """
-    return _unary_result(derivatives.jacobian, "jacobian", fun, argnum, jit, jit_options)
+    return _unary_result(jacobians.jacobian, "jacobian", fun, argnum, jit, jit_options)
 
 
 def hessian(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
@@ -251,20 +249,16 @@ def hessian(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options:
     array([[0., 4.],
            [4., 2.]])
     """
-    return _unary_result(derivatives.hessian, "hessian", fun, argnum, jit, jit_options)
+    return _unary_result(jacobians.hessian, "hessian", fun, argnum, jit, jit_options)
 
 
 def _split_vector(operator: str, fun: Any, args: tuple) -> tuple[tuple, Any]:
     if len(args) < 2:
-        raise ArgumentError(
-            f"{operator} of {describe(fun)}: the last argument of the call must be the vector"
-        )
+        raise ArgumentError(f"{operator} of {describe(fun)}: the last argument of the call must be the vector")
     return args[:-1], args[-1]
 
 
-def hessian_tensor_product(
-    fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any
-) -> Callable:
+def hessian_tensor_product(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
     """``product(*args, vector)``: the Hessian times a vector of the argument's shape, without forming it.
 
     Forward over reverse mode where every function has a forward rule, else reverse over reverse.
@@ -314,9 +308,7 @@ def _with_autograd_name(fun: Any, operator: str, argnum: Any, wrapped: Callable)
     return fun
 
 
-def tensor_jacobian_product(
-    fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any
-) -> Callable:
+def tensor_jacobian_product(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
     """``product(*args, vector)``: ``vector``, contracted with the leading axes of the output, times the
     Jacobian."""
 
@@ -330,7 +322,7 @@ def tensor_jacobian_product(
                 return tensordot(vector, f(*args, **kwargs), axes=_np.ndim(getval(vector)))
 
             contracted.__wrapped__ = f  # type: ignore[attr-defined]
-            return nary(derivatives.jacobian, "tensor_jacobian_product", contracted, argnum)(*args, **kwargs)
+            return nary(jacobians.jacobian, "tensor_jacobian_product", contracted, argnum)(*args, **kwargs)
 
         return _with_autograd_name(vector_dot_fun, "jacobian", argnum, f)
 
@@ -361,9 +353,7 @@ def make_jvp(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options
     return _unary_result(derivatives.make_jvp, "make_jvp", fun, argnum, jit, jit_options)
 
 
-def make_jvp_reversemode(
-    fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any
-) -> Callable:
+def make_jvp_reversemode(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
     """``make_jvp_reversemode(f)(*args)`` gives ``jvp``; ``jvp(v)`` is the Jacobian times ``v`` by reverse
     mode alone, applied twice: for functions without forward rules.
     """
@@ -469,9 +459,7 @@ class _CheckpointTangents:
                 argument.inputs,
                 [tangents[position] for position in argument.positions],
             )
-            finished = [
-                finish(t, out) if is_differentiable(out) else out for t, out in zip(out_tangents, outs)
-            ]
+            finished = [finish(t, out) if is_differentiable(out) else out for t, out in zip(out_tangents, outs)]
             return tree.unflatten(structure, finished)
 
         return rule

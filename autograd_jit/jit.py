@@ -12,7 +12,9 @@ Three levels of lookup, from a call to a program:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import enum
 import functools
 import threading
 import warnings
@@ -24,7 +26,10 @@ import numpy as np
 
 from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitError, VerificationError
 from .trace import tree
+from .trace.capture_walk import REBUILDABLE_MARK
+from .trace.float_errors import default_error_state, error_state, stops_on_errors
 from .trace.tracer import BOX_TYPES
+from .trace.tree import is_rebuildable
 
 __all__ = ["Stats", "assert_max_traces", "jit", "jitted"]
 
@@ -79,6 +84,9 @@ class _Entry:
     paths: list[_Path] = field(default_factory=list)
     last: _Path | None = None
     interpreted: str | None = None
+    passing: int = 0  # traces that could not be used, while the next one might
+    unused: int = 0  # traces in a row without a replay between them
+    replays: int = 0  # of the handle, when the last trace was made
 
 
 class _HeldArrays:
@@ -111,8 +119,9 @@ class _Compiled:
         self.entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self.history: list[str] = []
         self.interpreted: str | None = _unsound(captures)
+        self.warned: set[str] = set()
+        self.compares_inputs = captures.compares_identity
         self.traces = 0
-        self.replays_seen = 0
 
 
 def _unsound(captures: Any) -> str | None:
@@ -121,19 +130,32 @@ def _unsound(captures: Any) -> str | None:
         return captures.unsound
     if captures.impure:
         return f"it calls {captures.impure[0]}, whose result differs from call to call"
+    for path, held in captures.opaque:
+        if type(held).__module__.partition(".")[0] not in _HARMLESS_MODULES:
+            return f"it uses `{path}`, a {type(held).__name__}, whose state cannot be watched"
     return None
+
+
+#: objects of these do not take part in any answer
+_HARMLESS_MODULES = frozenset(["logging", "warnings"])
 
 
 #: (operator, captured structure) -> what is known; least recently used out
 _registry: OrderedDict[Hashable, _Compiled] = OrderedDict()
 _registry_lock = threading.Lock()
 MAX_FUNCTIONS = 512
+#: handles for calls with objects among the arguments, kept by the identity of the objects
+MAX_OBJECT_HANDLES = 32
+#: traces that may come to nothing, and traces in a row without a replay, before a signature runs interpreted
+MAX_WASTED_TRACES = 16
 
 
 class _Handle:
     """The state behind one jitted function object."""
 
-    __slots__ = ("build", "compiled", "fast", "fun", "interpreted", "name", "options", "stats", "warned")
+    __slots__ = (
+        "build", "compiled", "fast", "fun", "interpreted", "name", "options", "stats", "warned", "with_objects"
+    )  # fmt: skip
 
     def __init__(self, build: Callable, fun: Callable, name: str, options: Options) -> None:
         self.build = build
@@ -145,32 +167,63 @@ class _Handle:
         self.compiled: _Compiled | None = None
         self.fast: Callable[[tuple], Any] = _never
         self.warned: set[str] = set()
+        self.with_objects: OrderedDict[tuple, _Handle] = OrderedDict()
+
+    def __reduce__(self) -> tuple:
+        return _Handle, (self.build, self.fun, self.name, self.options)
+
+    def inline(self, fun: Callable, args: tuple, kwargs: dict) -> Any:
+        """A call inside another trace, whose recorder runs ``fun``, a clone of this handle's function."""
+        self.stats.inlined += 1
+        return self.build(fun)(*args, **kwargs)
 
     # ---------------------------------------------------------------- the slow path
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
         """Any call that the fast path does not know."""
-        from .lower.replay import default_error_state, error_state
-
         leaves, structure = tree.flatten((args, kwargs))
         if any(type(leaf) in BOX_TYPES for leaf in leaves) or self._captures_boxes():
             self.stats.inlined += 1
             return self.interpreted(*args, **kwargs)
-        if error_state() is not default_error_state:
-            return self._fall_back(args, kwargs, "np.errstate differs from the default it is compiled for")
+        if error_state() is not default_error_state and stops_on_errors():
+            return self._fall_back(args, kwargs, "np.errstate or np.seterr asks for floating-point errors")
         compiled = self._find_compiled()
+        if compiled is None:
+            self.stats.inlined += 1
+            return self.interpreted(*args, **kwargs)
         if compiled.interpreted:
             return self._fall_back(args, kwargs, compiled.interpreted)
-        try:
-            signature = (structure, tuple([_leaf_signature(leaf) for leaf in leaves]))
-            entry = compiled.entries.get(signature)
-        except TypeError:
-            return self._fall_back(args, kwargs, "an argument is of a type that cannot be part of a signature")
-        if entry is None:
-            entry = self._new_entry(compiled, signature)
+        if not _all_plain(leaves):
+            return self._call_with_objects(leaves, structure)
+        if not is_rebuildable(structure):
+            return self._fall_back(args, kwargs, "a dataclass among its arguments cannot be rebuilt from its fields")
+        if compiled.captures.compares_identity and _share_objects(leaves, compiled.captures.bind(self.fun)):
+            return self._fall_back(args, kwargs, "it compares objects with `is`, and was given one array twice")
+        entry = self._entry(compiled, (structure, tuple([_leaf_signature(leaf) for leaf in leaves])))
         if entry.interpreted:
             return self._fall_back(args, kwargs, entry.interpreted)
         return self._replay_or_trace(compiled, entry, leaves, args, kwargs)
+
+    def _call_with_objects(self, leaves: list, structure: Any) -> Any:
+        """A call with arguments that are objects: what can be reached from them counts as captured."""
+        objects = tuple([leaf for leaf in leaves if not _is_plain(leaf)])
+        key = tuple([id(value) for value in objects])
+        handle = self.with_objects.get(key)
+        if handle is None:
+            holder = functools.partial(self.fun, *objects)  # keeps the objects alive, and so their ids
+            handle = _Handle(_ObjectBuild(self.build), holder, self.name, self.options)
+            handle.stats, handle.warned = self.stats, self.warned
+            self.with_objects[key] = handle
+            while len(self.with_objects) > MAX_OBJECT_HANDLES:
+                self.with_objects.popitem(last=False)
+        numbers = iter(range(len(objects)))
+        replaced = [leaf if _is_plain(leaf) else _placeholder(next(numbers)) for leaf in leaves]
+        args, kwargs = tree.unflatten(structure, replaced)
+        if not kwargs:
+            result = handle.fast(args)
+            if result is not _never(()):
+                return result
+        return handle.slow(args, kwargs)
 
     def _captures_boxes(self) -> bool:
         """Whether the function closes over a value that an outer transformation traces."""
@@ -180,15 +233,16 @@ class _Handle:
         except ValueError:  # an empty cell
             return False
 
-    def _find_compiled(self) -> _Compiled:
+    def _find_compiled(self) -> _Compiled | None:
+        """What is known of this function and of what it captures now; None where an outer trace is in there."""
         from .trace.captures import scan
 
         compiled = self.compiled
-        if compiled is not None and compiled.captures.check(self.fun):
+        if compiled is not None and (compiled.interpreted or compiled.captures.check(self.fun)):
             return compiled
         captures = scan(self.fun)
         if any(type(obj) in BOX_TYPES for _, obj in captures.opaque):
-            return _Compiled(captures)
+            return None
         key = (_build_key(self.build), captures.structure_key, self.options)
         with _registry_lock:
             known = _registry.get(key)
@@ -205,6 +259,14 @@ class _Handle:
                 _registry.move_to_end(key)
         self.compiled = known
         return known
+
+    def _entry(self, compiled: _Compiled, signature: Hashable) -> _Entry:
+        entry = compiled.entries.get(signature)
+        if entry is None:
+            return self._new_entry(compiled, signature)
+        with contextlib.suppress(KeyError):  # another thread may have thrown it out
+            compiled.entries.move_to_end(signature)
+        return entry
 
     def _new_entry(self, compiled: _Compiled, signature: Hashable) -> _Entry:
         entry = _Entry()
@@ -243,6 +305,9 @@ class _Handle:
                 continue
             except BackendError as error:
                 return self._fall_back(args, kwargs, str(error))
+            except Exception:  # of a Python step: what the function makes of it, it must say itself
+                self.stats.fallbacks += 1
+                return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
             self._use(compiled, entry, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
@@ -252,7 +317,7 @@ class _Handle:
     def _use(self, compiled: _Compiled, entry: _Entry, path: _Path, args: tuple, kwargs: dict) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
-        if path.source is not None and not kwargs and not self.options.verify:
+        if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
             self.fast = path.source.make(self.fun, self.stats, None)
 
     # ---------------------------------------------------------------- tracing
@@ -263,17 +328,25 @@ class _Handle:
         from .kernels import executor
         from .trace.trace_call import trace_call
 
-        if len(entry.paths) >= self.options.max_paths:
-            entry.interpreted = f"it took more than {self.options.max_paths} paths for one signature; the last: {why}"
-            compiled.history.append(f"{self.name}: interpreted from now on: {entry.interpreted}")
-            return self._fall_back(args, kwargs, entry.interpreted)
+        limit = self._limit_reached(entry, why)
+        if limit is not None:
+            entry.interpreted = limit
+            compiled.history.append(f"{self.name}: interpreted from now on: {limit}")
+            return self._fall_back(args, kwargs, limit)
         if not executor.supported():
             compiled.interpreted = "this Python or NumPy lays out its objects in a way that the executor does not know"
             return self._fall_back(args, kwargs, compiled.interpreted)
-        traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape")
+        try:
+            traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape")
+        except BaseException:
+            self.stats.fallbacks += 1
+            raise
         self.stats.traces += 1
         compiled.traces += 1
         if traced.reason is not None:
+            if traced.is_passing and entry.passing < MAX_WASTED_TRACES:
+                entry.passing += 1
+                return traced.result
             compiled.interpreted = traced.reason
             self._warn(traced.reason)
             return traced.result
@@ -286,6 +359,16 @@ class _Handle:
             origin.branches[(divergence.guard or 0, divergence.actual or b"")] = path
         self._use(compiled, entry, path, args, kwargs)
         return traced.result
+
+    def _limit_reached(self, entry: _Entry, why: str) -> str | None:
+        """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""
+        if len(entry.paths) >= self.options.max_paths:
+            return f"it took more than {self.options.max_paths} paths for one signature; the last: {why}"
+        entry.unused = entry.unused + 1 if self.stats.replays == entry.replays else 0
+        entry.replays = self.stats.replays
+        if entry.unused > MAX_WASTED_TRACES:
+            return f"{entry.unused} calls in a row took a path of their own; the last: {why}"
+        return None
 
     def _lower(self, compiled: _Compiled, traced: Any, why: str, args: tuple, kwargs: dict) -> _Path | None:
         from .lower.compile import counters
@@ -318,8 +401,10 @@ class _Handle:
         return self.interpreted(*args, **kwargs)
 
     def _warn(self, reason: str) -> None:
-        if reason in self.warned:
+        warned = self.warned if self.compiled is None else self.compiled.warned
+        if reason in warned or reason in self.warned:
             return
+        warned.add(reason)
         self.warned.add(reason)
         code = getattr(self.fun, "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
@@ -346,17 +431,18 @@ class _Handle:
         """The program for these arguments, traced now if need be (which runs the function once)."""
         leaves, structure = tree.flatten((args, kwargs))
         signature = (structure, tuple([_leaf_signature(leaf) for leaf in leaves]))
-        compiled = self._find_compiled()
-        entry = compiled.entries.get(signature)
+        entry = self._known_entry(signature)
         if entry is None or entry.last is None:
             self.slow(args, kwargs)
-            entry = self._find_compiled().entries.get(signature)
+            entry = self._known_entry(signature)
         if entry is None or entry.last is None:
-            raise ArgumentError(
-                f"{self.name} has no tape for these arguments: it runs interpreted because "
-                f"{self._find_compiled().interpreted or (entry and entry.interpreted)}"
-            )
+            because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
+            raise ArgumentError(f"{self.name} has no tape for these arguments: it runs interpreted ({because})")
         return entry.last.program
+
+    def _known_entry(self, signature: Hashable) -> _Entry | None:
+        compiled = self._find_compiled()
+        return None if compiled is None else compiled.entries.get(signature)
 
     def tape(self, *args: Any, **kwargs: Any) -> Any:
         """The recorded tape for these arguments; prints as Python."""
@@ -389,6 +475,7 @@ class _Handle:
                     del _registry[key]
         self.compiled = None
         self.warned.clear()
+        self.with_objects.clear()
 
 
 def _never(args: tuple) -> Any:
@@ -408,16 +495,70 @@ def _leaf_signature(leaf: Any) -> Hashable:
     kind = type(leaf)
     if kind is np.ndarray:
         return (kind, leaf.dtype, leaf.shape)
-    if isinstance(leaf, np.generic):
-        return (kind, leaf.dtype)
     if kind is float or kind is complex:
         return kind
-    hash(leaf)
+    if isinstance(leaf, np.generic):
+        return (kind, leaf.dtype)
     return (kind, leaf)
+
+
+#: Python's immutable values, part of the signature as they are
+_STATIC_TYPES = frozenset([int, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented)])
+
+
+def _is_plain(leaf: Any) -> bool:
+    """Whether a leaf is an input of the tape or an immutable value; not so an object, whose state may change."""
+    kind = type(leaf)
+    if kind in _STATIC_TYPES or kind is _Placeholder:
+        return True
+    return _dynamic([leaf]) != [] or isinstance(leaf, (enum.Enum, np.dtype))
+
+
+def _all_plain(leaves: list) -> bool:
+    return all(map(_is_plain, leaves))
+
+
+def _share_objects(leaves: list, captured: list) -> bool:
+    """Whether one array turns up twice among arguments and captured arrays, so that ``is`` would see it."""
+    arrays = [id(value) for value in (*leaves, *captured) if isinstance(value, np.ndarray)]
+    return len(set(arrays)) < len(arrays)
+
+
+@dataclass(frozen=True)
+class _Placeholder:
+    """Stands for an argument that is an object, in a call of the handle that captured the object."""
+
+    number: int
+
+
+@functools.lru_cache(maxsize=256)
+def _placeholder(number: int) -> _Placeholder:
+    return _Placeholder(number)
+
+
+class _ObjectBuild:
+    """``build`` for a partial that holds the function and the objects among its arguments."""
+
+    def __init__(self, build: Callable) -> None:
+        self.build = build
+        self.key = ("objects", _build_key(build))
+
+    def __call__(self, holder: functools.partial) -> Callable:
+        run, objects = self.build(holder.func), holder.args
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            leaves, structure = tree.flatten((args, kwargs))
+            leaves = [objects[leaf.number] if type(leaf) is _Placeholder else leaf for leaf in leaves]
+            args, kwargs = tree.unflatten(structure, leaves)
+            return run(*args, **kwargs)
+
+        return call
 
 
 def _build_key(build: Callable) -> Hashable:
     """Two operators with equal keys build the same derivative."""
+    if isinstance(build, _ObjectBuild):
+        return build.key
     cells = getattr(build, "__closure__", None) or ()
     values = tuple([cell.cell_contents for cell in cells])
     try:
@@ -451,6 +592,8 @@ def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = 
     handle = _Handle(build, fun, name or getattr(fun, "__name__", type(fun).__name__), _options(options))
 
     def compiled(*args: Any, **kwargs: Any) -> Any:
+        if fun is not handle.fun:  # a clone of this function, made by the recorder of another trace
+            return handle.inline(fun, args, kwargs)
         if not kwargs:
             result = handle.fast(args)
             if result is not miss:
@@ -462,10 +605,12 @@ def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = 
         functools.update_wrapper(compiled, handle.interpreted)
     except (AttributeError, TypeError):
         pass
+    compiled.__wrapped__ = fun  # type: ignore[attr-defined]
     compiled.__name__ = handle.name
     compiled.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
     for attribute in ("stats", "explain", "tape", "kernels", "clear"):
         setattr(compiled, attribute, getattr(handle, attribute))
+    setattr(compiled, REBUILDABLE_MARK, True)
     compiled._handle = handle  # type: ignore[attr-defined]
     compiled._transform = (build, fun)  # type: ignore[attr-defined]
     return compiled
@@ -507,7 +652,8 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     if not callable(fun):
         raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
     transform = getattr(fun, "_transform", None)
-    if transform is not None:
+    # functools.wraps(grad(f)) copies the attribute to a function that is not grad(f): __wrapped__ tells them apart
+    if transform is not None and getattr(fun, "__wrapped__", None) is transform[1]:
         build, inner = transform
         return jitted(build, inner, name=getattr(fun, "__name__", ""), doc=fun.__doc__, **options)
     return jitted(_itself, fun, **options)

@@ -58,8 +58,7 @@ def check_vjp(f: Callable, x: Any) -> None:
     by_vjp = x_space.inner_prod(x_v, pulled)
     by_difference = y_space.inner_prod(numerical_jvp(x_v), y_v)
     assert scalar_close(by_vjp, by_difference), (
-        f"Derivative (VJP) check of {get_name(f)} failed with arg {x}:\n"
-        f"analytic: {by_vjp}\nnumeric:  {by_difference}"
+        f"Derivative (VJP) check of {get_name(f)} failed with arg {x}:\nanalytic: {by_vjp}\nnumeric:  {by_difference}"
     )
 
 

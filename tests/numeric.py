@@ -105,5 +105,3 @@ def scalar_gradient(f: Callable, *args: Any) -> Any:
     """The gradient of a real-valued ``f`` in its first argument."""
     pull, _, _ = make_vjp_leaves(lambda boxes: f(boxes[0], *args[1:]), [args[0]])
     return pull([np.ones((), abstract(f(*args))[1])[()]])[0]
-
-

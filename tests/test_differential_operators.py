@@ -332,6 +332,9 @@ def test_a_python_float_gives_a_float():
     for gradient in (grad(foo)(3.0), grad(foo, (0, 1))(3.0, 2.0)[1], hessian(foo)(3.0), jacobian(foo)(3.0)):
         assert isinstance(gradient, float)
     assert isinstance(grad(lambda z: np.abs(z))(3.0 + 4.0j), complex)
+    half = primitive(lambda x: 0.5 * x)
+    defvjp(half, lambda ans, x: lambda g: 0.5)  # a rule that returns a Python float
+    assert type(grad(half)(3.0)) is onp.float64
     assert isinstance(value_and_grad(foo)(3.0)[0], float)
 
 
@@ -485,12 +488,62 @@ def test_a_tall_jacobian_of_a_random_function_is_of_one_draw():
     assert onp.all(jac == jac[0, 0])
 
 
-@pytest.mark.parametrize("operator", [grad, value_and_grad, jacobian, hessian, elementwise_grad, make_vjp, multigrad_dict])
+@pytest.mark.parametrize(
+    "operator", [grad, value_and_grad, jacobian, hessian, elementwise_grad, make_vjp, multigrad_dict, hvp, deriv]
+)
 def test_transform_leads_back_to_the_function(operator):
     result = operator(foo)
     build, inner = result._transform
     assert inner is foo
     assert build(foo).__name__ == result.__name__
+
+
+# ---------------------------------------------------------------- compiled
+
+
+@pytest.mark.parametrize(
+    "operator,fun,args",
+    [
+        (grad, lambda x, y: np.sum(np.sin(x) * y), (X, 2.0)),
+        (value_and_grad, lambda p: np.sum(p["a"] ** 2) * p["b"], ({"a": X, "b": 2.0, "n": 3},)),
+        (elementwise_grad, lambda x: np.sin(x) * x, (X,)),
+        (deriv, lambda t: np.sin(t) * t, (0.5,)),
+        (jacobian, lambda x: np.outer(x, x), (X,)),
+        (jacobian, lambda t: np.sin(t) * onp.arange(10.0), (0.5,)),
+        (hessian, lambda x: np.sum(x**3) * x[0], (X,)),
+        (hvp, lambda x: np.sum(x**3), (X, onp.ones(3))),
+        (tensor_jacobian_product, lambda x: np.outer(x, x), (X, onp.ones(3))),
+        (grad_and_aux, lambda x: (np.sum(x**2), {"half": x / 2, "n": 3}), (X,)),
+        (holomorphic_grad, lambda z: z**3, (1.0 + 2j,)),
+        (multigrad_dict, lambda x, y=2.0: np.sum(x**2) * y, (X,)),
+    ],
+)
+def test_jit_changes_no_answer(operator, fun, args):
+    compiled, expected = operator(fun, jit=True), operator(fun)(*args)
+    assert compiled.__name__ == operator(fun).__name__ and compiled.__doc__ == operator(fun).__doc__
+    for _ in range(3):
+        close(compiled(*args), expected)
+    assert compiled.stats.traces == 1 and compiled.stats.replays == 2
+    close(autograd_jit.jit(operator(fun))(*args), expected)
+
+
+def test_operators_of_a_compiled_function():
+    fun = autograd_jit.jit(lambda x: np.sum(np.sin(x) ** 2))
+    plain = lambda x: np.sum(np.sin(x) ** 2)
+    fun(X)
+    for operator in (grad, jacobian, hessian, value_and_grad):
+        close(operator(fun)(X), operator(plain)(X))
+        close(operator(fun, jit=True)(X), operator(plain)(X))
+    text = message(NonDifferentiableError, lambda: grad(fun)(3))
+    assert "test_differential_operators.py" in text
+
+
+def test_a_wrapper_of_a_gradient_is_not_taken_for_it():
+    @functools.wraps(grad(foo))
+    def doubled(x):
+        return 2.0 * grad(foo)(x)
+
+    assert autograd_jit.jit(doubled)(3.0) == 24.0
 
 
 # ---------------------------------------------------------------- independence

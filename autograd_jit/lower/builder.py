@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, dense_strides
+from ..trace.tape import Guard
+from .graph import Check, Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, dense_strides
 
 __all__ = ["Builder", "NoLowering", "is_native"]
 
@@ -103,13 +104,16 @@ class Builder:
 
     def map(self, op: str, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> Operand:
         """``op`` elementwise over ``shape``; operands must already have the dtypes that ``op`` computes with."""
-        args = tuple([self._plain(arg) for arg in args])
+        if op != "gather":
+            args = tuple([self._plain(arg) for arg in args])
         simple = _simplify(op, args)
         if simple is not None and simple.dtype == dtype and (simple.shape == shape):
             return simple
         if all(isinstance(a, Literal) for a in args) and op == "copy":
             return args[0] if shape == () else self.fill(args[0], shape)  # type: ignore[arg-type]
         fitted = tuple([a if isinstance(a, Literal) else a.broadcast(shape) for a in args])
+        if op == "gather":  # the position is an operand with an element for each lane
+            fitted = (fitted[0], self.view(fitted[1]).broadcast(shape))
         key = ("map", op, tuple([_key(a) for a in fitted]), shape, dtype)
         return self._node(key, lambda out: Map(op, fitted, out), shape, dtype).view()
 
@@ -141,9 +145,17 @@ class Builder:
         self.graph.nodes.append(Init(out, source))
         return out
 
-    def piece(self, region: View, arg: Operand, add: bool) -> None:
+    def piece(self, region: View, arg: Operand, add: bool, position: Operand | None = None) -> None:
+        """Store ``arg`` into (or add it to) a region, at element offsets ``position`` if given."""
         fitted = arg if isinstance(arg, Literal) else arg.broadcast(region.shape)
-        self.graph.nodes.append(Piece(region, fitted, add))
+        at = None if position is None else self.view(position).broadcast(region.shape)
+        self.graph.nodes.append(Piece(region, fitted, add, at))
+
+    def check(self, operand: Operand, expected: object, guard: Guard, number: int = -1) -> None:
+        """Guard a value; ``number``: of the tape's guard, or -1 for a condition of this package's own."""
+        view = self.dense(operand)
+        content = np.ascontiguousarray(np.asarray(expected, view.dtype)).tobytes()
+        self.graph.nodes.append(Check(view, content, guard, number))
 
 
 def _key(operand: Operand) -> Any:

@@ -11,9 +11,10 @@ axes are not innermost, rows are added into the result in memory, in order, as N
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
-from ..kernels.llvm import KERNEL_ATTRIBUTES, lanes as native_lanes
+from ..kernels.llvm import ELEMENT_BYTES, KERNEL_ATTRIBUTES
+from ..kernels.llvm import lanes as native_lanes
 from ..kernels.vector_ir import Emission, literal, math
 from .kernel import Access, Instruction, Kernel, Ref
 
@@ -60,7 +61,8 @@ class _Emitter:
         elements |= {i.element for i in kernel.body} | {i.result for i in kernel.body}
         elements |= {r.element for r in kernel.reductions}
         wide = [_memory(element) for element in elements if element != "i1"] or ["i8"]
-        lanes = native_lanes(*wide) if kernel.rank else 1
+        scatters = any(store.position is not None for store in kernel.stores)
+        lanes = native_lanes(*wide) if kernel.rank and not scatters else 1
         self.out = Emission(min(lanes, 16))
         self.out.name()  # the counter of names must exist before it is shared
         self.scalar = self.out.at_lanes(1)
@@ -484,25 +486,31 @@ class _Emitter:
         return {
             index: self.out.broadcast(access.element, self._load_scalar(access.element, pointers[index]))
             for index, access in enumerate(self.kernel.loads)
-            if access.inner == "zero"
+            if access.inner == "zero" and not access.pointer
         }
 
     def _lane_pointers(self, access_index: int, pointer: str, index: str) -> str:
         """Addresses of consecutive elements along an axis of any stride."""
+        distances = self._lane_distances(access_index, index)
+        return self.out.let(f"getelementptr i8, ptr {pointer}, {self.out.type('i64')} {distances}")
+
+    def _lane_distances(self, access_index: int, index: str) -> str:
         out = self.out
         stride = out.broadcast("i64", self.strides[access_index][-1])
         first = out.broadcast("i64", index)
         numbers = ", ".join(f"i64 {i}" for i in range(out.lanes))
         positions = out.op("add", "i64", first, f"<{numbers}>")
-        distances = out.op("mul", "i64", positions, stride)
-        return out.let(f"getelementptr i8, ptr {pointer}, {out.type('i64')} {distances}")
+        return out.op("mul", "i64", positions, stride)
 
     def _gather(self, access_index: int, access: Access, pointer: str, index: str, mask: str) -> str:
         out, memory = self.out, _memory(access.element)
         if out.lanes == 1:
             distance = out.op("mul", "i64", index, self.strides[access_index][-1])
             return self._load_scalar(access.element, out.element("i8", pointer, distance))
-        pointers = self._lane_pointers(access_index, pointer, index)
+        return self._gather_from(access, self._lane_pointers(access_index, pointer, index), mask)
+
+    def _gather_from(self, access: Access, pointers: str, mask: str) -> str:
+        out, memory = self.out, _memory(access.element)
         kind, flags = out.type(memory), out.type("i1")
         name = f"llvm.masked.gather.{out.suffix(memory)}.v{out.lanes}p0"
         out.declare(f"declare {kind} @{name}(<{out.lanes} x ptr>, {flags}, {kind})")
@@ -512,6 +520,21 @@ class _Emitter:
             f"call {kind} @{name}(<{out.lanes} x ptr> align 1 {pointers}, {flags} {given}, {kind} {filler})"
         )
         return out.compare("ne", "i8", value, "zeroinitializer") if access.element == "i1" else value
+
+    def _look_up(self, number: int, pointer: str, index: str, mask: str, position: str, out: Emission) -> str:
+        """The element ``position`` elements away from where access ``number`` points at ``index``."""
+        access = self.kernel.loads[number]
+        memory = _memory(access.element)
+        distances = out.op("mul", "i64", position, out.constant("i64", ELEMENT_BYTES[memory]))
+        if out.lanes == 1:
+            place = out.element("i8", pointer, distances)
+            if self.kernel.rank and access.inner != "zero":
+                place = out.element("i8", place, out.op("mul", "i64", index, self.strides[number][-1]))
+            return self._load_scalar(access.element, place)
+        if access.inner != "zero":
+            distances = out.op("add", "i64", distances, self._lane_distances(number, index))
+        pointers = out.let(f"getelementptr i8, ptr {pointer}, {out.type('i64')} {distances}")
+        return self._gather_from(access, pointers, mask)
 
     def _scatter(self, access_index: int, access: Access, pointer: str, index: str, mask: str, value: str) -> None:
         out, memory = self.out, _memory(access.element)
@@ -535,12 +558,22 @@ class _Emitter:
         kernel = self.kernel
         values: dict[Ref, str] = {Ref("literal", i): value for i, value in enumerate(self.literals)}
         for number, access in enumerate(kernel.loads):
+            if access.pointer:
+                continue
             values[Ref("load", number)] = self._load(number, access, pointers[number], index, mask, hoisted)
         for number, instruction in enumerate(kernel.body):
+            if instruction.op == "gather":
+                pointer, position = instruction.args[0].index, values[instruction.args[1]]
+                values[Ref("value", number)] = self._look_up(pointer, pointers[pointer], index, mask, position, out)
+                continue
             args = [values[ref] for ref in instruction.args]
             values[Ref("value", number)] = _instruction(out, instruction, args)
         for number, store in enumerate(kernel.stores, len(kernel.loads)):
-            self._store(number, store.access, store.add, pointers[number], index, mask, values[store.ref])
+            place = pointers[number]
+            if store.position is not None:
+                size = ELEMENT_BYTES[_memory(store.access.element)]
+                place = out.element("i8", place, out.op("mul", "i64", values[store.position], str(size)))
+            self._store(number, store.access, store.add, place, index, mask, values[store.ref])
         return values
 
     def _get(self, values: dict[Ref, str], ref: Ref) -> str:
@@ -647,4 +680,16 @@ def _cast(out: Emission, source: str, target: str, value: str) -> str:
         return out.convert("fpext" if target == "double" else "fptrunc", source, value, target)
     if target in _FLOATS:
         return out.convert("sitofp", source, value, target)
+    if source in _FLOATS:
+        return _to_integer(out, source, target, value)
     return out.convert("sext" if int(target[1:]) > int(source[1:]) else "trunc", source, value, target)
+
+
+def _to_integer(out: Emission, source: str, target: str, value: str) -> str:
+    """A float cast to an integer; NaN and what does not fit give the smallest integer, as the hardware does for NumPy."""
+    limit = 2.0 ** (int(target[1:]) - 1)
+    low = out.compare("oge", source, value, out.constant(source, -limit))
+    high = out.compare("olt", source, value, out.constant(source, limit))
+    fits = out.op("and", "i1", low, high)
+    safe = out.select(source, fits, value, out.constant(source, 0.0))
+    return out.select(target, fits, out.convert("fptosi", source, safe, target), out.constant(target, -int(limit)))

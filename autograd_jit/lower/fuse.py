@@ -54,7 +54,7 @@ class _Fusion:
         #: value -> number of the group after which, or in which, it is complete
         self.made_in: dict[Value, int] = {}
         self.mapped: set[Value] = set()  # values that a group computes element by element
-        self.pieces: dict[Value, list[tuple[View, int]]] = defaultdict(list)
+        self.pieces: dict[Value, _Written] = defaultdict(_Written)
         self.reduced_by = _sole_reductions(graph)
         for node in graph.nodes:
             self._place(node)
@@ -85,7 +85,7 @@ class _Fusion:
         if isinstance(node, Map):
             self.mapped.add(node.out)
         elif isinstance(node, Piece):
-            self.pieces[node.region.value].append((node.region, number))
+            self.pieces[node.region.value].add(node, number)
 
     def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> int:
         """The first group number in which everything that ``node`` reads is there."""
@@ -93,11 +93,10 @@ class _Fusion:
         for operand in node.operands():
             if isinstance(operand, View) and operand.value in self.made_in:
                 made = self.made_in[operand.value]
-                earliest = max(earliest, made if self._joins(operand, domain) else made + 1)
+                joins = self._joins(operand, domain) and not (isinstance(node, Map) and node.is_pointer(operand))
+                earliest = max(earliest, made if joins else made + 1)
         if isinstance(node, Piece):
-            for region, made in self.pieces[node.region.value]:
-                if _overlap(region, node.region):
-                    earliest = max(earliest, made + 1)
+            earliest = max(earliest, self.pieces[node.region.value].earliest(node))
         return earliest
 
     def _joins(self, operand: View, domain: tuple) -> bool:
@@ -105,8 +104,12 @@ class _Fusion:
         return operand.value in self.mapped and operand.shape == domain and operand.is_dense
 
     def _candidate(self, node: Node, domain: tuple, axes: tuple | None, earliest: int) -> int:
+        if isinstance(node, Piece) and node.position is not None:  # runs element by element: vectors stay out of it
+            self.groups.append(Group(domain))
+            return len(self.groups) - 1
         numbers = self.by_domain[domain]
-        for number in numbers[bisect.bisect_left(numbers, earliest) :]:
+        for place in range(bisect.bisect_left(numbers, earliest), len(numbers)):
+            number = numbers[place]
             group = self.groups[number]
             if (
                 (axes is None or group.axes is None or group.axes == axes)
@@ -153,21 +156,52 @@ def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
     return {value: reduced for value, reduced in axes.items() if uses[value] == 1}
 
 
-def _overlap(first: View, second: View) -> bool:
-    """Whether two regions of one buffer may share an element."""
-    if first.size == 0 or second.size == 0:
-        return False
-    memory = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), (1,), (1,))
-    base = memory.__array_interface__["data"][0]
+class _Written:
+    """Which group last wrote each element of a buffer: pieces that meet must run one after the other."""
 
-    def shadow(view: View) -> np.ndarray:
-        interface = {"data": (base + view.offset, True), "shape": view.shape, "strides": view.strides}
-        holder = type("Shadow", (), {"__array_interface__": {**interface, "typestr": "|i1", "version": 3}})
-        return np.asarray(holder())
+    #: up to this many elements groups are kept element by element, which is exact; beyond, piece by piece
+    EXACT = 65536
 
-    try:
-        return np.shares_memory(shadow(first), shadow(second), max_work=10_000)
-    except np.exceptions.TooHardError:
-        return True
+    def __init__(self) -> None:
+        self.last: np.ndarray | None = None
+        self.latest = -1
+        self.spans: list[tuple[int, int, int]] = []
+
+    def _elements(self, piece: Piece) -> np.ndarray:
+        """The part of ``last`` that a piece writes, as a view."""
+        region = piece.region
+        if self.last is None:
+            self.last = np.full(region.value.size, -1, np.int32)
+        strides = [4 * stride for stride in region.strides]
+        return np.lib.stride_tricks.as_strided(self.last[region.offset :], region.shape, strides)
+
+    def earliest(self, piece: Piece) -> int:
+        """The first group that may write ``piece``."""
+        if piece.region.size == 0:
+            return 0
+        if piece.position is not None:
+            return self.latest + 1
+        if piece.region.value.size <= self.EXACT:
+            return int(self._elements(piece).max()) + 1
+        low, high = _span(piece.region)
+        return 1 + max([number for first, last, number in self.spans if first <= high and low <= last], default=-1)
+
+    def add(self, piece: Piece, number: int) -> None:
+        if piece.region.size == 0:
+            return
+        self.latest = max(self.latest, number)
+        if piece.region.value.size > self.EXACT:
+            low, high = (0, piece.region.value.size) if piece.position is not None else _span(piece.region)
+            self.spans.append((low, high, number))
+        elif piece.position is not None:
+            self._elements(piece)
+            assert self.last is not None
+            np.maximum(self.last, number, out=self.last)
+        else:
+            self._elements(piece)[...] = number
 
 
+def _span(view: View) -> tuple[int, int]:
+    """The first and last element of the buffer that a view touches."""
+    steps = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
+    return view.offset + sum(s for s in steps if s < 0), view.offset + sum(s for s in steps if s > 0)

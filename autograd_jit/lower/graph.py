@@ -159,6 +159,10 @@ class Map(Node):
     args: tuple[Operand, ...]
     out: Value
 
+    def is_pointer(self, operand: Operand) -> bool:
+        """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""
+        return self.op == "gather" and operand is self.args[0]
+
     def operands(self) -> Iterable[Operand]:
         return self.args
 
@@ -208,21 +212,26 @@ class Init(Node):
 
 @dataclass(eq=False)
 class Piece(Node):
-    """``region = arg`` or ``region += arg``; the region is a view of the buffer."""
+    """``region = arg`` or ``region += arg``; the region is a view of the buffer.
+
+    With ``position`` each element goes that many elements further (a scatter, which may hit an element repeatedly).
+    """
 
     region: View
     arg: Operand
     add: bool
+    position: View | None = None
 
     def operands(self) -> Iterable[Operand]:
-        return (self.arg,)
+        return (self.arg,) if self.position is None else (self.arg, self.position)
 
     @property
     def outs(self) -> tuple[Value, ...]:
         return (self.region.value,)
 
     def __str__(self) -> str:
-        return f"{self.region} {'+=' if self.add else '='} {self.arg}"
+        at = "" if self.position is None else f"[{self.position}]"
+        return f"{self.region}{at} {'+=' if self.add else '='} {self.arg}"
 
 
 @dataclass(eq=False)

@@ -32,11 +32,13 @@ class Ref(NamedTuple):
 class Access(NamedTuple):
     """How a buffer is walked: its element type and the stride along the innermost axis.
 
-    ``inner``: "unit", "zero" (the same element throughout) or "any".
+    ``inner``: "unit", "zero" (the same element throughout) or "any". ``pointer``: a load that gives an address, for the
+    instruction "gather" to look around from.
     """
 
     element: str
     inner: str
+    pointer: bool = False
 
 
 class Instruction(NamedTuple):
@@ -52,6 +54,7 @@ class Store(NamedTuple):
     ref: Ref
     access: Access
     add: bool
+    position: Ref | None = None  # further offset in elements
 
 
 class Reduction(NamedTuple):
@@ -130,10 +133,10 @@ class _Build:
         self.domain: tuple[int, ...] = group.domain
         self.axes = group.axes or ()
         self.refs: dict[Value, Ref] = {}
-        self.load_views: list[View] = []
+        self.load_views: list[tuple[View, bool]] = []  # and whether it is a pointer
         self.literals: list[Literal] = []
         self.body: list[Instruction] = []
-        self.store_views: list[tuple[Ref, View, bool]] = []
+        self.store_views: list[tuple[Ref, View, bool, Ref | None]] = []
         self.reductions: list[tuple[Reduction, View]] = []
         for node in group.nodes:
             self._add(node, stored)
@@ -142,9 +145,10 @@ class _Build:
         if isinstance(node, Map):
             self._add_map(node)
             if node.out in stored:
-                self.store_views.append((self.refs[node.out], node.out.view(), False))
+                self.store_views.append((self.refs[node.out], node.out.view(), False, None))
         elif isinstance(node, Piece):
-            self.store_views.append((self._ref(node.arg), node.region, node.add))
+            position = None if node.position is None else self._ref(node.position)
+            self.store_views.append((self._ref(node.arg), node.region, node.add, position))
         elif isinstance(node, Reduce):
             element = ELEMENT[node.out.dtype.name]
             kept = iter(dense_strides(node.out.shape))
@@ -153,11 +157,11 @@ class _Build:
             self.reductions.append((Reduction(node.op, self._ref(node.arg), element), target))
 
     def _add_map(self, node: Map) -> None:
-        args = tuple([self._ref(arg) for arg in node.args])
+        args = tuple([self._load(arg, True) if node.is_pointer(arg) else self._ref(arg) for arg in node.args])  # type: ignore[arg-type]
         if node.op in ("copy", "positive"):
             self.refs[node.out] = args[0]
             return
-        element = ELEMENT[node.args[-1].dtype.name]
+        element = ELEMENT[node.args[0 if node.op == "gather" else -1].dtype.name]
         self.body.append(Instruction(node.op, element, ELEMENT[node.out.dtype.name], args))
         self.refs[node.out] = Ref("value", len(self.body) - 1)
 
@@ -168,22 +172,27 @@ class _Build:
         known = self.refs.get(operand.value)
         if known is not None and operand.shape == self.domain and operand.is_dense:
             return known
+        return self._load(operand, False)
+
+    def _load(self, operand: View, pointer: bool) -> Ref:
         view = operand if operand.shape == self.domain else operand.broadcast(self.domain)
-        view = view._replace(strides=canonical(view.shape, view.strides))
-        if view not in self.load_views:
-            self.load_views.append(view)
-        return Ref("load", self.load_views.index(view))
+        load = (view._replace(strides=canonical(view.shape, view.strides)), pointer)
+        if load not in self.load_views:
+            self.load_views.append(load)
+        return Ref("load", self.load_views.index(load))
 
     def launch(self) -> Launch:
-        views = [*self.load_views, *[v for _, v, _ in self.store_views], *[v for _, v in self.reductions]]
+        views = [v for v, _ in self.load_views] + [v for _, v, _, _ in self.store_views] + [v for _, v in self.reductions]
         flags = tuple([axis in self.axes for axis in range(len(self.domain))])
         dims, reduced, strides = _coalesce(self.domain, flags, [view.strides for view in views])
         accesses = [_access(view, step) for view, step in zip(views, strides, strict=True)]
         loads = len(self.load_views)
+        for number, (_, pointer) in enumerate(self.load_views):
+            accesses[number] = accesses[number]._replace(pointer=pointer)
         stores = tuple(
             [
-                Store(ref, access, add)
-                for (ref, _, add), access in zip(self.store_views, accesses[loads:])
+                Store(ref, access, add, position)
+                for (ref, _, add, position), access in zip(self.store_views, accesses[loads:])
             ]
         )
         kernel = Kernel(

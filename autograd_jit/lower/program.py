@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,10 @@ class Program:
 
         Raises Diverged where the recorded path is not the one that these values take.
         """
-        frame = self.frames.pop() if self.frames else self.new_frame()
+        try:
+            frame = self.frames.pop()
+        except IndexError:  # asking first would race with other threads
+            frame = self.new_frame()
         try:
             return frame.run(inputs)
         finally:

@@ -18,16 +18,18 @@ Types, shapes and layouts of the arrays are checked by ``call``, in native code.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..trace import tree
 from ..trace.captures import Captures
+from ..trace.float_errors import default_error_state, error_state
 from ..trace.trace_call import is_dynamic
 from .program import Program
 
-__all__ = ["MISS", "ReplaySource", "default_error_state", "error_state"]
+__all__ = ["MISS", "ReplaySource"]
 
 
 class _Miss:
@@ -37,18 +39,6 @@ class _Miss:
 
 #: what the fast path returns when the call is not one that it knows
 MISS = _Miss()
-
-try:  # The object that np.errstate swaps; reading it costs 30 ns where np.geterr() costs 900.
-    from numpy._core.umath import _extobj_contextvar
-
-    error_state: Callable[[], Any] = _extobj_contextvar.get
-    default_error_state = error_state()
-except ImportError:  # pragma: no cover - another NumPy
-
-    def error_state() -> Any:
-        return None if "raise" not in np.geterr().values() else np.geterr()
-
-    default_error_state = None
 
 
 class ReplaySource:

@@ -27,7 +27,7 @@ def flatten(value: Any) -> tuple[Any, Callable]:
     >>> vector
     array([1., 1., 1.])
     >>> unflatten(2 * vector)
-    {'a': array([2., 2.]), 'b': np.float64(2.0), 'name': 'net'}
+    {'b': np.float64(2.0), 'a': array([2., 2.]), 'name': 'net'}
     """
     from .. import numpy as anp
 
@@ -49,8 +49,7 @@ class _Unflatten:
     def __init__(self, structure: Any, constants: list, places: list) -> None:
         self.structure, self.constants = structure, constants
         self.places = [
-            (position, shape, dtype, int(_np.prod(shape)), scalar)
-            for position, (shape, dtype), scalar in places
+            (position, shape, dtype, int(_np.prod(shape)), scalar) for position, (shape, dtype), scalar in places
         ]
         self.size = sum(place[3] for place in self.places)
         self.complex = any(dtype.kind == "c" for _, _, dtype, _, _ in self.places)

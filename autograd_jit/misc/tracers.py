@@ -91,9 +91,7 @@ class _ConstGraph:
         return value
 
 
-def _trace_all(
-    kind: type, fun: Callable, args: tuple, kwargs: dict, roots: list | None = None
-) -> tuple[Any, Any]:
+def _trace_all(kind: type, fun: Callable, args: tuple, kwargs: dict, roots: list | None = None) -> tuple[Any, Any]:
     """``(value, end node)`` of ``fun`` with each of ``args`` traced at one level; ``roots`` receives their
     nodes."""
     from ..trace.tracer import isbox, new_level

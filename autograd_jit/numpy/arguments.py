@@ -8,7 +8,7 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.tracer import BOX_TYPES, getval
+from ..trace.tracer import BOX_TYPES, concrete
 
 __all__ = [
     "NoValue",
@@ -92,7 +92,7 @@ def without_boxes(x: Any) -> Any:
     """``x`` without its boxes, for its shape and dtype alone: a recorder does not see it."""
     kind = type(x)
     if kind in BOX_TYPES:
-        return getval(x)
+        return concrete(x)
     if (kind is list or kind is tuple) and is_traced(x):
         return kind([without_boxes(item) for item in x])
     return x

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import numpy as _np
 
 from ..errors import TracedValueError
-from ..trace.tracer import BOX_TYPES, Box, getval
-from . import elementwise as ew
+from ..trace.tracer import Box, concrete
 from . import construction, cumulative, indexing, products, reductions, shaping, sorting
+from . import elementwise as ew
 from .arguments import refuse
 
 __all__ = ["ArrayBox"]
@@ -57,11 +57,11 @@ class ArrayBox(Box):
 
     @property
     def strides(self) -> tuple:
-        return _np.asarray(getval(self)).strides
+        return _np.asarray(concrete(self)).strides
 
     @property
     def flags(self) -> Any:
-        return _np.asarray(getval(self)).flags
+        return _np.asarray(concrete(self)).flags
 
     @property
     def base(self) -> None:

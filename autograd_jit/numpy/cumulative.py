@@ -16,14 +16,11 @@ from .shaping import astype, broadcast_to, flip, ravel, reshape
 __all__ = [
     "cumprod",
     "cumsum",
-    "cumulative_add",
     "cumulative_prod",
-    "cumulative_product",
     "cumulative_sum",
     "diff",
     "ediff1d",
     "gradient",
-    "linear_recurrence",
     "trapezoid",
     "trapz",
 ]
@@ -78,9 +75,7 @@ def _adjoint_recurrence(g: Any, a: Any, axis: int) -> Any:
 linear_recurrence = general(
     _raw_recurrence,
     {
-        0: lambda ans, a, b, axis: (
-            lambda g: ew.multiply(_adjoint_recurrence(g, a, axis), _shifted(ans, axis, 0.0))
-        ),
+        0: lambda ans, a, b, axis: lambda g: ew.multiply(_adjoint_recurrence(g, a, axis), _shifted(ans, axis, 0.0)),
         1: lambda ans, a, b, axis: lambda g: _adjoint_recurrence(g, a, axis),
     },
     {
@@ -255,8 +250,8 @@ def gradient(f, *varargs, axis=None, edge_order=1):
     if len(spacings) != len(axes):
         raise TypeError("invalid number of arguments")
     f = f if f.dtype.kind in "fc" else astype(f, float)
-    kind = _np.finfo(f.dtype).dtype  # as NumPy, whatever the spacings' own
-    steps = [astype(as_array(spacing), kind) for spacing in spacings]
+    # in the dtype of f, as NumPy, whatever the spacings' own
+    steps = [astype(as_array(spacing), f.dtype) for spacing in spacings]
     results = [_gradient_along(f, step, axis, edge_order) for step, axis in zip(steps, axes, strict=True)]
     if len(results) == 1:
         return results[0]
@@ -296,7 +291,9 @@ def _gradient_along(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
         - part(None, -2) * (after / (before * total))
     )
     first = _edge(part(0, 1), part(1, 2), part(2, 3), step(0, 1), step(1, 2), edge_order)
-    last = _edge(part(n - 1, n), part(n - 2, n - 1), part(n - 3, n - 2), -step(n - 2, n - 1), -step(n - 3, n - 2), edge_order)
+    last = _edge(
+        part(n - 1, n), part(n - 2, n - 1), part(n - 3, n - 2), -step(n - 2, n - 1), -step(n - 3, n - 2), edge_order
+    )
     return concatenate([first, inside, last], axis)
 
 

@@ -2,7 +2,8 @@
 
 Where eigenvalues or singular values coincide, the vectors have no derivative. There a tangent or cotangent that
 does not touch them gives zero, so that functions of the values alone (``sum(log(w))``) are right; one that does
-gives NaN, rather than a number that is wrong for some functions. Values closer than ``n * eps`` times the
+gives NaN, rather than a number that is wrong for some functions. Second derivatives touch them, also those
+of functions of the values alone. Values closer than ``n * eps`` times the
 largest count as coinciding.
 
 The factors of a complex matrix are fixed only up to phases, and the trailing columns of "full" factors up to a
@@ -113,9 +114,7 @@ def _eigh_jvp(t: Any, ans: Any, h: Any, uplo: str) -> Any:
 
 
 #: ``(h, UPLO)`` with ``h`` Hermitian
-eigen_hermitian = general(
-    lambda h, uplo: _np.linalg.eigh(h, uplo), {0: _eigh_vjp}, {0: _eigh_jvp}, name="eigh"
-)
+eigen_hermitian = general(lambda h, uplo: _np.linalg.eigh(h, uplo), {0: _eigh_vjp}, {0: _eigh_jvp}, name="eigh")
 
 
 def _half_lower(x: Any) -> Any:
@@ -142,9 +141,7 @@ def _cholesky_jvp(t: Any, ans: Any, a: Any) -> Any:
 
 
 #: The lower factor. Its derivative is that on Hermitian matrices: tangents and cotangents are made Hermitian.
-cholesky_lower = general(
-    lambda a: _np.linalg.cholesky(a), {0: _cholesky_vjp}, {0: _cholesky_jvp}, name="cholesky"
-)
+cholesky_lower = general(lambda a: _np.linalg.cholesky(a), {0: _cholesky_vjp}, {0: _cholesky_jvp}, name="cholesky")
 
 # ---------------------------------------------------------------- general eigenvalues
 
@@ -244,7 +241,7 @@ qr_tall = general(lambda a: _np.linalg.qr(a), {0: by_transposing(_qr_jvp)}, {0: 
 
 
 def qr_wide(a: Any) -> tuple[Any, Any]:
-    """The factors of a matrix with more columns than rows: those of its leading square part, and ``Q^H`` of the rest."""
+    """The factors of a matrix wider than tall: those of its leading square part, and ``Q^H`` times the rest."""
     rows = abstract(a)[0][-2]
     q, r = qr_tall(a[..., :, :rows])
     return q, concatenate([r, matmul(mh(q), a[..., :, rows:])], -1)

@@ -15,7 +15,6 @@ import numpy as _np
 from ..trace.cotangent import abstract
 from ..trace.rules import IDENTITY, MINUS, composite, elementwise, general, nondifferentiable
 from ..trace.samples import call, complexes, mask, normals, positives
-from .arguments import is_traced, refuse
 
 __all__ = [
     "abs",
@@ -88,9 +87,9 @@ __all__ = [
     "less",
     "less_equal",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "logaddexp",
     "logaddexp2",
     "logical_and",

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import linear
+from ..trace.rules import general, linear
 from . import elementwise as _ew
 from . import shaping as _shaping
-from .arguments import is_traced, normalise_axis, refuse
+from .arguments import is_traced, normalise_axis, refuse, shape_of
 from .indexing import place
 from .solving import inexact
 
@@ -55,10 +55,18 @@ complex_ifft = linear(
     name="ifft",
     samples=_samples(complex),
 )
-real_fft = linear(
+real_fft = general(
     lambda x, axis, norm: _np.fft.rfft(x, axis=axis, norm=norm),
-    lambda g, shape, axis, norm: _ew.real(complex_fft(_resized(g, shape[axis], axis), axis, norm)),
+    {
+        0: lambda ans, x, axis, norm: (
+            lambda g: _ew.real(
+                complex_fft(_resized(g, shape_of(x)[axis], axis), axis, norm),
+            )
+        )
+    },
+    {0: "same"},
     name="rfft",
+    complex=False,
     samples=_samples(float),
 )
 

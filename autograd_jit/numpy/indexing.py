@@ -30,24 +30,26 @@ getitem = general(
     {0: lambda ans, x, index: lambda g: Sparse(index, g)},
     {0: lambda g, ans, x, index: getitem(g, index)},
     name="getitem",
-    samples=lambda: [
-        call(normals(3, 4), index)
-        for index in (
-            1,
-            (slice(None, None, -1), None, 2),
-            (Ellipsis, -1),
-            [0, 2, 2],
-            (_np.array([[0, 1], [1, 1]]), slice(1, 3)),
-            (_np.array([0, 2]), slice(None), _np.array([1]))[:2],
-            mask(3, 4),
-            (mask(3), 1),
-            (slice(3, None),),
-            (_np.array([0, 1, 0]), _np.array([1, 1, 1])),
-            (1, _np.array([0, 0])),
-            (),
-        )
-    ]
-    + [call(normals(), ()), call(normals(), (None, Ellipsis))],
+    samples=lambda: (
+        [
+            call(normals(3, 4), index)
+            for index in (
+                1,
+                (slice(None, None, -1), None, 2),
+                (Ellipsis, -1),
+                [0, 2, 2],
+                (_np.array([[0, 1], [1, 1]]), slice(1, 3)),
+                (_np.array([0, 2]), slice(None), _np.array([1]))[:2],
+                mask(3, 4),
+                (mask(3), 1),
+                (slice(3, None),),
+                (_np.array([0, 1, 0]), _np.array([1, 1, 1])),
+                (1, _np.array([0, 0])),
+                (),
+            )
+        ]
+        + [call(normals(), ()), call(normals(), (None, Ellipsis))]
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as _np
@@ -42,16 +43,13 @@ __all__ = [
 # ---------------------------------------------------------------- the primitive: (axis, *arrays)
 
 
-class _PieceVjp:
-    """The vjp of each array: its slice of the cotangent."""
-
-    def __getitem__(self, argnum: int) -> Any:
-        def maker(ans: Any, axis: int, *arrays: Any) -> Any:
-            start = sum([shape_of(a)[axis] for a in arrays[: argnum - 1]])
-            piece = (slice(None),) * axis + (slice(start, start + shape_of(arrays[argnum - 1])[axis]),)
-            return lambda g: g[piece]
-
-        return maker
+def _concatenate_vjp(argnums: tuple, ans: Any, args: tuple, kwargs: dict) -> Any:
+    """Each array's slice of the cotangent, for all arrays at once: their places are found in one pass."""
+    axis = args[0]
+    ends = list(accumulate([shape_of(a)[axis] for a in args[1:]], initial=0))
+    lead = (slice(None),) * axis
+    pieces = [(*lead, slice(ends[argnum - 1], ends[argnum])) for argnum in argnums]
+    return lambda g: [g[piece] for piece in pieces]
 
 
 def _concatenate_jvp(argnums: tuple, tangents: list, ans: Any, args: tuple, kwargs: dict) -> Any:
@@ -65,16 +63,45 @@ def _concatenate_jvp(argnums: tuple, tangents: list, ans: Any, args: tuple, kwar
 
 _concatenate = general(
     lambda axis, *arrays: _np.concatenate(arrays, axis),
-    _PieceVjp(),
+    _concatenate_vjp,
     _concatenate_jvp,
     name="concatenate",
     samples=lambda: [call(1, normals(2, 1), normals(2, 3), normals(2, 0))],
 )
 
+
+def _stack_vjp(argnums: tuple, ans: Any, args: tuple, kwargs: dict) -> Any:
+    lead = (slice(None),) * args[0]
+    return lambda g: [g[(*lead, argnum - 1)] for argnum in argnums]
+
+
+def _stack_jvp(argnums: tuple, tangents: list, ans: Any, args: tuple, kwargs: dict) -> Any:
+    given = dict(zip(argnums, tangents, strict=True))
+    blank = _np.zeros(shape_of(args[1]), dtype_of(ans))
+    return _stack(args[0], *[given.get(i, blank) for i in range(1, len(args))])
+
+
+#: ``(axis, *arrays)``, all of one shape. A primitive of its own, since lists of a thousand traced numbers are common:
+#: reshaping each of them costs twice what HIPS autograd needs for all
+_stack = general(
+    lambda axis, *arrays: _np.stack(arrays, axis),
+    _stack_vjp,
+    _stack_jvp,
+    name="stack",
+    samples=lambda: [call(1, normals(2), normals(2, seed=1)), call(0, normals(), 1.5)],
+)
+
 # ---------------------------------------------------------------- joining
 
 
-@composite(samples=lambda: [call([normals(2, 3), normals(1, 3)]), call((normals(2), normals(2, 2)), None), call([normals(2, 1), normals(2, 2)], axis=-1), call(normals(2, 3))])
+@composite(
+    samples=lambda: [
+        call([normals(2, 3), normals(1, 3)]),
+        call((normals(2), normals(2, 2)), None),
+        call([normals(2, 1), normals(2, 2)], axis=-1),
+        call(normals(2, 3)),
+    ]
+)
 def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """As ``numpy.concatenate``; ``out`` is refused for traced arrays."""
     if type(arrays) in BOX_TYPES:
@@ -86,7 +113,9 @@ def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind")
     if dtype is not None:
         for a in arrays:
             if not _np.can_cast(a.dtype, dtype, casting):
-                raise TypeError(f"Cannot cast array data from {a.dtype!r} to {_np.dtype(dtype)!r} by casting={casting!r}")
+                raise TypeError(
+                    f"Cannot cast array data from {a.dtype!r} to {_np.dtype(dtype)!r} by casting={casting!r}"
+                )
         arrays = [astype(a, dtype) for a in arrays]
     if axis is None:
         return _concatenate(0, *[ravel(a) for a in arrays])
@@ -107,7 +136,9 @@ def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     if len(shapes) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalise_axis(axis, len(shapes.pop()) + 1)
-    return concatenate([expand_dims(a, axis) for a in arrays], axis, out, dtype=dtype, casting=casting)
+    if dtype is not None or out is not None:
+        return concatenate([expand_dims(a, axis) for a in arrays], axis, out, dtype=dtype, casting=casting)
+    return _stack(axis, *arrays)
 
 
 @composite(samples=lambda: [call([normals(2), normals(3, 2)])])
@@ -147,7 +178,9 @@ def column_stack(tup):
     return concatenate([reshape(a, (-1, 1)) if len(shape_of(a)) < 2 else a for a in arrays], 1)
 
 
-@composite(samples=lambda: [call(normals(2, 2), normals(3)), call(normals(2, 2), normals(1, 2), axis=0), call(normals(2), 1.5)])
+@composite(
+    samples=lambda: [call(normals(2, 2), normals(3)), call(normals(2, 2), normals(1, 2), axis=0), call(normals(2), 1.5)]
+)
 def append(arr, values, axis=None):
     """As ``numpy.append``."""
     if axis is None:
@@ -155,7 +188,14 @@ def append(arr, values, axis=None):
     return concatenate([arr, values], axis)
 
 
-@composite(samples=lambda: [call([[normals(), 2.0], [normals(seed=1), 1.0]]), call([normals(2), normals(2, seed=1)]), call(normals(3), ndmin=2), call([normals(), 1, True, complexes()])])
+@composite(
+    samples=lambda: [
+        call([[normals(), 2.0], [normals(seed=1), 1.0]]),
+        call([normals(2), normals(2, seed=1)]),
+        call(normals(3), ndmin=2),
+        call([normals(), 1, True, complexes()]),
+    ]
+)
 def array(object, dtype=None, *args, **kwargs):
     """As ``numpy.array``: nested lists may hold traced values at any depth."""
     if not is_traced(object):
@@ -237,7 +277,7 @@ def array_split(ary, indices_or_sections, axis=0):
     else:
         cuts = [0, *[int(cut) for cut in indices_or_sections], length]
     lead = (slice(None),) * axis
-    return [ary[(*lead, slice(start, stop))] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [ary[(*lead, slice(start, stop))] for start, stop in pairwise(cuts)]
 
 
 @composite(samples=lambda: [call(normals(4), 2), call(normals(4, 2), [1, 2])])
@@ -284,7 +324,13 @@ def full(shape, fill_value, dtype=None, *args, **kwargs):
     return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), shape)
 
 
-@composite(samples=lambda: [call(normals(2), normals(3)), call(normals(2), normals(3), indexing='ij', sparse=True), call(normals(2))])
+@composite(
+    samples=lambda: [
+        call(normals(2), normals(3)),
+        call(normals(2), normals(3), indexing="ij", sparse=True),
+        call(normals(2)),
+    ]
+)
 def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     """As ``numpy.meshgrid``."""
     if not is_traced(xi):
@@ -302,5 +348,3 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
         return tuple(shaped)
     shape = _np.broadcast_shapes(*[shape_of(x) for x in shaped])
     return tuple(broadcast_to(x, shape) for x in shaped)
-
-

@@ -139,9 +139,7 @@ def tensorsolve(a, b, axes=None):
     shape = a.shape[b.ndim :]
     size = int(_np.prod(shape))
     if a.size != size**2:
-        raise LinAlgError(
-            "Input arrays must satisfy the requirement prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
-        )
+        raise LinAlgError("Input arrays must satisfy the requirement prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])")
     return _shaping.reshape(solve(_shaping.reshape(a, (size, size)), _shaping.ravel(b)), shape)
 
 
@@ -259,7 +257,11 @@ def _euclidean_vjp(ans: Any, x: Any, axes: tuple, keepdims: bool) -> Any:
 
 euclidean = general(
     lambda x, axes, keepdims: _np.sqrt(
-        _np.sum(_np.real(x) ** 2 + _np.imag(x) ** 2 if _np.iscomplexobj(x) else x * x, axis=axes, keepdims=keepdims)
+        _np.sum(
+            _np.real(x) ** 2 + _np.imag(x) ** 2 if _np.iscomplexobj(x) else x * x,
+            axis=axes,
+            keepdims=keepdims,
+        )
     ),
     {0: _euclidean_vjp},
     {
@@ -268,7 +270,10 @@ euclidean = general(
         )
     },
     name="norm",
-    samples=lambda: [((_np.arange(1.0, 7.0).reshape(2, 3), (1,), False), {}), ((_np.ones(3) + 1j, (0,), True), {})],
+    samples=lambda: [
+        ((_np.arange(1.0, 7.0).reshape(2, 3), (1,), False), {}),
+        ((_np.ones(3) + 1j, (0,), True), {}),
+    ],
 )
 
 
@@ -426,9 +431,7 @@ def outer(x1, x2, /):
         return _np.linalg.outer(x1, x2)
     x1, x2 = inexact(x1), inexact(x2)
     if x1.ndim != 1 or x2.ndim != 1:
-        raise ValueError(
-            "Input arrays must be one-dimensional, but they are " f"x1.ndim={x1.ndim} and x2.ndim={x2.ndim}."
-        )
+        raise ValueError(f"Input arrays must be one-dimensional, but they are x1.ndim={x1.ndim} and x2.ndim={x2.ndim}.")
     return _ew.multiply(x1[:, None], x2)
 
 
@@ -455,7 +458,7 @@ def tensordot(x1, x2, /, *, axes=2):
 def vecdot(x1, x2, /, *, axis=-1):
     """As ``numpy.linalg.vecdot``: the first argument is conjugated."""
     if not is_traced(x1, x2):
-        return _np.linalg.vecdot(x1, x2, axis=axis)
+        return _np.linalg.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
     x1, x2 = (_shaping.moveaxis(inexact(x), axis, -1) for x in (x1, x2))
     return _red.sum((_ew.conj(x1) if is_complex(x1) else x1) * x2, axis=-1)
 

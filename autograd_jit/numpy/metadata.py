@@ -1,27 +1,32 @@
-"""Functions that look at shape and dtype only: nothing is recorded, and the result is plain."""
+"""Functions that look at shape and dtype only, or print: nothing is recorded, and the result is plain."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as _np
 
 from ..trace.tracer import BOX_TYPES
-from .arguments import as_array, is_traced, without_boxes
+from .arguments import as_array, is_traced, plain_value, without_boxes
 from .shaping import astype, broadcast_to
 
 __all__ = [
+    "array2string",
+    "array_repr",
+    "array_str",
     "common_type",
+    "diag_indices_from",
     "empty_like",
     "full_like",
     "iscomplexobj",
     "isrealobj",
     "isscalar",
+    "iterable",
     "ndim",
     "ones_like",
     "result_type",
     "shape",
     "size",
+    "tril_indices_from",
+    "triu_indices_from",
     "zeros_like",
 ]
 
@@ -66,6 +71,41 @@ def isscalar(element):
     return _np.isscalar(without_boxes(element))
 
 
+def iterable(y):
+    """As ``numpy.iterable``."""
+    return _np.iterable(without_boxes(y))
+
+
+def diag_indices_from(arr):
+    """As ``numpy.diag_indices_from``."""
+    return _np.diag_indices_from(without_boxes(arr))
+
+
+def tril_indices_from(arr, k=0):
+    """As ``numpy.tril_indices_from``."""
+    return _np.tril_indices_from(without_boxes(arr), k)
+
+
+def triu_indices_from(arr, k=0):
+    """As ``numpy.triu_indices_from``."""
+    return _np.triu_indices_from(without_boxes(arr), k)
+
+
+def array_repr(arr, *args, **kwargs):
+    """As ``numpy.array_repr`` of the plain value."""
+    return _np.array_repr(plain_value(arr), *args, **kwargs)
+
+
+def array_str(a, *args, **kwargs):
+    """As ``numpy.array_str`` of the plain value."""
+    return _np.array_str(plain_value(a), *args, **kwargs)
+
+
+def array2string(a, *args, **kwargs):
+    """As ``numpy.array2string`` of the plain value."""
+    return _np.array2string(plain_value(a), *args, **kwargs)
+
+
 def zeros_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
     """As ``numpy.zeros_like``: a plain array."""
     return _np.zeros_like(without_boxes(a), dtype, order, subok, shape, device=device)
@@ -89,5 +129,3 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
     target = _np.empty_like(plain, dtype, order, subok, shape)
     fill = as_array(fill_value)
     return broadcast_to(fill if fill.dtype == target.dtype else astype(fill, target.dtype), target.shape)
-
-

@@ -79,7 +79,9 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue
 
 
 @composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
-def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue):
+def nanvar(
+    a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue
+):
     """As ``numpy.nanvar``; ``out`` is refused for traced arrays."""
     if not is_traced(a, mean):
         return _np.nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
@@ -96,7 +98,9 @@ def _spread_of(function, a, axis, dtype, out, ddof, keepdims, where, mean, corre
 
 
 @composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
-def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue):
+def nanstd(
+    a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue
+):
     """As ``numpy.nanstd``; ``out`` is refused for traced arrays."""
     if not is_traced(a, mean):
         return _np.nanstd(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
@@ -149,10 +153,14 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     return nanquantile_sorted(as_array(a), 0.5, axis, "linear", keepdims)
 
 
-@composite(complex=False, samples=lambda: [call(_holey(3, 4), 0.3, argnums=(0,)), call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,))])
-def nanquantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
-):
+@composite(
+    complex=False,
+    samples=lambda: [
+        call(_holey(3, 4), 0.3, argnums=(0,)),
+        call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,)),
+    ],
+)
+def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanquantile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
     if not is_traced(a, q):
         return _np.nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
@@ -162,11 +170,10 @@ def nanquantile(
 
 
 @composite(complex=False, samples=lambda: [call(_holey(3, 4), 30), call(_holey(3, 4), 70, axis=0, keepdims=True)])
-def nanpercentile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
-):
+def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanpercentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
     if not is_traced(a, q):
         return _np.nanpercentile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
     refuse_traced("nanpercentile", q=q)
-    return nanquantile(a, _np.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
+    q = q / 100 if type(q) in (int, float) else _np.true_divide(q, 100)
+    return nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)

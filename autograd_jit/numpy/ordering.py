@@ -22,7 +22,7 @@ from .indexing import take_along_axis
 from .shaping import astype, moveaxis, reshape, transpose
 from .sorting import sort
 
-__all__ = ["median", "nanquantile_sorted", "percentile", "quantile"]
+__all__ = ["median", "percentile", "quantile"]
 
 
 def _sorted_last(a: Any, axis: Any) -> tuple[Any, tuple]:
@@ -58,11 +58,16 @@ def _finished(result: Any, a: Any, axes: tuple, q: Any, keepdims: bool) -> Any:
     return reshape(moveaxis(result, -1, 0), (*q_shape, *rest))
 
 
-def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+def _in_result_dtype(a: Any, q: Any, method: str) -> Any:
     if a.dtype.kind != "f":
         a = astype(a, float)
-    if method not in ("inverted_cdf", "closest_observation", "lower", "higher", "nearest"):
-        a = astype(a, _np.quantile(_np.zeros(1, a.dtype), q).dtype)
+    if method in ("inverted_cdf", "closest_observation", "lower", "higher", "nearest"):
+        return a
+    return astype(a, _np.quantile(_np.zeros(1, a.dtype), q).dtype)
+
+
+def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+    a = _in_result_dtype(a, q, method)
     ordered, axes = _sorted_last(a, axis)
     flat = _np.ravel(_positions(ordered.shape[-1], q, method))
     positions = _np.broadcast_to(flat, (*ordered.shape[:-1], flat.size))
@@ -73,6 +78,7 @@ def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
 
 def nanquantile_sorted(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
     """The quantile of the elements that are not NaN."""
+    a = _in_result_dtype(a, q, method)
     ordered, axes = _sorted_last(a, axis)
     counts = _np.sum(~_np.isnan(plain_value(ordered)), axis=-1)
     flat_q = _np.ravel(q)

@@ -16,7 +16,20 @@ from .indexing import take
 from .joining import concatenate
 from .shaping import astype, flip, reshape
 
-__all__ = ["convolve", "correlate", "interp", "polyfit", "polyval", "vander"]
+__all__ = [
+    "convolve",
+    "correlate",
+    "interp",
+    "poly",
+    "polyadd",
+    "polyder",
+    "polyfit",
+    "polyint",
+    "polymul",
+    "polysub",
+    "polyval",
+    "vander",
+]
 
 # ---------------------------------------------------------------- polynomials
 
@@ -40,6 +53,87 @@ def polyval(p, x):
     result: Any = _np.zeros(x.shape, _np.result_type(x.dtype, coefficients.dtype))
     for coefficient in coefficients:
         result = ew.add(ew.multiply(result, x), coefficient)
+    return result
+
+
+def _coefficients(name: str, p: Any) -> Any:
+    if isinstance(p, _np.poly1d):
+        raise ArgumentError(f"{name}: a poly1d is not supported together with traced coefficients; pass its .coeffs")
+    p = as_array(p)
+    return reshape(p, (1,)) if p.ndim == 0 else p
+
+
+def _aligned(name: str, a1: Any, a2: Any) -> tuple[Any, Any]:
+    """Both coefficient vectors with leading zeros up to the longer one's length."""
+    a1, a2 = _coefficients(name, a1), _coefficients(name, a2)
+    size = max(a1.shape[0], a2.shape[0])
+    both = [concatenate([_np.zeros(size - a.shape[0], a.dtype), a]) if a.shape[0] < size else a for a in (a1, a2)]
+    return both[0], both[1]
+
+
+_PAIRS = lambda: [call(normals(3), normals(2)), call(normals(2), normals(2, seed=1))]
+
+
+@composite(samples=_PAIRS)
+def polyadd(a1, a2):
+    """As ``numpy.polyadd``."""
+    return ew.add(*_aligned("polyadd", a1, a2)) if is_traced(a1, a2) else _np.polyadd(a1, a2)
+
+
+@composite(samples=_PAIRS)
+def polysub(a1, a2):
+    """As ``numpy.polysub``."""
+    return ew.subtract(*_aligned("polysub", a1, a2)) if is_traced(a1, a2) else _np.polysub(a1, a2)
+
+
+@composite(samples=_PAIRS)
+def polymul(a1, a2):
+    """As ``numpy.polymul``."""
+    if not is_traced(a1, a2):
+        return _np.polymul(a1, a2)
+    return convolve(_coefficients("polymul", a1), _coefficients("polymul", a2))
+
+
+@composite(samples=lambda: [call(normals(4)), call(normals(4), 2)])
+def polyder(p, m=1):
+    """As ``numpy.polyder``."""
+    if not is_traced(p):
+        return _np.polyder(p, m)
+    p = _coefficients("polyder", p)
+    for _ in range(m):
+        p = ew.multiply(p[:-1], _np.arange(p.shape[0] - 1, 0, -1))
+    return p
+
+
+@composite(samples=lambda: [call(normals(3)), call(normals(2), 2, _np.array([0.5, 1.5]))])
+def polyint(p, m=1, k=None):
+    """As ``numpy.polyint``; the constants of integration are differentiable too."""
+    if not is_traced(p, k):
+        return _np.polyint(p, m, k)
+    p = _coefficients("polyint", p)
+    constants = _np.zeros(m) if k is None else _coefficients("polyint", k)
+    if constants.shape[0] == 1 and m > 1:
+        constants = constants * _np.ones(m)
+    if constants.shape[0] < m:
+        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    for i in range(m):
+        p = concatenate([ew.divide(p, _np.arange(p.shape[0], 0, -1)), constants[i : i + 1]])
+    return p
+
+
+@composite(samples=lambda: [call(normals(3)), call(complexes(2))], complex=False)
+def poly(seq_of_zeros):
+    """As ``numpy.poly`` of a list of roots; a matrix is refused when traced."""
+    if not is_traced(seq_of_zeros):
+        return _np.poly(seq_of_zeros)
+    roots = as_array(seq_of_zeros)
+    if roots.ndim != 1:
+        raise ArgumentError("poly: seq_of_zeros as a matrix is not supported when traced; pass its eigenvalues")
+    result: Any = _np.ones(1, roots.dtype)
+    for root in roots:
+        result = concatenate([result, _np.zeros(1, roots.dtype)]) - concatenate(
+            [_np.zeros(1, roots.dtype), ew.multiply(root, result)]
+        )
     return result
 
 

@@ -8,10 +8,9 @@ import numpy as _np
 
 from ..trace.rules import composite, general, refuse_options
 from ..trace.samples import call, complexes, normals
-from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
-from .arguments import is_traced, normalise_axis, refuse, shape_of
 from .arguments import as_array as _array
+from .arguments import is_traced, normalise_axis, refuse, shape_of
 from .shaping import moveaxis, ravel, reshape, swapaxes, transpose
 
 __all__ = [
@@ -84,8 +83,15 @@ matmul = general(
     samples=lambda: [
         call(normals(*left), normals(*right, seed=1))
         for left, right in (
-            ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((2, 1, 3, 2), (3, 2, 2)),
-            ((2, 2, 3), (3,)), ((3,), (2, 3, 2)), ((0, 2), (2, 3)), ((4, 1, 2), (2, 2)),
+            ((3,), (3,)),
+            ((2, 3), (3,)),
+            ((3,), (3, 2)),
+            ((2, 3), (3, 4)),
+            ((2, 1, 3, 2), (3, 2, 2)),
+            ((2, 2, 3), (3,)),
+            ((3,), (2, 3, 2)),
+            ((0, 2), (2, 3)),
+            ((4, 1, 2), (2, 2)),
         )
     ],
 )
@@ -122,7 +128,13 @@ def dot(a, b, out=None):
     return tensordot(a, b, ((a_ndim - 1,), (max(b_ndim - 2, 0),)))
 
 
-@composite(samples=lambda: [call(normals(2, 3), normals(4, 2, 3)), call(normals(3), normals(3, seed=1)), call(normals(), normals(2))])
+@composite(
+    samples=lambda: [
+        call(normals(2, 3), normals(4, 2, 3)),
+        call(normals(3), normals(3, seed=1)),
+        call(normals(), normals(2)),
+    ]
+)
 def inner(a, b, /):
     """As ``numpy.inner``."""
     if not is_traced(a, b):
@@ -218,7 +230,13 @@ def _contraction_axes(axes: Any, a_ndim: int, b_ndim: int) -> tuple[list[int], l
     return [normalise_axis(ax, a_ndim) for ax in first], [normalise_axis(ax, b_ndim) for ax in second]
 
 
-@composite(samples=lambda: [call(normals(2), normals(3)), call(normals(2, 2), normals(3)), call(normals(2, 1, 2), normals(2, 2))])
+@composite(
+    samples=lambda: [
+        call(normals(2), normals(3)),
+        call(normals(2, 2), normals(3)),
+        call(normals(2, 1, 2), normals(2, 2)),
+    ]
+)
 def kron(a, b):
     """As ``numpy.kron``."""
     if not is_traced(a, b):
@@ -330,7 +348,9 @@ def _size(part: Any, labels: str, label: str) -> int:
 
 
 _einsum = general(
-    lambda inputs, output, *operands: _np.einsum(",".join(inputs) + "->" + output, *operands, optimize=len(operands) > 2),
+    lambda inputs, output, *operands: _np.einsum(
+        ",".join(inputs) + "->" + output, *operands, optimize=len(operands) > 2
+    ),
     _EinsumVjp(),
     _EinsumJvp(),
     name="einsum",
@@ -379,9 +399,7 @@ def parse_einsum(operands: tuple) -> tuple[list[str], str, list]:
     extra = [len(shape_of(a)) - len(s.replace("...", "")) for a, s in zip(arrays, inputs, strict=True)]
     width = max([e for e, s in zip(extra, inputs, strict=True) if "..." in s], default=0)
     batch = "".join(spare[:width])
-    expanded = [
-        s.replace("...", batch[width - e :] if e else "") for s, e in zip(inputs, extra, strict=True)
-    ]
+    expanded = [s.replace("...", batch[width - e :] if e else "") for s, e in zip(inputs, extra, strict=True)]
     if not arrow:
         letters = "".join(inputs).replace("...", "")
         output = batch + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
@@ -395,5 +413,3 @@ def _from_lists(operands: tuple) -> tuple[str, list]:
     arrays = [_array(a) for a in operands[: len(operands) // 2 * 2 : 2]]
     subscripts = ",".join([text(labels) for labels in operands[1::2]])
     return (subscripts + "->" + text(operands[-1]) if len(operands) % 2 else subscripts), arrays
-
-

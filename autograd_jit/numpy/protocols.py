@@ -69,7 +69,8 @@ def _in_place(ufunc: Any, inputs: tuple, out: Any, kwargs: dict) -> Any:
     result = _counterpart(ufunc)(*inputs, **kwargs)
     if result.shape != target.shape:
         raise ValueError(
-            f"non-broadcastable output operand with shape {target.shape} doesn't match the broadcast shape {result.shape}"
+            f"non-broadcastable output operand with shape {target.shape} doesn't match "
+            f"the broadcast shape {result.shape}"
         )
     if result.dtype == target.dtype:
         return result

@@ -20,7 +20,6 @@ import numpy as _np
 from ..errors import ArgumentError
 from ..trace.rules import composite, general, linear, nondifferentiable
 from ..trace.samples import call, complexes, mask, normals
-from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
 from .arguments import NoValue, is_traced, normalise_axes, reduced_shape, refuse, shape_of
 from .arguments import as_array as _as_array
@@ -99,12 +98,8 @@ reduce_min = general(
     complex=False,
     samples=lambda: [call(normals(2, 3), axes, keep) for axes in ((1,), (0, 1)) for keep in (False, True)],
 )
-reduce_all = nondifferentiable(
-    lambda x, axes, keepdims: _np.all(x, axis=axes, keepdims=keepdims), name="reduce_all"
-)
-reduce_any = nondifferentiable(
-    lambda x, axes, keepdims: _np.any(x, axis=axes, keepdims=keepdims), name="reduce_any"
-)
+reduce_all = nondifferentiable(lambda x, axes, keepdims: _np.all(x, axis=axes, keepdims=keepdims), name="reduce_all")
+reduce_any = nondifferentiable(lambda x, axes, keepdims: _np.any(x, axis=axes, keepdims=keepdims), name="reduce_any")
 argmax = nondifferentiable(_np.argmax)
 argmin = nondifferentiable(_np.argmin)
 count_nonzero = nondifferentiable(_np.count_nonzero)
@@ -114,16 +109,6 @@ count_nonzero = nondifferentiable(_np.count_nonzero)
 
 def _masked(x: Any, where: Any, neutral: Any) -> Any:
     return x if where is NoValue or where is True else ew.where(where, x, neutral)
-
-
-def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
-    """As ``numpy.sum``; ``out`` is refused for traced arrays."""
-    if not is_traced(a, initial, where):
-        return _np.sum(_as_array(a), axis, dtype, out, keepdims, initial, where)
-    refuse("sum", out=out)
-    a = _prepared(a, dtype, where, 0)
-    result = reduce_sum(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
-    return result if initial is NoValue else ew.add(result, initial)
 
 
 def _prepared(a: Any, dtype: Any, where: Any, neutral: Any) -> Any:
@@ -312,8 +297,9 @@ def _others(x: Any, axes: tuple) -> Any:
     """For each element the product of all others along ``axes``, without division (right at zeros)."""
     shape = x.shape
     kept = tuple(axis for axis in range(len(shape)) if axis not in axes)
-    flat = reshape(transpose(x, kept + axes), tuple(shape[a] for a in kept) + (-1,))
-    ones = _np.ones(flat.shape[:-1] + (1,), flat.dtype)
+    count = math.prod([shape[axis] for axis in axes])
+    flat = reshape(transpose(x, kept + axes), tuple(shape[a] for a in kept) + (count,))
+    ones = _np.ones(flat.shape[:-1] + (builtins.min(count, 1),), flat.dtype)
     from .cumulative import cumulative_product
     from .joining import concatenate
     from .shaping import flip

@@ -91,7 +91,14 @@ _astype = linear(
 # ---------------------------------------------------------------- shape
 
 
-@composite(samples=lambda: [call(normals(2, 3), (3, -1)), call(normals(2, 3), 6, order='F'), call(normals(2, 3), -1), call(normals(0, 3), (3, 0))])
+@composite(
+    samples=lambda: [
+        call(normals(2, 3), (3, -1)),
+        call(normals(2, 3), 6, order="F"),
+        call(normals(2, 3), -1),
+        call(normals(0, 3), (3, 0)),
+    ]
+)
 def reshape(a, /, shape=None, order="C", *, newshape=None, copy=None):
     """As ``numpy.reshape``; order ``"A"`` means the order in memory of the plain value."""
     shape = newshape if shape is None else shape
@@ -119,7 +126,7 @@ def _ints(values: Any) -> list[int]:
     return [_int(value) for value in values]
 
 
-@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3), 'F'), call(normals())])
+@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3), "F"), call(normals())])
 def ravel(a, order="C"):
     """As ``numpy.ravel``."""
     if not is_traced(a):
@@ -303,7 +310,14 @@ def fliplr(m):
     return flip(m, 1)
 
 
-@composite(samples=lambda: [call(normals(2, 3), 2), call(normals(2, 3), (1, -1), (0, 1)), call(normals(2, 3), 4, -1), call(normals(5), (1, 2))])
+@composite(
+    samples=lambda: [
+        call(normals(2, 3), 2),
+        call(normals(2, 3), (1, -1), (0, 1)),
+        call(normals(2, 3), 4, -1),
+        call(normals(5), (1, 2)),
+    ]
+)
 def roll(a, shift, axis=None):
     """As ``numpy.roll``."""
     if not is_traced(a):
@@ -317,7 +331,14 @@ def roll(a, shift, axis=None):
     return _roll(a, tuple([s for _, s in resolved]), tuple([ax for ax, _ in resolved]))
 
 
-@composite(samples=lambda: [call(normals(2, 3)), call(normals(2, 3), 2), call(normals(2, 3, 1), 3, (1, 2)), call(normals(2, 3), 0)])
+@composite(
+    samples=lambda: [
+        call(normals(2, 3)),
+        call(normals(2, 3), 2),
+        call(normals(2, 3, 1), 3, (1, 2)),
+        call(normals(2, 3), 0),
+    ]
+)
 def rot90(m, k=1, axes=(0, 1)):
     """As ``numpy.rot90``."""
     if not is_traced(m):
@@ -333,7 +354,14 @@ def rot90(m, k=1, axes=(0, 1)):
     return flip(swapaxes(m, first, second), second) if k == 3 else m
 
 
-@composite(samples=lambda: [call(normals(2, 3), 2), call(normals(2, 3), [0, 2], 0), call(normals(), 3), call(normals(2, 3), 2, -1)])
+@composite(
+    samples=lambda: [
+        call(normals(2, 3), 2),
+        call(normals(2, 3), [0, 2], 0),
+        call(normals(), 3),
+        call(normals(2, 3), 2, -1),
+    ]
+)
 def repeat(a, repeats, axis=None):
     """As ``numpy.repeat``; ``repeats`` is a plain integer or array."""
     if not is_traced(a):
@@ -347,7 +375,15 @@ def repeat(a, repeats, axis=None):
     return take(a, _np.repeat(_np.arange(a.shape[axis]), repeats), axis)
 
 
-@composite(samples=lambda: [call(normals(2, 3), 2), call(normals(3), (2, 2)), call(normals(2, 3), (2, 1, 1)), call(normals(), 3), call(normals(2), 0)])
+@composite(
+    samples=lambda: [
+        call(normals(2, 3), 2),
+        call(normals(3), (2, 2)),
+        call(normals(2, 3), (2, 1, 1)),
+        call(normals(), 3),
+        call(normals(2), 0),
+    ]
+)
 def tile(A, reps):
     """As ``numpy.tile``."""
     if not is_traced(A):
@@ -398,7 +434,14 @@ _diagonal = linear(
 )
 
 
-@composite(samples=lambda: [call(normals(3, 4)), call(normals(3, 4), -1), call(normals(2, 3, 4), 1, 0, 2), call(normals(2, 2), 5)])
+@composite(
+    samples=lambda: [
+        call(normals(3, 4)),
+        call(normals(3, 4), -1),
+        call(normals(2, 3, 4), 1, 0, 2),
+        call(normals(2, 2), 5),
+    ]
+)
 def diagonal(a, offset=0, axis1=0, axis2=1):
     """As ``numpy.diagonal``."""
     if not is_traced(a):
@@ -408,7 +451,15 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     return _diagonal(moveaxis(a, (axis1, axis2), (-2, -1)), offset)
 
 
-@composite(samples=lambda: [call(normals(3)), call(normals(3), -2), call(normals(2, 4)), call(normals(4, 2), 1), call(normals(4, 2), -1)])
+@composite(
+    samples=lambda: [
+        call(normals(3)),
+        call(normals(3), -2),
+        call(normals(2, 4)),
+        call(normals(4, 2), 1),
+        call(normals(4, 2), -1),
+    ]
+)
 def diag(v, k=0):
     """As ``numpy.diag``: the diagonal of a matrix, or the matrix of a diagonal; nonsquare matrices too."""
     if not is_traced(v):

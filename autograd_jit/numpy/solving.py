@@ -94,7 +94,7 @@ def _matrices(*shapes: tuple) -> Callable:
 
 
 def _solve_pull(argnums: tuple, ans: Any, args: tuple, kwargs: dict) -> Callable:
-    """From ``A X = B``: the cotangent of ``B`` solves the transposed system, that of ``A`` is its product with ``X``."""
+    """From ``A X = B``: that of ``B`` solves the transposed system; that of ``A`` is its product with ``X``."""
 
     def pull(g: Any) -> tuple:
         for_b = solve_matrix(mt(args[0]), g)

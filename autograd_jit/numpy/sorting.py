@@ -75,7 +75,9 @@ def partition(a, kth, axis=-1, kind="introselect", order=None):
     return take_along_axis(a, argpartition(a, kth, axis, kind), axis)
 
 
-@composite(complex=False, samples=lambda: [call(normals(5)), call(_np.array([1.0, 0.5, 1.0]), return_index=True, argnums=())])
+@composite(
+    complex=False, samples=lambda: [call(normals(5)), call(_np.array([1.0, 0.5, 1.0]), return_index=True, argnums=())]
+)
 def unique(
     ar,
     return_index=False,
@@ -88,14 +90,10 @@ def unique(
 ):
     """As ``numpy.unique``: the derivative goes to the first of equal elements."""
     if not is_traced(ar):
-        return _np.unique(
-            ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted
-        )
+        return _np.unique(ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
     ar = as_array(ar)
     plain = plain_value(ar)
-    _, index, *rest = _np.unique(
-        plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted
-    )
+    _, index, *rest = _np.unique(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
     values = take(ar, index, axis)
     results: list[Any] = [values] + [index] * bool(return_index) + rest
     return tuple(results) if len(results) > 1 else values
@@ -115,5 +113,3 @@ def trim_zeros(filt, trim="fb", axis=None):
     start = int(places[0]) if "f" in trim.lower() else 0
     stop = int(places[-1]) + 1 if "b" in trim.lower() else filt.shape[0]
     return filt[start:stop]
-
-

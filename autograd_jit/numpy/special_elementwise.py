@@ -12,9 +12,8 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import IDENTITY, composite, elementwise
+from ..trace.rules import composite, elementwise
 from ..trace.samples import call, complexes, normals, positives
-from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
 from .arguments import as_array, is_traced, normalise_axis, plain_value, refuse, shape_of
 
@@ -55,6 +54,9 @@ sinc = elementwise(_np.sinc, lambda x: _sinc_derivative(x))
 def _raw_i1(x: Any) -> Any:
     from scipy.special import i1  # imported late: SciPy's special functions take long to load
 
+    x = _np.asarray(x)
+    if x.dtype == _np.longdouble:  # SciPy has none of this type
+        return i1(x.astype(_np.float64)).astype(_np.longdouble)
     return i1(x)
 
 
@@ -70,7 +72,11 @@ def _i1_over_x(ans: Any, x: Any) -> Any:
 
 
 ldexp = elementwise(
-    _np.ldexp, lambda y: ew.exp2(y * 1.0), None, complex=False, samples=lambda: [call(normals(3), 2), call(normals(2, 1), _np.array([1, -1, 3]))]
+    _np.ldexp,
+    lambda y: ew.exp2(y * 1.0),
+    None,
+    complex=False,
+    samples=lambda: [call(normals(3), 2), call(normals(2, 1), _np.array([1, -1, 3]))],
 )
 
 fix = ew.fix

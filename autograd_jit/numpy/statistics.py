@@ -111,7 +111,9 @@ def _product_of_weights(fweights: Any, aweights: Any) -> Any:
     return None if not given else given[0] if len(given) == 1 else given[0] * given[1]
 
 
-@composite(samples=lambda: [call(normals(3, 5)), call(normals(4, 3), rowvar=False), call(normals(4), normals(4, seed=1))])
+@composite(
+    samples=lambda: [call(normals(3, 5)), call(normals(4, 3), rowvar=False), call(normals(4), normals(4, seed=1))]
+)
 def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     """As ``numpy.corrcoef``."""
     if not is_traced(x, y):
@@ -125,7 +127,9 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     return ew.divide(ew.divide(covariance, reshape(deviations, (-1, 1))), deviations)
 
 
-@composite(samples=lambda: [call(_np.array([0, 2, 2, 5]), normals(4)), call(_np.array([1, 0]), normals(2), 4)], complex=False)
+@composite(
+    samples=lambda: [call(_np.array([0, 2, 2, 5]), normals(4)), call(_np.array([1, 0]), normals(2), 4)], complex=False
+)
 def bincount(x, /, weights=None, minlength=0):
     """As ``numpy.bincount``; the weights are differentiable."""
     if not is_traced(x, weights):

@@ -1,4 +1,5 @@
-"""SciPy, with derivatives: ``special``, ``stats``, ``linalg``, ``signal``, ``integrate``, ``interpolate``.
+"""SciPy, with derivatives: ``special``, ``stats``, ``linalg``, ``signal``, ``integrate``, ``interpolate``,
+``ndimage``, ``sparse``.
 
 Submodules are imported when first used, as SciPy's are (``scipy.stats`` alone takes half a second); every other
 name is SciPy's own.
@@ -11,7 +12,7 @@ from typing import Any
 
 import scipy as _scipy
 
-_SUBMODULES = ("integrate", "interpolate", "linalg", "ndimage", "signal", "special", "stats")
+_SUBMODULES = ("integrate", "interpolate", "linalg", "ndimage", "signal", "sparse", "special", "stats")
 
 
 def __getattr__(name: str) -> Any:

@@ -79,9 +79,7 @@ def _log_gamma(value: Any, order: int) -> list:
 
 
 def _settled(term: list, total: list, order: int) -> bool:
-    return all(
-        bool(np.all(np.abs(term[i][j]) <= _EPS * np.abs(total[i][j]) + 1e-300)) for i, j in _pairs(order)
-    )
+    return all(bool(np.all(np.abs(term[i][j]) <= _EPS * np.abs(total[i][j]) + 1e-300)) for i, j in _pairs(order))
 
 
 def _sum_series(term: list, ratio: Any, order: int) -> list:
@@ -143,7 +141,8 @@ def _upper_fraction(a: np.ndarray, x: np.ndarray, order: int) -> np.ndarray:
     """
     one, zero = _blank(order, a), _blank(order, a)
     one[0][0] = np.ones_like(a)
-    before, now = (zero, one), (one, _minus_a(one, x + 1 - a, order))
+    before: tuple = (zero, one)
+    now: tuple = (one, _minus_a(one, x + 1 - a, order))
     previous = None
     for n in range(1, _LIMIT):
         following = tuple(
@@ -153,7 +152,7 @@ def _upper_fraction(a: np.ndarray, x: np.ndarray, order: int) -> np.ndarray:
         size = np.abs(following[1][0][0])
         before = tuple([[c / size for c in row] for row in part] for part in now)
         now = tuple([[c / size for c in row] for row in part] for part in following)
-        fraction = _quotient(*now, order)
+        fraction = _quotient(now[0], now[1], order)
         if previous is not None and _close(fraction, previous, order):
             return _product(_gamma_prefactor(a, x, 0, order), fraction, order)[order][0]
         previous = fraction

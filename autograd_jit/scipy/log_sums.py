@@ -58,11 +58,7 @@ def _samples() -> list:
 _logsumexp = general(
     _raw_logsumexp,
     {0: _logsumexp_vjp},
-    {
-        0: lambda t, ans, a, axes, keepdims: _red.sum(
-            t * _weights(ans, a, axes, keepdims), axis=axes, keepdims=keepdims
-        )
-    },
+    {0: lambda t, ans, a, axes, keepdims: _red.sum(t * _weights(ans, a, axes, keepdims), axis=axes, keepdims=keepdims)},
     name="logsumexp",
     samples=_samples,
 )

@@ -7,7 +7,8 @@ is ``L(A^T, G)``. Both are traced compositions, so that every order follows.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as _np
 import scipy.linalg as _sl
@@ -36,11 +37,17 @@ def _corner(x: Any) -> Any:
 
 
 def _matrix_function(raw: Callable, name: str, samples: Callable) -> Callable:
+    function: Any = None
+
     def rate(t: Any, ans: Any, a: Any) -> Any:
         return _corner(function(_block(a, t)))
 
     function = general(
-        raw, {0: lambda ans, a: lambda g: _corner(function(_block(mt(a), g)))}, {0: rate}, name=name, samples=samples
+        raw,
+        {0: lambda ans, a: lambda g: _corner(function(_block(mt(a), g)))},
+        {0: rate},
+        name=name,
+        samples=samples,
     )
     return function
 
@@ -65,7 +72,9 @@ def _raw_frechet(e: Any, a: Any) -> Any:
 
 
 _expm_frechet_in_e = linear(
-    _raw_frechet, lambda g, shape, a: _expm_frechet_in_e(g, mt(a)), name="expm_frechet",
+    _raw_frechet,
+    lambda g, shape, a: _expm_frechet_in_e(g, mt(a)),
+    name="expm_frechet",
 )
 
 
@@ -109,7 +118,13 @@ def _checked(a: Any) -> Any:
 
 expm, cosm, sinm, coshm, sinhm = (
     _by_name(name, primitive)
-    for name, primitive in {"expm": _expm, "cosm": _cosm, "sinm": _sinm, "coshm": _coshm, "sinhm": _sinhm}.items()
+    for name, primitive in {
+        "expm": _expm,
+        "cosm": _cosm,
+        "sinm": _sinm,
+        "coshm": _coshm,
+        "sinhm": _sinhm,
+    }.items()
 )
 
 
@@ -260,7 +275,9 @@ def polar(a, side="right"):
     a = inexact(a)
     rows, columns = abstract(a)[0]
     if (rows < columns) if side == "right" else (rows > columns):
-        raise ArgumentError(f"polar: side={side!r} of a matrix of shape {(rows, columns)} has no derivative (P is singular)")
+        raise ArgumentError(
+            f"polar: side={side!r} of a matrix of shape {(rows, columns)} has no derivative (P is singular)"
+        )
     if side == "left":
         u, p = polar(mh(a), "right")
         return mh(u), p

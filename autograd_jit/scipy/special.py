@@ -79,9 +79,7 @@ def _in_order(ufunc: Any, partial: Callable, domain: Any = ((0.3, 4.0),), comple
 # ---------------------------------------------------------------- gamma function and relatives (DLMF 5)
 
 polygamma = _without(
-    elementwise(
-        _sp.polygamma, None, lambda x, y: polygamma(x + 1, y), complex=False, domain=((1.0, 2.0), (0.3, 4.0))
-    ),
+    elementwise(_sp.polygamma, None, lambda x, y: polygamma(x + 1, y), complex=False, domain=((1.0, 2.0), (0.3, 4.0))),
     0,
 )
 psi = digamma = elementwise(_sp.psi, lambda x: _trigamma(x), name="psi", domain=_POSITIVE)
@@ -98,7 +96,11 @@ beta = elementwise(
     domain=_POSITIVES,
 )
 betaln = elementwise(
-    _sp.betaln, lambda x, y: psi(x) - psi(x + y), lambda x, y: psi(y) - psi(x + y), complex=False, domain=_POSITIVES
+    _sp.betaln,
+    lambda x, y: psi(x) - psi(x + y),
+    lambda x, y: psi(y) - psi(x + y),
+    complex=False,
+    domain=_POSITIVES,
 )
 poch = elementwise(
     _sp.poch,
@@ -123,7 +125,9 @@ def _trigamma(x: Any) -> Any:
     if is_complex(x):
         from ..errors import MissingRuleError
 
-        raise MissingRuleError("the derivative of psi at complex arguments is not supported (SciPy has no trigamma there)")
+        raise MissingRuleError(
+            "the derivative of psi at complex arguments is not supported (SciPy has no trigamma there)"
+        )
     return polygamma(1, x)
 
 
@@ -290,9 +294,7 @@ y1 = elementwise(_sp.y1, lambda x: 0.5 * (yv(0, x) - yv(2, x)), complex=False, d
 i0 = elementwise(_sp.i0, lambda x: i1(x), complex=False)
 i1 = elementwise(_sp.i1, lambda x: 0.5 * (iv(0, x) + iv(2, x)), complex=False)
 i0e = elementwise(_sp.i0e, lambda ans, x: i1e(x) - sign(x) * ans, complex=False, domain=_BESSEL)
-i1e = elementwise(
-    _sp.i1e, lambda ans, x: 0.5 * (ive(0, x) + ive(2, x)) - sign(x) * ans, complex=False, domain=_BESSEL
-)
+i1e = elementwise(_sp.i1e, lambda ans, x: 0.5 * (ive(0, x) + ive(2, x)) - sign(x) * ans, complex=False, domain=_BESSEL)
 k0 = elementwise(_sp.k0, lambda x: negative(k1(x)), complex=False, domain=_BESSEL)
 k1 = elementwise(_sp.k1, lambda x: -0.5 * (kv(0, x) + kv(2, x)), complex=False, domain=_BESSEL)
 k0e = elementwise(_sp.k0e, lambda ans, x: ans - k1e(x), complex=False, domain=_BESSEL)
@@ -329,15 +331,15 @@ exp10 = elementwise(_sp.exp10, lambda ans: ans * math.log(10.0), complex=False)
 cbrt = elementwise(_sp.cbrt, lambda ans: 1.0 / (3.0 * ans * ans), complex=False, domain=_POSITIVE)
 cosm1 = elementwise(_sp.cosm1, lambda x: negative(sin(x)), complex=False)
 exprel = elementwise(_sp.exprel, lambda ans, x: _exprel_partial(ans, x), complex=False, domain=_POSITIVE)
-xlogy = elementwise(
-    _sp.xlogy, lambda y: log(y), lambda x, y: _ratio(x, y), domain=_POSITIVES
-)
-xlog1py = elementwise(
-    _sp.xlog1py, lambda y: log1p(y), lambda x, y: _ratio(x, y + 1), domain=_POSITIVES
-)
+xlogy = elementwise(_sp.xlogy, lambda y: log(y), lambda x, y: _ratio(x, y), domain=_POSITIVES)
+xlog1py = elementwise(_sp.xlog1py, lambda y: log1p(y), lambda x, y: _ratio(x, y + 1), domain=_POSITIVES)
 entr = elementwise(_sp.entr, lambda x: -log(x) - 1, complex=False, domain=_POSITIVE)
 rel_entr = elementwise(
-    _sp.rel_entr, lambda x, y: log(x / y) + 1, lambda x, y: negative(_ratio(x, y)), complex=False, domain=_POSITIVES
+    _sp.rel_entr,
+    lambda x, y: log(x / y) + 1,
+    lambda x, y: negative(_ratio(x, y)),
+    complex=False,
+    domain=_POSITIVES,
 )
 kl_div = elementwise(
     _sp.kl_div, lambda x, y: log(x / y), lambda x, y: 1 - _ratio(x, y), complex=False, domain=_POSITIVES
@@ -423,9 +425,7 @@ exp1 = elementwise(_sp.exp1, lambda x: -exp(-x) / x, domain=_POSITIVE)
 expi = elementwise(_sp.expi, lambda x: exp(x) / x, domain=_POSITIVE)
 expn = _in_order(_sp.expn, lambda x, y: negative(_expn_below(x, y)), complex=False)
 spence = elementwise(_sp.spence, lambda x: log(x) / (1 - x), domain=((0.3, 0.8),))
-ellipk = elementwise(
-    _sp.ellipk, lambda ans, x: (ellipe(x) / (1 - x) - ans) / (2 * x), complex=False, domain=_UNIT
-)
+ellipk = elementwise(_sp.ellipk, lambda ans, x: (ellipe(x) / (1 - x) - ans) / (2 * x), complex=False, domain=_UNIT)
 ellipe = elementwise(_sp.ellipe, lambda ans, x: (ans - ellipk(x)) / (2 * x), complex=False, domain=_UNIT)
 hyp0f1 = _in_order(_sp.hyp0f1, lambda x, y: hyp0f1(x + 1, y) / x)
 hyp1f1 = _in_order(_sp.hyp1f1, lambda x, y, z: x / y * hyp1f1(x + 1, y + 1, z), fixed=2)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as _np
 import scipy.linalg as _sl
 
 from ..numpy.arguments import is_traced, shape_of
-from ..numpy.elementwise import conj, multiply, negative
+from ..numpy.elementwise import conj, multiply, negative, real
 from ..numpy.indexing import place, take
 from ..numpy.joining import concatenate
 from ..numpy.products import matmul
@@ -240,7 +241,9 @@ def solve_banded(l_and_u, ab, b, overwrite_ab=False, overwrite_b=False, check_fi
     checked(check_finite, ab, b)
     widths = tuple(int(width) for width in l_and_u)
     if shape_of(ab)[0] != sum(widths) + 1:
-        raise ValueError(f"invalid values for the number of lower and upper diagonals: {widths} and ab of {shape_of(ab)}")
+        raise ValueError(
+            f"invalid values for the number of lower and upper diagonals: {widths} and ab of {shape_of(ab)}"
+        )
     if len(shape_of(b)) == 1:
         return banded(widths, ab, b[:, None])[:, 0]
     return banded(widths, ab, b)
@@ -250,6 +253,9 @@ def _hermitian_band(ab: Any, lower: bool) -> Any:
     """The diagonals of the whole Hermitian matrix, from those on and below (or on and above) the main one."""
     width, n = shape_of(ab)[0] - 1, shape_of(ab)[1]
     padding = _np.zeros((width, n), abstract(ab)[1])
+    if is_complex(ab):  # LAPACK reads the real part of the diagonal only
+        main = real(ab[:1] if lower else ab[width:])
+        ab = concatenate([main, ab[1:]] if lower else [ab[:width], main], 0)
     half = concatenate([padding, ab], 0) if lower else concatenate([ab, padding], 0)
     mirrored = _band_transposed(half, width, width)
     other = mirrored[:width] if lower else mirrored[width + 1 :]

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import ArgumentError, AutogradJitError, NonDifferentiableError
 from . import tree
-from .tracer import getval
+from .tracer import concrete
 from .vspace import is_differentiable
 
 __all__ = ["Refusal", "describe", "name_of", "nary", "require_differentiable"]
@@ -124,6 +124,8 @@ def _looks_numeric(leaf: Any) -> bool:
     """A foreign array or number, which passing through unnoticed would leave without its gradient."""
     if isinstance(leaf, (bool, int, np.integer, np.bool_)):
         return False
+    if isinstance(leaf, (dict, list, tuple)):
+        return True  # of a class of its own, such as a user's subclass of dict: what it holds would get no gradient
     if isinstance(leaf, np.ndarray):
         return leaf.dtype.kind == "O" or (type(leaf) is not np.ndarray and leaf.dtype.kind in "fc")
     return isinstance(leaf, numbers.Number) or (hasattr(type(leaf), "__array__") and not np.isscalar(leaf))
@@ -131,6 +133,9 @@ def _looks_numeric(leaf: Any) -> bool:
 
 def _foreign(leaf: Any) -> str:
     kind = type(leaf)
+    if isinstance(leaf, (dict, list, tuple)):
+        base = next(base.__name__ for base in (dict, list, tuple) if isinstance(leaf, base))
+        return f"holds a {kind.__module__}.{kind.__qualname__}, which cannot be rebuilt: make it a plain {base}"
     advice = "Pass a NumPy array or a float"
     if isinstance(leaf, np.ndarray) and kind is not np.ndarray:
         advice = "Pass np.asarray(x), or register the type with ArrayBox.register and ArrayVSpace.register"
@@ -142,7 +147,7 @@ def _foreign(leaf: Any) -> str:
 def _no_derivative(leaves: list) -> tuple[type[AutogradJitError], str]:
     if len(leaves) != 1:
         return NonDifferentiableError, "holds no float or complex value to differentiate by"
-    leaf = getval(leaves[0])
+    leaf = concrete(leaves[0])
     if isinstance(leaf, (bool, np.bool_)):
         return NonDifferentiableError, f"is the boolean {leaf}, which has no derivative"
     if isinstance(leaf, (int, np.integer)):
@@ -282,8 +287,7 @@ def _require_parameter(operator: str, fun: Any, name: str) -> None:
     names = [parameter.name for parameter in parameters if parameter.kind not in unnameable]
     if name not in names and not takes_any:
         raise ArgumentError(
-            f"{operator} of {describe(fun)}: there is no argument {name!r}. "
-            f"Its arguments are {', '.join(names)}"
+            f"{operator} of {describe(fun)}: there is no argument {name!r}. Its arguments are {', '.join(names)}"
         )
 
 
@@ -299,11 +303,7 @@ def _find(operator: str, fun: Any, argnum: Any, args: tuple, kwargs: dict) -> tu
     if 0 <= argnum < len(parameters):
         return _find_named(operator, fun, parameters[argnum].name, args, kwargs)
     names = ", ".join(parameter.name for parameter in parameters)
-    takes = (
-        f"its arguments are ({names})"
-        if not takes_any
-        else f"it was called with {count} positional arguments"
-    )
+    takes = f"its arguments are ({names})" if not takes_any else f"it was called with {count} positional arguments"
     raise ArgumentError(f"{operator} of {describe(fun)}: there is no argument number {argnum}: {takes}")
 
 

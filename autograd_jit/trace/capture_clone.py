@@ -94,6 +94,7 @@ class _Cloner:
                 for name, value in function.__kwdefaults__.items()
             }
         made.__dict__.update(function.__dict__)
+        made.__dict__.pop("_transform", None)  # leads `jit` to the original, past the replaced arrays
         names = "__module__ __name__ __qualname__ __doc__ __annotations__ __type_params__".split()
         for name in names:
             if hasattr(function, name):

@@ -86,6 +86,8 @@ def verdict(value: Any) -> Verdict | None:
     owner = getattr(value, "__self__", None)
     if value is os.environ or owner is os.environ:
         return Verdict("impure", "os.environ")
+    if value is type:
+        return Verdict("unsound", "type")
     if value is sys.stdout or value is sys.stderr:
         return Verdict("effect", "sys.stdout" if value is sys.stdout else "sys.stderr")
     if isinstance(owner, GENERATOR_TYPES) and _is_global_generator(owner):

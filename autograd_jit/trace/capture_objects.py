@@ -18,6 +18,7 @@ from .capture_containers import ContainerVisits, user_bases
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, MUTATORS, verdict
 from .capture_guards import Node, Place
 from .capture_values import IdentityKey, is_library, plain_key
+from .tracer import BOX_TYPES
 
 __all__ = ["LIFECYCLE", "ObjectVisits", "is_importable"]
 
@@ -165,7 +166,9 @@ class ObjectVisits(ContainerVisits):
         if top in ("operator", "_operator"):
             self.everything = True
         node = self._visit_by_identity(value, place)
-        if top in ("autograd_jit", "numba", "llvmlite"):
+        if kind in BOX_TYPES:
+            self.opaque.append((place.path, value))
+        elif top in ("autograd_jit", "numba", "llvmlite"):
             wrapped = getattr(value, "__wrapped__", None) if top == "autograd_jit" else None
             if wrapped is not None:
                 self.visit(wrapped, Place(node.variable, ".__wrapped__", place.path, node))

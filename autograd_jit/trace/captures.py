@@ -96,6 +96,7 @@ class Captures:
         self.held_paths = tuple(node.paths[0] for node in held)
         self.opaque = tuple(found.opaque)
         self.generators = tuple(found.generators)
+        self.compares_identity = found.compares_identity
         self.effects = tuple(found.effects)
         self.impure = tuple(found.impure)
         self.structure_key: Hashable = StructureKey(tuple(item.key for item in found.items))

@@ -5,9 +5,11 @@ The leaves become the arguments of a derived primitive whose rules take the cont
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from . import tree
+from .cotangent import CotangentShapeError
 from .tracer import Primitive, _apply, _make_wrapper
 
 __all__ = ["apply_to_leaves"]
@@ -59,7 +61,7 @@ def _leaf_pulls(prim: Primitive, rebuild: Callable, position_of: Callable) -> Ca
 
         def pull(g: Any) -> list:
             cotangents = {
-                argnum: tree.flatten(cotangent)[0]
+                argnum: _leaves_of(cotangent, args[argnum], prim)
                 for argnum, cotangent in zip(argnums, pull_all(g), strict=True)
             }
             return [cotangents[argnum][leaf] for argnum, leaf in places]
@@ -67,6 +69,20 @@ def _leaf_pulls(prim: Primitive, rebuild: Callable, position_of: Callable) -> Ca
         return pull
 
     return vjp_all
+
+
+def _leaves_of(cotangent: Any, argument: Any, prim: Primitive) -> list:
+    """The cotangent of a container as that of its leaves; None is zero everywhere."""
+    count = len(tree.flatten(argument)[0])
+    if cotangent is None:
+        return [None] * count
+    leaves = tree.flatten(cotangent)[0]
+    if len(leaves) != count:
+        raise CotangentShapeError(
+            f"the derivative rule of {prim.name} returned a cotangent with {len(leaves)} leaves for a "
+            f"{type(argument).__name__} with {count}"
+        )
+    return leaves
 
 
 class _LeafTangents:

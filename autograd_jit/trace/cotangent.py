@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AutogradJitError
-from .tracer import BOX_TYPES, getval
+from .tracer import BOX_TYPES, concrete
 
 __all__ = ["Sparse", "abstract", "fit", "fit_tangent"]
 
@@ -38,7 +38,7 @@ def abstract(value: Any) -> tuple[Any, Any]:
     """``(shape, dtype)`` of an array or scalar; ``(None, value)``'s space for anything else."""
     kind = type(value)
     if kind in BOX_TYPES:
-        value = getval(value)
+        value = concrete(value)
         kind = type(value)
     if kind is np.ndarray or isinstance(value, (np.generic, np.ndarray)):
         return value.shape, value.dtype

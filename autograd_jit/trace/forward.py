@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ..errors import MissingRuleError
 from . import tree
@@ -77,12 +78,15 @@ def _box_leaves(ans: Any, tangent: Any, level: int) -> Any:
     leaves, structure = tree.flatten(ans)
     tangents = tree.flatten(tangent)[0]
     boxed = [
-        new_box(leaf, level, JVPNode(fit_tangent(t, *abstract(leaf))))
-        if is_differentiable(leaf) and t is not None
-        else leaf
+        new_box(leaf, level, JVPNode(_fitted(t, leaf))) if is_differentiable(leaf) and t is not None else leaf
         for leaf, t in zip(leaves, tangents, strict=True)
     ]
     return tree.unflatten(structure, boxed)
+
+
+def _fitted(tangent: Any, leaf: Any) -> Any:
+    shape, dtype = abstract(leaf)
+    return tangent if shape is None else fit_tangent(tangent, shape, dtype)
 
 
 def jvp_leaves(fun: Callable, leaves: list, tangents: list) -> tuple[list, list, Any]:

@@ -8,20 +8,19 @@ function interpreted.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from ..numpy.array_box import ArrayBox
 from . import tree
+from .float_errors import default_error_state, error_state, stops_on_errors
 from .tape import Constant, Guard, Op, Tape, Var, source_line, tensor_type
-from .tracer import BOX_TYPES, Box, Node, Primitive, getval, new_level
+from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
+from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
 
 __all__ = ["LeaveTrace", "Recorder", "TapeBox"]
-
-
-class LeaveTrace(BaseException):
-    """The running trace cannot go on soundly. Not an ``Exception``, so that user code does not swallow it."""
 
 
 class TapeVar(Node):
@@ -50,7 +49,8 @@ class TapeVar(Node):
 class Recorder:
     """Collects the ops and guards of one run.
 
-    ``invalid`` is a reason, in the user's terms, once something happened that the tape cannot reproduce.
+    ``invalid`` is a reason, in the user's terms, once something happened that the tape cannot reproduce;
+    ``left`` one why the run itself is void; ``handled_error`` names an error that the function may have handled.
     """
 
     def __init__(self, name: str, max_ops: int = 1_000_000) -> None:
@@ -59,6 +59,9 @@ class Recorder:
         self.inputs: list[Var] = []
         self.ops: list[Op | Guard] = []
         self.invalid: str | None = None
+        self.left: str | None = None
+        self.handled_error: str | None = None
+        self.is_closed = False
         self.max_ops = max_ops
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
@@ -71,11 +74,14 @@ class Recorder:
         assert type_ is not None
         return Var(self._numbers, type_, name)
 
+    def _box(self, value: Any, var: Var) -> TapeBox:
+        return box_class(value)(value, self.level, TapeVar(self, var))
+
     def add_input(self, value: Any, name: str) -> TapeBox:
         """A box for an argument or a captured array."""
         var = self._new_var(value, name)
         self.inputs.append(var)
-        return TapeBox(value, self.level, TapeVar(self, var))
+        return self._box(value, var)
 
     def finish(self, result: Any, facts: dict[str, Any]) -> Tape:
         """The tape of a run that returned ``result`` (a container of boxes and plain values)."""
@@ -87,34 +93,67 @@ class Recorder:
         if type(leaf) in BOX_TYPES:
             if leaf._trace == self.level:
                 return leaf._node.var
-            self.spoil("the function returned a value traced by an outer transformation")
+            self._void("the function returned a value traced by an outer transformation")
             return None
-        if type(leaf) is np.ndarray:
+        if type(leaf) is np.ndarray and not leaf.dtype.hasobject:
             return self._constant(leaf)
-        if tensor_type(leaf) is None and not isinstance(leaf, (str, bytes, type(None), int)):
-            self.spoil(f"the function returned an object of type {type(leaf).__name__}")
+        if tensor_type(leaf) is None and type(leaf) not in _IMMUTABLE and not isinstance(leaf, np.generic):
+            self._void(f"the function returned an object of type {type(leaf).__name__}")
         return leaf
 
+    def close(self) -> None:
+        """The run is over: boxes that are still held somewhere act as their plain values from now on."""
+        self.is_closed = True
+
+    # ---------------------------------------------------------------- what spoils a trace
+
     def spoil(self, reason: str) -> None:
-        """Note that this run cannot be replayed."""
+        """Note that this run cannot be replayed. Its result stands."""
         if self.invalid is None:
             self.invalid = reason
+
+    def _void(self, reason: str) -> None:
+        """Note that the result of this run must not be used either."""
+        if self.left is None:
+            self.left = reason
+
+    def leave(self, reason: str) -> NoReturn:
+        """End the run. The reason is kept as well: a bare ``except:`` could swallow the exception."""
+        self._void(reason)
+        raise LeaveTrace(reason)
 
     # ---------------------------------------------------------------- operations
 
     def record(self, prim: Primitive, level: int, values: list, recorded: list, kwargs: dict) -> Any:
         """Apply ``prim`` to plain values and write it down. ``recorded``: values with Vars in place of boxes."""
-        if getattr(prim, "draws", False):
-            self.spoil(f"{prim.name} draws random numbers")
         plain = [self._strip(value) for value in values]
         plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()} if kwargs else {}
+        if self.is_closed:
+            return prim.wrapped(*plain, **plain_kwargs)
+        if getattr(prim.wrapped, "_draws", False):
+            self.spoil(f"{prim.name} draws random numbers")
         if self._foreign(plain) or (plain_kwargs and self._foreign(list(plain_kwargs.values()))):
             self.spoil("it uses a value traced by an outer transformation")
             return prim.wrapped(*plain, **plain_kwargs)
         # Before the call: a primitive that wrote into a plain argument would change the snapshot.
         args = tuple([self._recorded(value) for value in recorded])
         named = {name: self._recorded(value) for name, value in kwargs.items()}
-        ans = prim.fun(*plain, **plain_kwargs)
+        ans = self._applied(prim, plain, plain_kwargs)
+        if self._is_users(prim) and not self._are_unchanged((args, named), (plain, plain_kwargs)):
+            self.leave(f"{prim.name} writes into its argument")
+        return self._written(prim, args, named, ans)
+
+    def _applied(self, prim: Primitive, plain: list, kwargs: dict) -> Any:
+        if error_state() is not default_error_state and stops_on_errors():
+            self.spoil("it computes under np.errstate(...='raise'), which a replay does not watch")
+        try:
+            return prim.fun(*plain, **kwargs)
+        except Exception as error:
+            self.handled_error = f"{type(error).__name__} of {prim.name} at {source_line(4)}"
+            raise
+
+    def _written(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
+        """Write an op down; its results, boxed."""
         if len(self.ops) >= self.max_ops:
             self.spoil(f"it performs more than {self.max_ops:,} operations")
             return ans
@@ -126,15 +165,49 @@ class Recorder:
                 return ans
             var = self._new_var(leaf)
             outputs.append(var)
-            boxes.append(TapeBox(leaf, level, TapeVar(self, var)))
-        self.ops.append(Op(prim, args, named, tuple(outputs), structure, source_line(3)))
+            boxes.append(self._box(leaf, var))
+        self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, source_line(4)))
         return tree.unflatten(structure, boxes)
+
+    def record_foreign(self, function: Callable, name: str, args: tuple, kwargs: dict) -> Any:
+        """A function of NumPy that has no counterpart here: a step that calls it again at every replay."""
+        return self.record(_primitive_of(function, name), self.level, list(args), list(args), kwargs)
+
+    def record_python(self, function: Callable, *operands: Any) -> Any:
+        """An operation of Python on Python numbers, with Python's result and Python's errors."""
+        values = tuple([self._strip(operand) for operand in operands])
+        if self.is_closed:
+            return function(*values)
+        prim, must_be_finite = native_primitive(function, values)
+        ans = self._python_answer(function, values, operands)
+        if prim is not None and must_be_finite and not (type(ans) is float and np.isfinite(ans)):
+            prim = None
+        recorded = tuple([self._recorded(operand) for operand in operands])
+        boxed = self._written(prim or _primitive_of(function, function.__name__), recorded, {}, ans)
+        if prim is not None and must_be_finite:
+            bool(np.isfinite(boxed))  # records the guard
+        return boxed
+
+    def _python_answer(self, function: Callable, values: tuple, operands: tuple) -> Any:
+        try:
+            return function(*values)
+        except ArithmeticError:
+            for operand in operands:
+                if type(operand) is PythonScalarTapeBox:
+                    operand._plain()
+            raise
+
+    def is_outer_to(self, values: Any) -> bool:
+        """Whether another level than this one sees any of the values."""
+        return self._foreign([self._strip(values)])
 
     def _strip(self, value: Any) -> Any:
         """``value`` with this recorder's boxes opened, inside containers and slices too."""
         kind = type(value)
         if kind in BOX_TYPES:
-            return value._value if value._trace == self.level else value
+            if value._trace == self.level or (isinstance(value._node, TapeVar) and value._node.recorder.is_closed):
+                return value._value
+            return value
         if kind is tuple or kind is list:
             return kind([self._strip(item) for item in value])
         if kind is slice:
@@ -145,13 +218,18 @@ class Recorder:
 
     def _foreign(self, values: list) -> bool:
         return any(
-            type(v) in BOX_TYPES or (type(v) in (tuple, list) and self._foreign(list(v))) for v in values
+            type(v) in BOX_TYPES
+            or (type(v) in (tuple, list) and self._foreign(list(v)))
+            or (type(v) is dict and self._foreign(list(v.values())))
+            for v in values
         )
 
     def _recorded(self, value: Any) -> Any:
         """``value`` as the tape holds it: boxes as Vars, plain arrays as Constants."""
         kind = type(value)
         if kind in BOX_TYPES:
+            if value._trace != self.level:  # of an earlier trace, left behind by it
+                return self._recorded(value._value)
             return value._node.var
         if kind is np.ndarray:
             return self._constant(value)
@@ -174,11 +252,38 @@ class Recorder:
         self._constants[id(array)] = (array, constant)
         return constant
 
+    # ---------------------------------------------------------------- foreign functions that write
+
+    @staticmethod
+    def _is_users(prim: Primitive) -> bool:
+        """Whether the primitive is no part of this package, so that nothing is known of its manners."""
+        return not str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
+
+    def _are_unchanged(self, recorded: Any, plain: Any) -> bool:
+        """Whether plain arrays among the arguments still are as they were recorded."""
+        if type(recorded) is Constant:
+            return _same(recorded.value, plain)
+        if type(recorded) is tuple or type(recorded) is list:
+            return all(self._are_unchanged(r, p) for r, p in zip(recorded, plain))
+        if type(recorded) is dict:
+            return all(self._are_unchanged(r, plain[key]) for key, r in recorded.items())
+        return True
+
     # ---------------------------------------------------------------- values that leave the tape
 
     def guard(self, node: TapeVar, kind: str, expected: Any) -> None:
         """Write down that the path depends on this value."""
-        self.ops.append(Guard(node.var, kind, expected, source_line(3)))
+        if not self.is_closed:
+            self.ops.append(Guard(node.var, kind, expected, source_line(3)))
+
+
+#: types of results that are what they are: text, bytes, None, numbers of any size
+_IMMUTABLE = frozenset([str, bytes, type(None), int, bool, float, complex, type(Ellipsis), type(NotImplemented)])
+
+
+@functools.lru_cache(maxsize=1024)
+def _primitive_of(function: Callable, name: str) -> Primitive:
+    return Primitive(function, name, differentiable=False)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -189,125 +294,6 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     )
 
 
-class TapeBox(ArrayBox):
-    """A recorded array or scalar of any dtype. Taking its value out records a guard."""
-
-    __slots__ = ()
-
-    @property
-    def __class__(self) -> Any:  # so that isinstance() answers as it would for the plain value
-        return type(self._value)
-
-    def _take(self, kind: str, expected: Any) -> Any:
-        self._node.recorder.guard(self._node, kind, expected)
-        return expected
-
-    def __bool__(self) -> bool:
-        return self._take("truth", bool(self._value))
-
-    def __int__(self) -> int:
-        return self._take("int", int(self._value))
-
-    def __index__(self) -> int:
-        return self._take("value", self._value.__index__())
-
-    def __float__(self) -> float:
-        number = float(self._value)
-        self._take("value", self._value)
-        return number
-
-    def __complex__(self) -> complex:
-        number = complex(self._value)
-        self._take("value", self._value)
-        return number
-
-    def _plain(self) -> Any:
-        """The plain value, guarded element by element."""
-        value = self._value
-        self._take("value", np.array(value) if isinstance(value, np.ndarray) else value)
-        return value
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return np.array(self._plain(), dtype=dtype)
-
-    def __format__(self, spec: str) -> str:
-        return format(self._plain(), spec)
-
-    def __str__(self) -> str:
-        return str(self._plain())
-
-    def __repr__(self) -> str:
-        return repr(self._plain())
-
-    def __hash__(self) -> int:
-        return hash(self._plain())
-
-    def __round__(self, digits: Any = None) -> Any:
-        return round(self._plain(), digits) if digits is not None else round(self._plain())
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self._plain().__reduce_ex__(protocol)
-
-    def item(self, *args: Any) -> Any:
-        return self._plain().item(*args)
-
-    def tolist(self) -> Any:
-        value = self._plain()
-        return value.tolist()
-
-    def __getattr__(self, name: str) -> Any:
-        """An attribute that boxes do not have: the plain value's, guarded."""
-        if name.startswith("__array_"):
-            raise AttributeError(name)
-        if not hasattr(self._value, name):
-            raise AttributeError(f"{type(self._value).__name__!r} object has no attribute {name!r}")
-        if name in _WRITING_METHODS:
-            self._leave(f".{name}()")
-        return getattr(self._plain(), name)
-
-    # ---------------------------------------------------------------- writing
-
-    def _leave(self, what: str) -> NoReturn:
-        raise LeaveTrace(f"{what} writes into an array at {source_line(3)}")
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(self._value, np.ndarray):
-            self._leave("an item assignment")
-        raise TypeError(f"{type(self._value).__name__!r} object does not support item assignment")
-
-    def copy(self, order: str = "C") -> Any:
-        from .. import numpy as anp
-
-        if isinstance(self._value, np.ndarray):
-            return anp.positive(self) if self.dtype.kind != "b" else anp.logical_or(self, False)
-        return self
-
-
-_WRITING_METHODS = frozenset(
-    ["fill", "sort", "partition", "put", "resize", "itemset", "setflags", "setfield", "byteswap", "__setstate__"]
-)
-
-
-def _in_place(name: str) -> Any:
-    """``x += y``: arrays would be written, so the trace ends; scalars are rebound."""
-    operator = f"__{name}__"
-
-    def method(self: TapeBox, other: Any) -> Any:
-        if isinstance(self._value, np.ndarray):
-            self._leave(f"an in-place __i{name}__")
-        return getattr(self, operator)(other)
-
-    method.__name__ = f"__i{name}__"
-    return method
-
-
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
-    setattr(TapeBox, f"__i{_name}__", _in_place(_name))
-
-BOX_TYPES.add(TapeBox)
-Box.type_mappings[TapeBox] = ArrayBox
-
-
 def plain(value: Any) -> Any:
     """``value`` with all boxes opened, containers included, without guards (for results only)."""
-    return tree.map_leaves(getval, value)
+    return tree.map_leaves(concrete, value)

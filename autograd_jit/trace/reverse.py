@@ -7,21 +7,26 @@ is dropped as soon as it has been used.
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from typing import Any, Callable
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
+from numpy import float64, ndarray
 
 from ..errors import MissingRuleError
 from . import tree
 from .cotangent import Sparse, abstract, fit
-from .tracer import BOX_TYPES, Node, Primitive, new_box, new_level
+from .tracer import BOX_TYPES, Box, Node, Primitive, new_box, new_level
 from .vspace import is_differentiable, vspace
 
 __all__ = ["VJPNode", "backward_pass", "make_vjp_leaves", "trace_outputs"]
 
 _numbers = itertools.count()
+_blank = object.__new__
+_box_types = Box.type_mappings
+_FLOAT64 = np.dtype(float64)
 
 
 class VJPNode(Node):
@@ -46,18 +51,36 @@ class VJPNode(Node):
 
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
-        ans = prim.wrapped(*values, **kwargs)
-        shape, dtype = abstract(ans)
-        if shape is not None and dtype.kind not in "fc":
-            return ans
-        parents = tuple([node for _, node in boxed])
-        if prim.vjp_all is not None:
-            pulls: tuple = ()
-            pull = prim.vjp_all(tuple([argnum for argnum, _ in boxed]), ans, tuple(values), kwargs)
+        # The commonest case, one plain operand, goes straight to NumPy: 0.3 us of the 3 us of a small operation.
+        if len(values) == 1 and not kwargs and ((kind := type(values[0])) is ndarray or kind is float64):
+            ans = prim.fun(values[0])
         else:
+            ans = prim.wrapped(*values, **kwargs)
+        kind = type(ans)
+        if kind is float64:
+            shape, dtype = (), _FLOAT64
+        elif kind is ndarray:
+            shape, dtype = ans.shape, ans.dtype
+            if dtype.kind not in "fc":
+                return ans
+        else:
+            shape, dtype = abstract(ans)
+            if shape is not None and dtype.kind not in "fc":
+                return ans
+        pulls: tuple
+        pull = None
+        if prim.vjp_all is not None:
+            parents = tuple([node for _, node in boxed])
+            pulls = ()
+            pull = prim.vjp_all(tuple([argnum for argnum, _ in boxed]), ans, tuple(values), kwargs)
+        elif len(boxed) == 1:
+            ((argnum, parent),) = boxed
+            parents = (parent,)
+            pulls = (_vjp_rule(prim, argnum)(ans, *values, **kwargs),)
+        else:
+            parents = tuple([node for _, node in boxed])
             pulls = tuple([_vjp_rule(prim, argnum)(ans, *values, **kwargs) for argnum, _ in boxed])
-            pull = None
-        node = VJPNode.__new__(VJPNode)
+        node = _blank(VJPNode)
         node.number = next(_numbers)
         node.parents = parents
         node.pulls = pulls
@@ -67,7 +90,8 @@ class VJPNode(Node):
         node.dtype = dtype
         if shape is None and tree.is_container(ans):
             return _box_leaves(ans, level, node)
-        return new_box(ans, level, node)
+        box_type = _box_types.get(kind)
+        return box_type(ans, level, node) if box_type is not None else new_box(ans, level, node)
 
 
 def _zero_pull(ans: Any, *args: Any, **kwargs: Any) -> Callable:
@@ -143,7 +167,7 @@ class _Pending:
             self._add_part(g)
         elif self.dense is None:
             self.dense = g
-        elif self.owned and kind is np.ndarray:
+        elif (self.owned and kind is np.ndarray) or (kind is float64 and type(self.dense) is float64):
             self.dense += g
         elif self.node.shape is None:
             self.dense = vspace(self.dense).add(self.dense, g)
@@ -208,7 +232,7 @@ def backward_pass(seeds: list[tuple[VJPNode, Any]], inputs: list[VJPNode]) -> li
     results: dict[int, Any] = {}
     wanted = {node.number for node in inputs}
     while heap:
-        node, g = pending.pop(-heapq.heappop(heap))
+        node, g = pending.pop(-heappop(heap))
         if type(g) in _UNFINISHED:
             g = _total(node, g)
         if node.number in wanted:
@@ -218,13 +242,19 @@ def backward_pass(seeds: list[tuple[VJPNode, Any]], inputs: list[VJPNode]) -> li
         for parent, cotangent in zip(node.parents, cotangents, strict=True):
             if cotangent is None:
                 continue
-            if parent.shape is not None:
+            kind = type(cotangent)
+            if parent.shape is not None and not (
+                (kind is ndarray or kind is float64)
+                and cotangent.dtype is parent.dtype
+                and cotangent.shape == parent.shape
+            ):
                 cotangent = fit(cotangent, parent.shape, parent.dtype, node.name)
-            if parent.number in pending:
+            number = parent.number
+            if number in pending:
                 _arrive(pending, heap, parent, cotangent)
             else:
-                pending[parent.number] = (parent, cotangent)
-                heapq.heappush(heap, -parent.number)
+                pending[number] = (parent, cotangent)
+                heappush(heap, -number)
     return [results.get(node.number) for node in inputs]
 
 
@@ -232,7 +262,7 @@ def _arrive(pending: dict[int, Any], heap: list[int], node: VJPNode, g: Any) -> 
     """Add ``g`` to the node's cotangent. The first one is kept as it is; most nodes have no second."""
     if node.number not in pending:
         pending[node.number] = (node, g)
-        heapq.heappush(heap, -node.number)
+        heappush(heap, -node.number)
         return
     first = pending[node.number][1]
     if type(first) is not _Pending:

@@ -21,8 +21,11 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
+
+from numpy import float64
 
 from ..errors import ArgumentError, TracedValueError
 from .cotangent import abstract
@@ -154,11 +157,16 @@ def _product(partial: Any, arity: int) -> str:
         return "g"
     if partial is MINUS:
         return "negative(g)"
-    names = ", ".join(inspect.signature(partial).parameters)
-    unknown = set(inspect.signature(partial).parameters) - {"ans", *_ARGUMENT_NAMES[:arity]}
+    return f"multiply(g, {_partial_call(partial, arity)})"
+
+
+def _partial_call(partial: Any, arity: int) -> str:
+    """Source of the partial derivative: a call with the arguments that it names."""
+    names = list(inspect.signature(partial).parameters)
+    unknown = set(names) - {"ans", *_ARGUMENT_NAMES[:arity]}
     if unknown:
         raise TypeError(f"a partial takes ans, x, y, z, not {unknown}")
-    return f"multiply(g, partial({names}))"
+    return f"partial({', '.join(names)})"
 
 
 def _compile_rule(source: str, partial: Any) -> Callable:
@@ -172,7 +180,11 @@ class _RuleScope(dict):
 
     def __init__(self, partial: Any) -> None:
         super().__init__(
-            partial=partial, multiply=_late("multiply"), negative=_late("negative"), refuse_options=refuse_options
+            partial=partial,
+            multiply=_late("multiply"),
+            negative=_late("negative"),
+            refuse_options=refuse_options,
+            float64=float64,
         )
 
 
@@ -187,8 +199,23 @@ def _partial_vjp(name: str, partial: Any, arity: int) -> Callable | None:
     """``maker(ans, x, ...) -> g -> g * d``. The closure keeps only what the partial names, so the rest is freed."""
     if partial is None:
         return None
-    source = _rule_source("ans", name, arity) + f"    return lambda g: {_product(partial, arity)}\n"
+    source = _rule_source("ans", name, arity)
+    if partial is IDENTITY or partial is MINUS:
+        source += f"    return lambda g: {_product(partial, arity)}\n"
+    else:
+        source += _SCALAR_PULL.format(call=_partial_call(partial, arity))
     return _compile_rule(source, partial)
+
+
+#: two NumPy scalars are multiplied by ``*``: 0.1 us, where the ufunc takes 0.9 and the primitive 1.2
+_SCALAR_PULL = """\
+    def pull(g):
+        d = {call}
+        if type(g) is float64 and (type(d) is float64 or type(d) is float):
+            return g * d
+        return multiply(g, d)
+    return pull
+"""
 
 
 def _partial_jvp(name: str, partial: Any, arity: int) -> Callable | None:
@@ -211,7 +238,7 @@ def linear(
 ) -> Callable:
     """Register a function linear in its first argument.
 
-    ``transpose(g, shape, *rest, **kwargs)`` gets the cotangent, the shape of the first argument and the other arguments.
+    ``transpose(g, shape, *rest, **kwargs)`` gets the cotangent, the first argument's shape and the other arguments.
     """
     wrapped = primitive(fun)
     prim = wrapped.primitive  # type: ignore[attr-defined]
@@ -254,9 +281,7 @@ def general(
     return _register(wrapped, "general", complex=complex, samples=samples)
 
 
-def nondifferentiable(
-    fun: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None
-) -> Callable:
+def nondifferentiable(fun: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None) -> Callable:
     """Register a function whose derivative is zero wherever it exists, or whose result is no float."""
     wrapped = notrace_primitive(fun)
     prim = wrapped.primitive  # type: ignore[attr-defined]

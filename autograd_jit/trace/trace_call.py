@@ -15,51 +15,93 @@ import numpy as np
 
 from . import tree
 from .captures import Captures, clone_with
+from .leaks import evict, may_have_leaked
 from .recorder import LeaveTrace, Recorder
 from .tape import Tape, tensor_type
-from .tracer import BOX_TYPES, getval
+from .tracer import concrete
 
-__all__ = ["TracedCall", "holds_boxes", "is_dynamic", "trace_call"]
+__all__ = ["TracedCall", "is_dynamic", "trace_call"]
 
 
 @dataclass(frozen=True)
 class TracedCall:
-    """``result``: what the call returned. ``tape``: its recording. ``reason``: why the tape must not be replayed, or None."""
+    """``result``: what the call returned. ``tape``: its recording.
+
+    ``reason``: why the tape must not be replayed, or None. ``is_passing``: another call may well be recorded.
+    """
 
     result: Any
     tape: Tape | None
     reason: str | None
     seconds: float
+    is_passing: bool = False
 
 
 def trace_call(
     build: Callable, fun: Callable, captures: Captures, args: tuple, kwargs: dict, name: str
 ) -> TracedCall:
-    """Run ``build(fun)(*args, **kwargs)``, recorded."""
+    """Run ``build(fun)(*args, **kwargs)``, recorded.
+
+    An exception under the recorder may be the recorder's own doing: the call is made again without it, and
+    raises what it raises.
+    """
     started = time.perf_counter()
     recorder = Recorder(name)
-    boxed_args, boxed_kwargs = _boxed_arguments(recorder, args, kwargs)
+    given = _boxed_arguments(recorder, args, kwargs)
+    leaves, structure = tree.flatten(given)
+    snapshot = captures.snapshot(fun)
+    generators = _GeneratorStates(captures)
+    try:
+        boxed = _recorded_run(recorder, build, fun, captures, given)
+    except LeaveTrace as leave:
+        void: str | None = str(leave)
+    except Exception as error:
+        void = f"{type(error).__name__} under the recorder: {error}"
+    else:
+        tape = recorder.finish(boxed, {})
+        void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape)
+    finally:
+        recorder.close()
+    changed = captures.changed_since(snapshot, fun)
+    if void is not None:
+        generators.restore()
+        result = build(fun)(*args, **kwargs)
+        return TracedCall(result, None, void, time.perf_counter() - started)
+    result = tree.map_leaves(concrete, boxed)
+    del boxed, given, leaves
+    reason = recorder.invalid or generators.moved()
+    if changed:
+        reason = reason or f"it changes state that it captures: {changed}"
+    if reason or may_have_leaked(recorder):
+        left_behind = evict(recorder)
+        reason = reason or (f"it keeps a traced value: {left_behind}" if left_behind else None)
+    if reason is None and recorder.handled_error is not None:
+        reason = f"it may handle an error that depends on its data ({recorder.handled_error})"
+        return TracedCall(result, None, reason, time.perf_counter() - started, is_passing=True)
+    return TracedCall(result, tape, reason, time.perf_counter() - started)
+
+
+def _recorded_run(recorder: Recorder, build: Callable, fun: Callable, captures: Captures, given: tuple) -> Any:
+    """The run itself, in a frame of its own that holds no box afterwards."""
     bound = captures.bind(fun)
     boxes = [
         recorder.add_input(array, captured.paths[0] if captured.paths else f"captured{i}")
         for i, (array, captured) in enumerate(zip(bound, captures.arrays, strict=True))
     ]
-    snapshot = captures.snapshot(fun)
-    generators = _GeneratorStates(captures)
     run = build(clone_with(fun, captures, list(boxes)) if boxes else fun)
-    try:
-        boxed = run(*boxed_args, **boxed_kwargs)
-    except LeaveTrace as leave:
-        # Nothing was written yet: the trace ends before the first write to an array.
-        result = build(fun)(*args, **kwargs)
-        return TracedCall(result, None, str(leave), time.perf_counter() - started)
-    tape = recorder.finish(boxed, {})
-    result = tree.map_leaves(getval, boxed)
-    reason = recorder.invalid or generators.moved()
-    if reason is None:
-        changed = captures.changed_since(snapshot, fun)
-        reason = f"it changes state that it captures: {changed}" if changed else None
-    return TracedCall(result, tape, reason, time.perf_counter() - started)
+    return run(*given[0], **given[1])
+
+
+def _mutated(given: tuple, leaves: list, structure: Any) -> str | None:
+    """Whether the run changed a container among its arguments: it was a copy of the caller's."""
+    after, structure_after = tree.flatten(given)
+    if structure_after == structure and all(a is b for a, b in zip(after, leaves)):
+        return None
+    return "it changes a container that it is given as an argument"
+
+
+def _not_rebuildable(tape: Tape) -> str | None:
+    return None if tree.is_rebuildable(tape.structure) else "it returns a dataclass that is more than its fields"
 
 
 def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
@@ -121,6 +163,11 @@ class _GeneratorStates:
         states += [(f"`{path}`", _state_of(generator)) for path, generator in self.captured]
         return states
 
+    def restore(self) -> None:
+        """Take back the draws of a run whose result is not used."""
+        for (_, state), generator in zip(self.before, [np.random, random, *[g for _, g in self.captured]]):
+            _set_state(generator, state)
+
     def moved(self) -> str | None:
         """Which generator was drawn from, as a reason."""
         for (name, before), (_, after) in zip(self.before, self._states(), strict=True):
@@ -132,9 +179,22 @@ class _GeneratorStates:
 def _state_of(generator: Any) -> Any:
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
+    if isinstance(generator, np.random.BitGenerator):
+        return generator.state
     if isinstance(generator, np.random.RandomState):
         return generator.get_state(legacy=False)
     return generator.getstate()
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, np.random.BitGenerator):
+        generator.state = state
+    elif hasattr(generator, "set_state"):
+        generator.set_state(state)
+    else:
+        generator.setstate(state)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -143,10 +203,3 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return np.array_equal(a, b)
     return bool(a == b)
-
-
-def holds_boxes(values: list) -> bool:
-    """Whether any leaf is traced by an outer transformation."""
-    return any(type(value) in BOX_TYPES for value in values)
-
-

@@ -23,6 +23,7 @@ __all__ = [
     "Box",
     "Node",
     "Primitive",
+    "concrete",
     "getval",
     "isbox",
     "new_box",
@@ -143,13 +144,18 @@ def _hidden_boxes(value: Any) -> bool:
     kind = type(value)
     if kind in BOX_TYPES:
         return True
-    if kind is tuple or kind is list:
-        return any(map(_hidden_boxes, value))
-    if kind is dict:
-        return any(map(_hidden_boxes, value.values()))
     if kind is slice:
-        return _hidden_boxes((value.start, value.stop, value.step))
-    return False
+        return type(value.start) in BOX_TYPES or type(value.stop) in BOX_TYPES or type(value.step) in BOX_TYPES
+    if kind is dict:
+        value = value.values()
+    elif kind is not tuple and kind is not list:
+        return False
+    kinds = set(map(type, value))  # most containers are an index or a shape: 0.2 us to see that
+    return not (kinds.isdisjoint(BOX_TYPES) and (kinds.isdisjoint(_CONTAINERS) or not any(map(_hidden_boxes, value))))
+
+
+#: where a box may be hidden
+_CONTAINERS = frozenset({tuple, list, dict, slice})
 
 
 def _innermost(value: Any) -> Any:
@@ -167,6 +173,11 @@ def _innermost(value: Any) -> Any:
     return max(boxes, key=lambda box: box._trace, default=None)
 
 
+def _level_inside(value: Any) -> int:
+    box = _innermost(value)
+    return 0 if box is None else box._trace
+
+
 def _with_hidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """A call whose boxes are inside containers or keyword arguments: bring them to the surface."""
     if prim.normalise is not None:
@@ -180,8 +191,9 @@ def _with_hidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
             f"{prim.name}() was given a traced value as keyword argument {hidden[0]!r}, which "
             f"autograd_jit cannot differentiate. Pass it by position, or pass a plain value."
         )
-    if any(type(arg) in BOX_TYPES for arg in args):
-        return _apply(prim, args, kwargs)
+    level = innermost._trace
+    if not any(type(arg) in _CONTAINERS and _level_inside(arg) == level for arg in args):
+        return _apply(prim, args, kwargs)  # the hidden ones are of outer levels, whose turn comes later
     from .containers import apply_to_leaves
 
     return apply_to_leaves(prim, args, kwargs)
@@ -191,18 +203,16 @@ def _make_wrapper(prim: Primitive) -> Callable:
     fun = prim.fun
 
     def f_wrapped(*args, **kwargs):
-        hidden = False
+        boxed = False
         for arg in args:
             kind = type(arg)
             if kind in BOX_TYPES:
-                if kwargs and _hidden_boxes(kwargs):
-                    return _with_hidden_boxes(prim, args, kwargs)
-                return _apply(prim, args, kwargs)
-            if (kind is tuple or kind is list or kind is dict or kind is slice) and not hidden:
-                hidden = _hidden_boxes(arg)
-        if hidden or (kwargs and _hidden_boxes(kwargs)):
+                boxed = True
+            elif kind in _CONTAINERS and _hidden_boxes(arg):
+                return _with_hidden_boxes(prim, args, kwargs)
+        if kwargs and _hidden_boxes(kwargs):
             return _with_hidden_boxes(prim, args, kwargs)
-        return fun(*args, **kwargs)
+        return _apply(prim, args, kwargs) if boxed else fun(*args, **kwargs)
 
     return f_wrapped
 
@@ -253,7 +263,17 @@ def isbox(x: Any) -> bool:
 
 
 def getval(x: Any) -> Any:
-    """The plain value inside ``x``, however deeply nested the traces are."""
+    """The plain value inside ``x``, however deeply nested the derivatives are: nothing is differentiated through it.
+
+    Inside a function that ``jit`` is recording it is the recorded plain value, so that what depends on it is seen.
+    """
+    while type(x) in BOX_TYPES and not x._node.sees_nondifferentiable:
+        x = x._value
+    return x
+
+
+def concrete(x: Any) -> Any:
+    """The value inside all boxes, recorders' too. For types, shapes and dtypes only: a tape does not see it."""
     while type(x) in BOX_TYPES:
         x = x._value
     return x

@@ -7,12 +7,14 @@ Containers are ``tuple``, ``list``, ``dict`` (and subclasses that can be rebuilt
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import OrderedDict, defaultdict
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from .tracer import Box
 
-__all__ = ["LEAF", "Structure", "flatten", "flatten_once", "is_container", "map_leaves", "unflatten"]
+__all__ = ["LEAF", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "map_leaves", "unflatten"]
 
 
 class Structure(NamedTuple):
@@ -102,6 +104,23 @@ def _build(structure: Structure | None, leaves: Any) -> Any:
     if issubclass(kind, tuple):
         return kind._make(values)  # type: ignore[attr-defined]
     return kind(**dict(zip(extra, values, strict=True)))
+
+
+def is_rebuildable(structure: Structure | None) -> bool:
+    """Whether every container comes out of :func:`unflatten` as it went into :func:`flatten`.
+
+    Not so a dataclass that computes fields when it is made, or has some that are no parameters.
+    """
+    if structure is LEAF:
+        return True
+    return _is_rebuildable_kind(structure.kind) and all(map(is_rebuildable, structure.children))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_rebuildable_kind(kind: type) -> bool:
+    if not dataclasses.is_dataclass(kind):
+        return True
+    return not hasattr(kind, "__post_init__") and all(field.init for field in dataclasses.fields(kind))
 
 
 def map_leaves(function: Callable, value: Any) -> Any:

@@ -7,13 +7,14 @@ space of twice the size, and the cotangent ``g`` of ``z`` pairs with a tangent `
 
 from __future__ import annotations
 
-from typing import Any, Callable, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import NonDifferentiableError
 from . import tree
-from .tracer import getval
+from .tracer import concrete
 
 __all__ = ["ArrayVSpace", "ComplexArrayVSpace", "ContainerVSpace", "VSpace", "vspace"]
 
@@ -188,6 +189,16 @@ class ContainerVSpace(VSpace):
     def size(self) -> int:  # type: ignore[override]
         return sum(space.size for space in self.spaces if space)
 
+    def __eq__(self, other: object) -> bool:
+        # constants take no part: they are values, not directions, and comparing arrays gives arrays
+        return (
+            isinstance(other, ContainerVSpace)
+            and self.structure == other.structure
+            and self.spaces == other.spaces
+        )
+
+    __hash__ = VSpace.__hash__
+
     def _map(self, function: Callable, *values: Any) -> Any:
         columns = [tree.flatten(value)[0] for value in values]
         rows = zip(self.spaces, self.constants, *columns, strict=True)
@@ -229,7 +240,7 @@ class ContainerVSpace(VSpace):
 
 def is_differentiable(leaf: Any) -> bool:
     """Whether a leaf has a vector space: floats and complex numbers, arrays of them, registered types."""
-    leaf = getval(leaf)
+    leaf = concrete(leaf)
     if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind not in "fc":
         return False
     return type(leaf) in VSpace.mappings
@@ -249,7 +260,7 @@ def vspace(value: Any) -> VSpace:
 
     Raises NonDifferentiableError for anything else.
     """
-    value = getval(value)
+    value = concrete(value)
     maker = VSpace.mappings.get(type(value))
     if maker is not None:
         return maker(value)
@@ -268,5 +279,5 @@ _COMPLEX = (complex, np.complex64, np.complex128, np.clongdouble)
 VSpace.register(np.ndarray, _array_vspace)
 for _kind in _FLOATS:
     VSpace.register(_kind, ArrayVSpace)
-for _kind in _COMPLEX:
-    VSpace.register(_kind, ComplexArrayVSpace)
+for _complex_kind in _COMPLEX:
+    VSpace.register(_complex_kind, ComplexArrayVSpace)

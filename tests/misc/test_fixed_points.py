@@ -34,9 +34,7 @@ def test_derivatives_of_a_square_root():
     assert make_jvp(root)(4.0)(1.0)[1] == pytest.approx(0.25)
     check_grads(root, order=2)(4.0)
     theirs = autograd.grad(
-        lambda a: autograd.misc.fixed_points.fixed_point(
-            newton, a, 1.0, lambda x, y: autograd_numpy.abs(x - y), 1e-14
-        )
+        lambda a: autograd.misc.fixed_points.fixed_point(newton, a, 1.0, lambda x, y: autograd_numpy.abs(x - y), 1e-14)
     )
     assert grad(root)(4.0) == pytest.approx(theirs(4.0))
 

@@ -49,9 +49,13 @@ class Case:
         for argnum in self.argnums:
             target = args if isinstance(argnum, int) else kwargs
             own, structure = tree.flatten(target[argnum])
-            filled = [remaining.pop(0) if _is_float(leaf) else leaf for leaf in own]
+            filled = [self._own(remaining.pop(0)) if _is_float(leaf) else leaf for leaf in own]
             target[argnum] = tree.unflatten(structure, filled)
         return self.function(*args, **kwargs)
+
+    def _own(self, leaf: Any) -> Any:
+        """``leaf``, or a copy for a function that writes into plain arguments."""
+        return leaf.copy() if self.registration.facts.get("in_place") and isinstance(leaf, np.ndarray) else leaf
 
     def outputs(self, leaves: list) -> list:
         """The floating-point leaves of the result."""
@@ -59,7 +63,9 @@ class Case:
 
 
 def _is_float(leaf: Any) -> bool:
-    return isinstance(leaf, (float, complex)) or (isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "fc")
+    return isinstance(leaf, (float, complex)) or (
+        isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "fc"
+    )
 
 
 # ---------------------------------------------------------------- making cases
@@ -232,7 +238,11 @@ def _random_like(x: Any, seed: int) -> Any:
 
 def _pairing(gs: list, ts: list) -> float:
     """The sum of Re(g t) over all leaves; None is zero."""
-    return sum(float(np.sum(np.asarray(g) * np.asarray(t)).real) for g, t in zip(gs, ts, strict=True) if g is not None and t is not None)
+    return sum(
+        float(np.sum(np.asarray(g) * np.asarray(t)).real)
+        for g, t in zip(gs, ts, strict=True)
+        if g is not None and t is not None
+    )
 
 
 def _filled(values: list, like: list) -> list:
@@ -266,7 +276,7 @@ def _is_single(x: Any) -> bool:
 
 
 def vjp(case: Case, leaves: list, gs: list) -> list:
-    pull, outputs, _ = make_vjp_leaves(case.outputs, leaves)
+    pull, _, _ = make_vjp_leaves(case.outputs, leaves)
     return _filled(pull(gs), leaves)
 
 
@@ -285,9 +295,10 @@ def check_value(case: Case) -> None:
     for label, actual in (("plain", plain), ("traced", tree.unflatten(structure, traced))):
         mine, my_structure = tree.flatten(actual)
         theirs, their_structure = tree.flatten(expected)
-        assert getattr(my_structure, "kind", None) is getattr(their_structure, "kind", None) or type(expected).__module__ != "builtins", (
-            f"{label}: {type(actual)} for {type(expected)}"
-        )
+        assert (
+            getattr(my_structure, "kind", None) is getattr(their_structure, "kind", None)
+            or type(expected).__module__ != "builtins"
+        ), f"{label}: {type(actual)} for {type(expected)}"
         tolerance = 3e-5 if any(map(_is_single, theirs + case.leaves)) else 1e-10
         for a, e in zip(mine, theirs, strict=True):
             a, e = np.asarray(getval(a)), np.asarray(e)
@@ -314,9 +325,13 @@ def check_first_order(case: Case) -> None:
     gradients = vjp(case, leaves, gs)
     for gradient, x in zip(gradients, leaves):
         assert np.shape(gradient) == np.shape(x), f"gradient of shape {np.shape(gradient)} for {np.shape(x)}"
-        assert np.asarray(gradient).dtype == np.asarray(x).dtype, f"gradient {np.asarray(gradient).dtype} for {np.asarray(x).dtype}"
+        assert np.asarray(gradient).dtype == np.asarray(x).dtype, (
+            f"gradient {np.asarray(gradient).dtype} for {np.asarray(x).dtype}"
+        )
     left, right = _pairing(gs, forward), _pairing(gradients, tangents)
-    np.testing.assert_allclose(right, left, rtol=3e-3 if single else 1e-9, atol=3e-3 if single else 1e-9, err_msg="reverse against forward")
+    np.testing.assert_allclose(
+        right, left, rtol=3e-3 if single else 1e-9, atol=3e-3 if single else 1e-9, err_msg="reverse against forward"
+    )
 
 
 def check_second_order(case: Case) -> None:
@@ -338,7 +353,9 @@ def check_second_order(case: Case) -> None:
     pull, again, _ = make_vjp_leaves(pulled, values)
     hs = [_random_like(x, 90 + i) for i, x in enumerate(again)]
     back = _filled(pull(hs), values)
-    np.testing.assert_allclose(_pairing(back, tangents), _pairing(hs, forward), rtol=1e-8, atol=1e-8, err_msg="reverse over reverse")
+    np.testing.assert_allclose(
+        _pairing(back, tangents), _pairing(hs, forward), rtol=1e-8, atol=1e-8, err_msg="reverse over reverse"
+    )
 
     def pushed(values: list) -> list:
         return jvp(case.outputs, values[:count], values[count:])[1]
@@ -349,5 +366,6 @@ def check_second_order(case: Case) -> None:
     pull, again, _ = make_vjp_leaves(pushed, values)
     hs = [_random_like(x, 95 + i) for i, x in enumerate(again)]
     back = _filled(pull(hs), values)
-    np.testing.assert_allclose(_pairing(back, tangents), _pairing(hs, twice), rtol=1e-8, atol=1e-8, err_msg="reverse over forward")
-
+    np.testing.assert_allclose(
+        _pairing(back, tangents), _pairing(hs, twice), rtol=1e-8, atol=1e-8, err_msg="reverse over forward"
+    )

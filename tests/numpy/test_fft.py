@@ -32,7 +32,15 @@ def test_one_dimension(name, n, axis, norm):
 @pytest.mark.parametrize("norm", NORMS, ids=str)
 @pytest.mark.parametrize(
     ("s", "axes"),
-    [(None, None), (None, (0, 1)), (None, (-1, 0)), ((3, 6), (0, 2)), ((6, 2), (2, 1)), ((5, -1), (0, 1)), (None, (1,))],
+    [
+        (None, None),
+        (None, (0, 1)),
+        (None, (-1, 0)),
+        ((3, 6), (0, 2)),
+        ((6, 2), (2, 1)),
+        ((5, -1), (0, 1)),
+        (None, (1,)),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn"])

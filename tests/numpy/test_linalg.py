@@ -57,12 +57,23 @@ def test_matrix_power(n, kind):
 @both
 @pytest.mark.parametrize(
     ("a_shape", "b_shape"),
-    [((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)), ((2, 3, 3), (3, 2)), ((3, 3), (4, 3, 2)), ((2, 1, 3, 3), (5, 3, 1))],
+    [
+        ((3, 3), (3,)),
+        ((3, 3), (3, 2)),
+        ((2, 3, 3), (3,)),
+        ((2, 3, 3), (3, 2)),
+        ((3, 3), (4, 3, 2)),
+        ((2, 1, 3, 3), (5, 3, 1)),
+    ],
     ids=str,
 )
 def test_solve(a_shape, b_shape, kind):
     check(linalg.solve, matrix(*a_shape, kind=kind), np.random.default_rng(1).normal(size=b_shape))
-    check(linalg.solve, matrix(*a_shape), np.random.default_rng(1).normal(size=b_shape) + (1j if kind == "complex" else 0))
+    check(
+        linalg.solve,
+        matrix(*a_shape),
+        np.random.default_rng(1).normal(size=b_shape) + (1j if kind == "complex" else 0),
+    )
 
 
 @pytest.mark.parametrize("singular", [np.ones((3, 3)), np.zeros((2, 2)), np.diag([1.0, 0.0, 2.0]), np.zeros((1, 1))])
@@ -144,6 +155,10 @@ def test_coinciding_eigenvalues():
     check(lambda x: anp.sum(anp.log(linalg.eigvalsh(x))), a, order=1)
     assert np.isnan(gradient(lambda x: linalg.eigh(x).eigenvectors)(a)[0]).any()
     assert np.allclose(scalar_gradient(lambda x: anp.sum(linalg.svdvals(x) ** 2), a), 2 * a)
+    # second derivatives involve the vectors: NaN where they have no derivative, numbers elsewhere
+    seeds = lambda x: scalar_gradient(lambda y: anp.sum(linalg.eigvalsh(y) ** 2), x)
+    second = gradient(lambda x: seeds(x)[1, 0])(a)[0]
+    assert np.isnan(second).any()
     # a matrix with a repeated eigenvalue, and the vector of the single one: no NaN
     a = np.diag([1.0, 1.0, 4.0])
     check(lambda x: linalg.eigh(x).eigenvectors[:, 2] ** 2, a, order=1)
@@ -283,7 +298,10 @@ def test_tensor_systems(kind):
     a = matrix(6, 6, kind=kind).reshape(2, 3, 6)
     b = matrix(2, 3, seed=3)
     check(linalg.tensorsolve, a, b)
-    check(lambda x: linalg.tensorsolve(x, b, axes=(0,)), matrix(6, 6).reshape(2, 3, 6).transpose(0, 1, 2).reshape(6, 2, 3))
+    check(
+        lambda x: linalg.tensorsolve(x, b, axes=(0,)),
+        matrix(6, 6).reshape(2, 3, 6).transpose(0, 1, 2).reshape(6, 2, 3),
+    )
     check(lambda x: linalg.tensorinv(x, ind=2), a)
     check(lambda x: linalg.tensorinv(x, ind=1), matrix(6, 6).reshape(6, 2, 3))
 

@@ -100,7 +100,9 @@ GENERAL = [r for r in OURS if r.kind == "general" and r.samples is not None]
 @pytest.mark.parametrize("registration", GENERAL, ids=lambda r: r.name)
 def test_samples(registration):
     for args, kwargs in registration.samples():
-        if callable(registration.function.primitive.vjp_all) or not isinstance(registration.function.primitive.vjps, dict):
+        if callable(registration.function.primitive.vjp_all) or not isinstance(
+            registration.function.primitive.vjps, dict
+        ):
             continue
         chosen = [k for k in known_arguments(registration) if np.asarray(args[k]).dtype.kind in "fc"]
 
@@ -113,7 +115,9 @@ def test_samples(registration):
         check(f, *[args[k] for k in chosen], tol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "args"), [("jv", (1.5, 2.0)), ("hyp2f1", (0.5, 1.5, 2.5, 0.3)), ("polygamma", (1.0, 2.0))])
+@pytest.mark.parametrize(
+    ("name", "args"), [("jv", (1.5, 2.0)), ("hyp2f1", (0.5, 1.5, 2.5, 0.3)), ("polygamma", (1.0, 2.0))]
+)
 def test_unknown_derivatives_are_refused(name, args):
     with pytest.raises(MissingRuleError, match=name):
         gradient(lambda p: getattr(special, name)(p, *args[1:]))(args[0])
@@ -124,7 +128,11 @@ def test_unknown_derivatives_are_refused(name, args):
 
 def test_tails_keep_their_digits():
     for x in (-40.0, 40.0, 700.0):
-        assert math.isclose(gradient(special.expit)(x)[0] / gradient(lambda y: y)(x)[0], sp.expit(x) * sp.expit(-x), rel_tol=1e-14)
+        assert math.isclose(
+            gradient(special.expit)(x)[0] / gradient(lambda y: y)(x)[0],
+            sp.expit(x) * sp.expit(-x),
+            rel_tol=1e-14,
+        )
     x = -1000.0  # the derivative of log_ndtr there is -x (1 + 1/x**2 ...)
     got = gradient(special.log_ndtr)(x)[0] / gradient(lambda y: y)(x)[0]
     assert math.isclose(got, float(mpmath.npdf(x) / mpmath.ncdf(x)), rel_tol=1e-9)
@@ -142,9 +150,19 @@ def test_at_zero(name):
         assert scalar_gradient(special.entr, 1.0) == -1.0
         return
     x = 0.0
-    want = float(mpmath.diff({"j0": lambda t: mpmath.besselj(0, t), "j1": lambda t: mpmath.besselj(1, t),
-                              "i0": lambda t: mpmath.besseli(0, t), "i1": lambda t: mpmath.besseli(1, t),
-                              "exprel": lambda t: mpmath.expm1(t) / t if t else mpmath.mpf(1), "erf": mpmath.erf}[name], x))
+    want = float(
+        mpmath.diff(
+            {
+                "j0": lambda t: mpmath.besselj(0, t),
+                "j1": lambda t: mpmath.besselj(1, t),
+                "i0": lambda t: mpmath.besseli(0, t),
+                "i1": lambda t: mpmath.besseli(1, t),
+                "exprel": lambda t: mpmath.expm1(t) / t if t else mpmath.mpf(1),
+                "erf": mpmath.erf,
+            }[name],
+            x,
+        )
+    )
     assert abs(scalar_gradient(getattr(special, name), x) - want) < 1e-8
 
 

@@ -28,4 +28,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(_stats, name)
     except AttributeError:
-        raise AttributeError(f"module 'autograd_jit.scipy.stats' (like scipy.stats) has no attribute {name!r}") from None
+        raise AttributeError(
+            f"module 'autograd_jit.scipy.stats' (like scipy.stats) has no attribute {name!r}"
+        ) from None

@@ -63,7 +63,7 @@ class Binom(Discrete):
 class Bernoulli(Binom):
     """The Bernoulli distribution."""
 
-    shapes = ("p",)
+    shapes = ("p",)  # type: ignore[assignment]
 
     def _support(self, p: Any) -> tuple[Any, Any]:  # type: ignore[override]
         return 0, 1

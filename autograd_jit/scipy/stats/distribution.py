@@ -14,8 +14,20 @@ import scipy.stats as _stats
 
 from ...errors import ArgumentError
 from ...numpy.arguments import is_traced
-from ...numpy.elementwise import exp, floor, greater, greater_equal, isnan, less, log, logical_and, logical_or
-from ...numpy.elementwise import equal, logical_not, where
+from ...numpy.elementwise import (
+    equal,
+    exp,
+    floor,
+    greater,
+    greater_equal,
+    isnan,
+    less,
+    log,
+    logical_and,
+    logical_not,
+    logical_or,
+    where,
+)
 from ...numpy.solving import inexact
 from ...trace.tracer import getval
 
@@ -24,7 +36,7 @@ class Distribution:
     """A univariate distribution that behaves as the module of functions that it is in Autograd.
 
     Subclasses set ``shapes`` and define ``_logpdf`` (or ``_logpmf``), ``_cdf`` and, where they are more precise than
-    what follows from those, ``_sf``, ``_logcdf``, ``_logsf``, ``_ppf``; ``_valid`` and ``_support`` where not the default.
+    what follows from those, ``_sf``, ``_logcdf``, ``_logsf``, ``_ppf``; also ``_valid``, ``_support``.
     """
 
     #: names of the shape parameters, in SciPy's order
@@ -96,6 +108,10 @@ class Distribution:
         if not is_traced(x, *args, *kwargs.values()):
             return getattr(self._scipy, method)(x, *args, **kwargs)
         shapes, loc, scale = self._parse(args, kwargs)
+        valid = logical_and(self._valid(*shapes), greater(scale, 0))
+        if not _np.all(getval(valid)):  # stand-ins, so that nothing is computed, or warned of, with bad parameters
+            shapes = tuple(where(valid, shape, 0.5) for shape in shapes)
+            scale = where(valid, scale, 1.0)
         z = inexact(x) - loc if _is_zero(scale - 1 if not is_traced(scale) else 1) else (inexact(x) - loc) / scale
         low, high = self._support(*shapes)
         below, above = self._beyond(method, z, low, high)
@@ -107,7 +123,6 @@ class Distribution:
             value = where(below, outside[0], value)
         if _any(above):
             value = where(above, outside[1], value)
-        valid = logical_and(self._valid(*shapes), greater(scale, 0))
         return value if _np.all(getval(valid)) else where(valid, value, _np.nan)
 
     def _standard(self, method: str) -> Any:

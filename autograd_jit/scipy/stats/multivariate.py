@@ -111,7 +111,7 @@ def _normal_parameters(mean: Any, cov: Any) -> tuple[int, Any, Any]:
     ndim = len(shape_of(cov))
     dim = shape_of(inexact(mean))[-1] if mean is not None and len(shape_of(inexact(mean))) else None
     if dim is None:
-        dim = shape_of(cov)[0] if ndim else 1
+        dim = shape_of(cov)[0] if ndim > 1 else 1  # SciPy takes a vector of variances only with a mean
     if ndim == 0:
         cov = cov * _np.eye(dim)
     elif ndim == 1:

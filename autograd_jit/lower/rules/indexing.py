@@ -1,0 +1,184 @@
+"""Indexing: slices are views, integer arrays are gathers; the adjoint adds into regions or scatters.
+
+An index array adds ``sum(position * stride)`` to the address of an element. Positions are checked by a guard of
+their own (so that an index out of range raises the interpreted error), wrapped, and clamped, so that no kernel
+ever leaves its buffer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...numpy import indexing
+from ...trace.tape import Guard, Op, Var
+from ..builder import Builder, NoLowering
+from ..graph import Literal, Operand, View, dense_strides
+from .table import as_operand, require_native, result_type, rule_for, shadow, viewed
+
+_INT = np.dtype(np.int64)
+
+
+class _Indexed(NamedTuple):
+    """``base[view][position]``: a view of the result's shape, plus positions in elements (None: a plain view)."""
+
+    view: View
+    position: Operand | None
+
+
+def _is_integer(part: Any) -> bool:
+    return isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_))
+
+
+def _is_basic(part: Any) -> bool:
+    if isinstance(part, slice):
+        return not any(isinstance(bound, (View, Literal, Var)) for bound in (part.start, part.stop, part.step))
+    return part is None or part is Ellipsis or _is_integer(part)
+
+
+def resolve(b: Builder, op: Op, view: View, index: Any) -> _Indexed:
+    """What NumPy's ``view[index]`` selects. Raises NoLowering for masks and other rare kinds of index."""
+    parts = list(index) if type(index) is tuple else [index]  # views are named tuples
+    if all(_is_basic(part) for part in parts):
+        return _Indexed(_basic(view, parts), None)
+    parts = _expand_ellipsis(parts, len(view.shape))
+    arrays = [position for position, part in enumerate(parts) if part is not None and not isinstance(part, slice)]
+    adjacent = arrays == list(range(arrays[0], arrays[-1] + 1))
+    operands = [_index_operand(parts[position]) for position in arrays]
+    kept = [slice(None) if position in arrays else part for position, part in enumerate(parts)]
+    sliced = _basic(view, kept)  # axes of the view: one for each part, index arrays in place
+    return _combine(b, op, sliced, arrays, operands, adjacent)
+
+
+def _basic(view: View, parts: list) -> View:
+    base = shadow(view)
+    whole = tuple(parts) if any(part is Ellipsis for part in parts) else (*parts, Ellipsis)
+    return viewed(view, base[whole], base)
+
+
+def _expand_ellipsis(parts: list, ndim: int) -> list:
+    used = sum(part is not None and part is not Ellipsis for part in parts)
+    if used > ndim:
+        raise NoLowering("too many indices")
+    fill = [slice(None)] * (ndim - used)
+    places = [position for position, part in enumerate(parts) if part is Ellipsis]
+    if not places:
+        return parts + fill
+    return parts[: places[0]] + fill + parts[places[0] + 1 :]
+
+
+def _index_operand(part: Any) -> Operand:
+    """An index array as an operand of integers."""
+    if type(part) in (list, tuple):
+        part = np.asarray(part) if all(_is_integer(item) for item in part) else part
+    if isinstance(part, np.ndarray):
+        raise NoLowering("an index array inside a container")
+    operand = as_operand(part)
+    if operand.dtype.kind != "i":
+        raise NoLowering(f"indexing by {operand.dtype.name}")
+    require_native(operand.dtype)
+    return operand
+
+
+def _combine(
+    b: Builder, op: Op, view: View, axes: list[int], operands: list[Operand], adjacent: bool
+) -> _Indexed:
+    """Replace the indexed ``axes`` of ``view`` by the broadcast shape of the index arrays, where NumPy puts it."""
+    shape = np.broadcast_shapes(*[operand.shape for operand in operands])
+    position: Operand | None = None
+    for axis, operand in zip(axes, operands, strict=True):
+        term = _element_offsets(b, op, operand, view.shape[axis], view.strides[axis])
+        position = term if position is None else b.map("add", (position, term), _INT, _broadcast(position, term))
+    others = [axis for axis in range(len(view.shape)) if axis not in axes]
+    place = axes[0] if adjacent else 0
+    before, after = others[:place], others[place:]
+    if not adjacent:
+        before, after = [], others
+    out_shape = (*[view.shape[a] for a in before], *shape, *[view.shape[a] for a in after])
+    strides = (*[view.strides[a] for a in before], *[0] * len(shape), *[view.strides[a] for a in after])
+    assert position is not None
+    return _Indexed(View(view.value, out_shape, strides, view.offset), _spread(b, position, shape, len(after), out_shape))
+
+
+def _broadcast(x: Operand, y: Operand) -> tuple[int, ...]:
+    return np.broadcast_shapes(x.shape, y.shape)
+
+
+def _spread(b: Builder, position: Operand, shape: tuple, trailing: int, out_shape: tuple) -> Operand:
+    """Positions of the index arrays' shape, repeated along the axes that follow (and those before)."""
+    view = b.view(position).broadcast(shape)
+    padded = View(view.value, (*shape, *[1] * trailing), (*view.strides, *[0] * trailing), view.offset)
+    return padded.broadcast(out_shape)
+
+
+def _element_offsets(b: Builder, op: Op, index: Operand, size: int, stride: int) -> Operand:
+    """``stride * index`` in elements, for an index that is checked, wrapped and clamped."""
+    if size == 0:
+        raise NoLowering("indexing an empty axis by an array")
+    if isinstance(index, View) and index.value in b.graph.constants and index.is_dense:
+        return _constant_offsets(b, b.graph.constants[index.value].reshape(index.shape), size, stride)
+    index, shape = b.cast(index, _INT), index.shape
+    bounds = [
+        b.map("greater_equal", (index, Literal(-size, _INT)), np.dtype(bool), shape),
+        b.map("less", (index, Literal(size, _INT)), np.dtype(bool), shape),
+    ]
+    inside = b.map("and", tuple(bounds), np.dtype(bool), shape)
+    if shape:
+        inside = b.reduce("all", inside, tuple(range(len(shape))))
+    b.check(inside, True, Guard(op.outputs[0], "truth", True, f"index in range, {op.line}"))
+    negative = b.map("less", (index, Literal(0, _INT)), np.dtype(bool), shape)
+    wrapped = b.map("where", (negative, b.map("add", (index, Literal(size, _INT)), _INT, shape), index), _INT, shape)
+    clamped = b.map("minimum", (b.map("maximum", (wrapped, Literal(0, _INT)), _INT, shape), Literal(size - 1, _INT)), _INT, shape)
+    return b.map("multiply", (clamped, Literal(stride, _INT)), _INT, shape)
+
+
+def _constant_offsets(b: Builder, index: np.ndarray, size: int, stride: int) -> Operand:
+    if index.size and not (-size <= index.min() and index.max() < size):
+        raise NoLowering("an index out of range")
+    return b.constant(np.where(index < 0, index + size, index).astype(np.int64) * stride)
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _getitem(b: Builder, op: Op, x: Any, index: Any) -> Operand:
+    view = b.view(as_operand(x))
+    selected = resolve(b, op, view, index)
+    if selected.position is None:
+        return selected.view
+    require_native(view.dtype)
+    return b.map("gather", (selected.view, selected.position), view.dtype, selected.view.shape)
+
+
+def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *values: Any) -> Operand:
+    type_ = result_type(op)
+    if type_.dtype.kind != "f":
+        raise NoLowering(f"scattering of dtype {type_.dtype.name}")
+    operands = [as_operand(v) for v in values]
+    require_native(type_.dtype, *[o.dtype for o in operands])
+    zero = Literal(type_.dtype.type(0), type_.dtype)
+    source = zero if base is None else b.cast(as_operand(base), type_.dtype)
+    # Regions are resolved against a stand-in first: an index without lowering must leave no half-made buffer behind.
+    stand_in = View(b.new_value(type_.shape, type_.dtype), type_.shape, dense_strides(type_.shape), 0)
+    regions = [resolve(b, op, stand_in, index) for index in indices]
+    for region, operand in zip(regions, operands, strict=True):
+        np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)
+    whole = b.assemble(type_.shape, type_.dtype, source)
+    for region, operand in _gathered_by_region(b, regions, [b.cast(o, type_.dtype) for o in operands]):
+        b.piece(region.view._replace(value=whole), operand, add=True, position=region.position)
+    return whole.view()
+
+
+def _gathered_by_region(b: Builder, regions: list[_Indexed], operands: list[Operand]) -> list[tuple[_Indexed, Operand]]:
+    """Contributions to one region are added up before they are stored: a parameter read in each step of a loop."""
+    sums: dict[_Indexed, Operand] = {}
+    for region, operand in zip(regions, operands, strict=True):
+        known = sums.get(region)
+        shape = region.view.shape
+        sums[region] = operand if known is None else b.map("add", (known, operand), region.view.dtype, shape)
+    return list(sums.items())
+
+
+rule_for(indexing.getitem, _getitem)
+rule_for(indexing.scatter_sum, _scatter_sum)

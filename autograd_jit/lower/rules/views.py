@@ -1,0 +1,58 @@
+"""Functions that give views: reshape, transpose, flip, broadcast, basic indexing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...numpy import shaping
+from ...trace.tape import Op
+from ..builder import Builder, NoLowering
+from ..graph import Literal, Operand
+from .table import (
+    Rule,
+    as_operand,
+    rule_for,
+    shadow,
+    viewed,
+)
+
+
+def _by_view(function: Callable) -> Rule:
+    """A rule for a function that returns a view: NumPy itself computes the index map."""
+
+    def rule(b: Builder, op: Op, x: Any, *args: Any, **kwargs: Any) -> Operand:
+        view = b.view(as_operand(x))
+        base = shadow(view)
+        return viewed(view, function(base, *args, **kwargs), base)
+
+    return rule
+
+
+def _reshape(b: Builder, op: Op, x: Any, shape: tuple, order: str) -> Operand:
+    operand = as_operand(x)
+    if order != "C":
+        raise NoLowering("reshape in Fortran order")
+    if isinstance(operand, Literal):
+        return operand if shape == () else b.fill(operand, shape)
+    base = shadow(operand)
+    try:
+        return viewed(operand, np.reshape(base, shape, copy=False), base)
+    except ValueError:  # needs a copy
+        dense = b.dense(operand)
+        base = shadow(dense)
+        return viewed(dense, np.reshape(base, shape, copy=False), base)
+
+
+def _broadcast_to(b: Builder, op: Op, x: Any, shape: tuple) -> Operand:
+    operand = as_operand(x)
+    return b.fill(operand, shape) if isinstance(operand, Literal) else operand.broadcast(shape)
+
+
+rule_for(shaping._reshape, _reshape)
+rule_for(shaping._broadcast_to, _broadcast_to)
+rule_for(shaping._transpose, _by_view(np.transpose))
+rule_for(shaping._flip, _by_view(np.flip))
+rule_for(shaping._diagonal, _by_view(lambda x, offset: np.diagonal(x, offset, -2, -1)))

@@ -1,0 +1,78 @@
+"""Boxes that a trace left behind: a function may have stored a traced value where it outlives the run.
+
+The interpreted run would have stored the plain value there, so the plain value is what is put in its place.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+import types
+from typing import Any
+
+from .capture_values import is_library
+from .recorder import Recorder, TapeVar
+from .tape_box import TAPE_BOXES
+
+__all__ = ["evict", "may_have_leaked"]
+
+#: a caller's variable, the parameter and the argument of getrefcount
+_REFERENCES_AT_REST = 3
+_LRU_CACHE = type(functools.lru_cache(len))
+
+
+def may_have_leaked(recorder: Recorder) -> bool:
+    """Whether something still refers to the recorder, as every box of it does. Costs a collection where it does."""
+    if sys.getrefcount(recorder) <= _REFERENCES_AT_REST:
+        return False
+    gc.collect()
+    return sys.getrefcount(recorder) > _REFERENCES_AT_REST
+
+
+def evict(recorder: Recorder) -> str | None:
+    """Put plain values in place of all boxes of a closed recorder that something holds; where one was, or None."""
+    boxes = _boxes_of(recorder)
+    places = [_replace(holder, box) for box in boxes for holder in gc.get_referrers(box) if holder is not boxes]
+    boxes.clear()
+    if _boxes_of(recorder):
+        _clear_caches()
+    return next(filter(None, places), None)
+
+
+def _boxes_of(recorder: Recorder) -> list:
+    kinds = frozenset(TAPE_BOXES)
+    found = [candidate for candidate in gc.get_objects() if type(candidate) in kinds]
+    return [box for box in found if type(box._node) is TapeVar and box._node.recorder is recorder]
+
+
+def _replace(holder: Any, box: Any) -> str | None:
+    """Exchange ``box`` for its value in a list, a dictionary, a closure or an object; what it was, or None."""
+    value, kind = box._value, type(holder)
+    if isinstance(holder, list):
+        held = [position for position, item in enumerate(holder) if item is box]
+        if not held:
+            return None
+        for position in held:
+            list.__setitem__(holder, position, value)
+        return f"in a {kind.__name__}"
+    if isinstance(holder, dict):
+        for key in [key for key, item in holder.items() if item is box]:
+            dict.__setitem__(holder, key, value)
+        return f"in a {kind.__name__}"
+    if kind is types.CellType:
+        holder.cell_contents = value
+        return "in a closure"
+    if isinstance(holder, tuple) or kind is types.FrameType or kind.__module__.startswith("autograd_jit"):
+        return None
+    names = [name for name, item in list(getattr(holder, "__dict__", {}).items()) if item is box]
+    for name in names:
+        object.__setattr__(holder, name, value)
+    return f"in {', '.join(names)} of a {kind.__name__}" if names else None
+
+
+def _clear_caches() -> None:
+    """A box that lives on in a user's ``functools.lru_cache`` goes with the cache."""
+    for candidate in gc.get_objects():
+        if type(candidate) is _LRU_CACHE and not is_library(getattr(candidate, "__module__", None)):
+            candidate.cache_clear()

@@ -1,0 +1,378 @@
+"""Recorded values as the traced program sees them.
+
+A box stands for an array, a NumPy scalar or a Python scalar, and behaves as that one: a recorded Python float adds,
+divides and compares as floats do. Operations become ops of the tape. Taking the value out (``if x``, ``float(x)``,
+``x.tolist()``, handing it to foreign code) records a guard that the value was this. Writing into it ends the trace.
+
+Once the trace is over its recorder is closed, and a box left behind somewhere acts as its plain value.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from ..errors import AutogradJitError
+from ..numpy import elementwise as ew
+from ..numpy.array_box import ArrayBox
+from ..numpy.protocols import apply_function, apply_ufunc
+from .tape import source_line
+from .tracer import BOX_TYPES, Box, Primitive
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+__all__ = ["TAPE_BOXES", "LeaveTrace", "NumpyScalarTapeBox", "PythonScalarTapeBox", "TapeBox", "box_class"]
+
+
+class LeaveTrace(BaseException):
+    """The running trace cannot go on soundly. Not an ``Exception``, so that user code does not swallow it."""
+
+
+#: functions of NumPy that write into one of their arguments
+_WRITERS = frozenset("copyto put place putmask fill_diagonal put_along_axis shuffle".split())
+#: attributes that give access to the memory of an array, or depend on its layout
+_MEMORY = frozenset("data ctypes setflags strides flags base getfield".split())
+_WRITING_METHODS = frozenset(
+    "fill sort partition put resize itemset setfield byteswap __setstate__ __delitem__".split()
+)
+
+
+class TapeBox(ArrayBox):
+    """A recorded array of any dtype. Taking its value out records a guard."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self) -> Any:  # so that isinstance() answers as it would for the plain value
+        return type(self._value)
+
+    @property
+    def _recorder(self) -> Recorder:
+        return self._node.recorder  # type: ignore[attr-defined]
+
+    # ---------------------------------------------------------------- values that leave the tape
+
+    def _taken(self, function: Callable[[Any], Any], kind: str = "value") -> Any:
+        """``function`` of the plain value, guarded. An exception depends on the value as an answer does."""
+        try:
+            answer = function(self._value)
+        except Exception:
+            self._recorder.guard(self._node, "value", _copied(self._value))
+            raise
+        self._recorder.guard(self._node, kind, _copied(self._value) if kind == "value" else answer)
+        return answer
+
+    def _plain(self) -> Any:
+        """The plain value, guarded element by element. Arrays are read-only: a write shows as an error."""
+        return self._taken(_read_only)
+
+    def __bool__(self) -> bool:
+        return self._taken(bool, "truth")
+
+    def __int__(self) -> int:
+        return self._taken(int, "int")
+
+    def __index__(self) -> int:
+        return self._taken(operator.index)
+
+    def __float__(self) -> float:
+        return self._taken(float)
+
+    def __complex__(self) -> complex:
+        return self._taken(complex)
+
+    def __trunc__(self) -> int:
+        return self._taken(math.trunc)
+
+    def __floor__(self) -> int:
+        return self._taken(math.floor)
+
+    def __ceil__(self) -> int:
+        return self._taken(math.ceil)
+
+    def __format__(self, spec: str) -> str:
+        return self._taken(lambda value: format(value, spec))
+
+    def __str__(self) -> str:
+        return self._taken(str)
+
+    def __repr__(self) -> str:
+        return self._taken(repr)
+
+    def __hash__(self) -> int:
+        return self._taken(hash)
+
+    def __round__(self, digits: Any = None) -> Any:
+        return self._taken(lambda value: round(value) if digits is None else round(value, digits))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._taken(lambda value: value.__reduce_ex__(protocol))
+
+    def item(self, *args: Any) -> Any:
+        return self._taken(lambda value: value.item(*args))
+
+    def tolist(self) -> Any:
+        return self._taken(lambda value: value.tolist())
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        plain = self._plain()
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            return np.array(plain, dtype=dtype)
+        return np.asarray(plain)
+
+    def __getattr__(self, name: str) -> Any:
+        """An attribute that boxes do not have: the plain value's, guarded."""
+        if name.startswith("__array_"):
+            raise AttributeError(name)
+        if not hasattr(self._value, name):
+            raise AttributeError(f"{type(self._value).__name__!r} object has no attribute {name!r}")
+        if name in _WRITING_METHODS or name in _MEMORY:
+            self._leave(f"`.{name}` of a traced array")
+        return getattr(self._plain(), name)
+
+    strides = property(lambda self: self._leave("`.strides` of a traced array"))
+    flags = property(lambda self: self._leave("`.flags` of a traced array"))
+    base = property(lambda self: self._leave("`.base` of a traced array"))  # type: ignore[assignment]
+
+    @property
+    def flat(self) -> Any:
+        from ..numpy.shaping import ravel
+
+        return ravel(self)
+
+    # ---------------------------------------------------------------- NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        if self._recorder.is_outer_to(inputs):
+            return apply_ufunc(ufunc, method, inputs, out, kwargs)
+        if method == "at" or (out is not None and any(target is not None for target in out)):
+            self._leave(f"numpy.{ufunc.__name__} into an array that exists")
+        try:
+            return apply_ufunc(ufunc, method, inputs, None, dict(kwargs))
+        except AutogradJitError:
+            function = ufunc if method == "__call__" else getattr(ufunc, method)
+            return self._recorder.record_foreign(function, f"{ufunc.__name__}.{method}", inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        if self._recorder.is_outer_to((args, kwargs)):
+            return apply_function(function, args, kwargs)
+        if function.__name__ in _WRITERS or kwargs.get("out") is not None:
+            self._leave(f"numpy.{function.__name__} into an array that exists")
+        try:
+            return apply_function(function, args, kwargs)
+        except AutogradJitError:
+            return self._recorder.record_foreign(function, function.__name__, args, kwargs)
+
+    # ---------------------------------------------------------------- writing
+
+    def _leave(self, what: str) -> NoReturn:
+        self._recorder.leave(f"{what}, at {source_line(3)}")
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self._recorder.is_closed:
+            self._value[index] = value
+            return
+        self._leave("an item assignment writes into a traced array")
+
+    def _refuse_writing(self, what: str) -> NoReturn:
+        self._leave(f"{what} writes into a traced array")
+
+    def view(self, *args: Any, **kwargs: Any) -> Any:
+        self._leave("`.view()` of a traced array")
+
+    def copy(self, order: str = "C") -> Any:
+        return ew.logical_or(self, False) if self.dtype.kind == "b" else ew.positive(self)
+
+
+class NumpyScalarTapeBox(TapeBox):
+    """A recorded NumPy scalar."""
+
+    __slots__ = ()
+    __iter__ = None  # type: ignore[assignment]
+    __len__ = None  # type: ignore[assignment]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(f"{type(self._value).__name__!r} object does not support item assignment")
+
+    def copy(self, order: str = "C") -> Any:
+        return self
+
+
+class PythonScalarTapeBox(NumpyScalarTapeBox):
+    """A recorded Python float, complex number, int or bool, which computes as Python does."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        """Attributes of an array (``shape``) exist for this package's own code only."""
+        if name.startswith("_") or name in _NUMBER_ATTRIBUTES:
+            return object.__getattribute__(self, name)
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("autograd_jit."):
+            return object.__getattribute__(self, name)
+        return TapeBox.__getattr__(self, name)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._value[index]  # raises what the plain number raises
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    @property
+    def real(self) -> Any:
+        return self._recorder.record_python(_real, self) if isinstance(self._value, complex) else self
+
+    @property
+    def imag(self) -> Any:
+        return self._recorder.record_python(_imag, self) if isinstance(self._value, complex) else self._value.imag
+
+    def conjugate(self) -> Any:
+        return self._recorder.record_python(_conjugate, self) if isinstance(self._value, complex) else self
+
+    def __matmul__(self, other: Any) -> Any:
+        return super().__matmul__(other) if _is_numpy(other) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return super().__rmatmul__(other) if _is_numpy(other) else NotImplemented
+
+
+_NUMBER_ATTRIBUTES = frozenset(["real", "imag", "conjugate"])
+_PYTHON_NUMBERS = frozenset([float, complex, int, bool])
+
+
+def _real(z: complex) -> float:
+    return z.real
+
+
+def _imag(z: complex) -> float:
+    return z.imag
+
+
+def _conjugate(z: complex) -> complex:
+    return z.conjugate()
+
+
+def _is_numpy(value: Any) -> bool:
+    return type(value) in BOX_TYPES or isinstance(value, (np.ndarray, np.generic))
+
+
+def _copied(value: Any) -> Any:
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+def _read_only(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value = np.array(value)
+        value.setflags(write=False)
+    return value
+
+
+# ---------------------------------------------------------------- arithmetic of Python's scalars
+
+#: of floats alone, these are the same in Python and NumPy: one native operation
+_NATIVE: dict[Callable, Primitive] = {
+    getattr(operator, python): getattr(ew, name).primitive
+    for python, name in dict(
+        add="add", sub="subtract", mul="multiply", neg="negative", pos="positive", abs="absolute",
+        lt="less", le="less_equal", gt="greater", ge="greater_equal", eq="equal", ne="not_equal",
+    ).items()
+}  # fmt: skip
+#: and these where the answer is finite: otherwise Python raises, or goes over to complex numbers
+_NATIVE_IF_FINITE: dict[Callable, Primitive] = {
+    operator.truediv: ew.divide.primitive,  # type: ignore[attr-defined]
+    operator.pow: ew.power.primitive,  # type: ignore[attr-defined]
+}
+LARGEST_EXACT_INTEGER = 2**53
+
+
+def native_primitive(function: Callable, values: tuple) -> tuple[Primitive | None, bool]:
+    """``(primitive, whether a guard must see that its answer is finite)`` for an operation on Python numbers."""
+    for value in values:
+        if type(value) is not float and not (type(value) is int and abs(value) < LARGEST_EXACT_INTEGER):
+            return None, False
+    if function in _NATIVE:
+        return _NATIVE[function], False
+    return _NATIVE_IF_FINITE.get(function), True
+
+
+def _binary(name: str, function: Callable, swapped: bool) -> Callable:
+    def method(self: PythonScalarTapeBox, other: Any) -> Any:
+        kind = type(other)
+        if kind is not PythonScalarTapeBox and kind not in _PYTHON_NUMBERS:
+            return getattr(TapeBox, name)(self, other) if _is_numpy(other) else NotImplemented
+        return self._recorder.record_python(function, *((other, self) if swapped else (self, other)))
+
+    method.__name__ = name
+    return method
+
+
+def _unary(name: str, function: Callable) -> Callable:
+    def method(self: PythonScalarTapeBox) -> Any:
+        return self._recorder.record_python(function, self)
+
+    method.__name__ = name
+    return method
+
+
+_OPERATORS = dict(
+    add=operator.add, sub=operator.sub, mul=operator.mul, truediv=operator.truediv, floordiv=operator.floordiv,
+    mod=operator.mod, pow=operator.pow, lshift=operator.lshift, rshift=operator.rshift, xor=operator.xor,
+)  # fmt: skip
+_OPERATORS |= {"and": operator.and_, "or": operator.or_}
+for _name, _function in _OPERATORS.items():
+    setattr(PythonScalarTapeBox, f"__{_name}__", _binary(f"__{_name}__", _function, False))
+    setattr(PythonScalarTapeBox, f"__r{_name}__", _binary(f"__r{_name}__", _function, True))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(PythonScalarTapeBox, f"__{_name}__", _binary(f"__{_name}__", getattr(operator, _name), False))
+for _name in ("neg", "pos", "abs", "invert"):
+    setattr(PythonScalarTapeBox, f"__{_name}__", _unary(f"__{_name}__", getattr(operator, _name)))
+
+
+def _divmod(self: Any, other: Any) -> Any:
+    return self // other, self % other
+
+
+def _rdivmod(self: Any, other: Any) -> Any:
+    return other // self, other % self
+
+
+PythonScalarTapeBox.__divmod__ = _divmod  # type: ignore[method-assign]
+PythonScalarTapeBox.__rdivmod__ = _rdivmod  # type: ignore[method-assign]
+PythonScalarTapeBox.__hash__ = TapeBox.__hash__  # type: ignore[method-assign]
+NumpyScalarTapeBox.__hash__ = TapeBox.__hash__  # type: ignore[method-assign]
+
+
+def _in_place(name: str) -> Callable:
+    """``x += y``: arrays would be written, so the trace ends; scalars are rebound."""
+
+    def method(self: TapeBox, other: Any) -> Any:
+        if type(self) is TapeBox:
+            self._leave(f"an in-place __i{name}__ writes into a traced array")
+        return NotImplemented  # so that Python goes on to the ordinary operator
+
+    method.__name__ = f"__i{name}__"
+    return method
+
+
+for _name in (*_OPERATORS, "matmul"):
+    setattr(TapeBox, f"__i{_name}__", _in_place(_name))
+
+TAPE_BOXES: tuple[type[TapeBox], ...] = (TapeBox, NumpyScalarTapeBox, PythonScalarTapeBox)
+for _class in TAPE_BOXES:
+    BOX_TYPES.add(_class)
+    Box.type_mappings[_class] = ArrayBox
+
+
+def box_class(value: Any) -> type[TapeBox]:
+    """The class that stands for ``value`` on a tape."""
+    if isinstance(value, np.ndarray):
+        return TapeBox
+    return NumpyScalarTapeBox if isinstance(value, np.generic) else PythonScalarTapeBox
