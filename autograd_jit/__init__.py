@@ -10,6 +10,7 @@ Without ``jit=True`` the same program runs interpreted; nothing else changes.
 
 from . import core, extend, misc, numpy, test_util, tracer, util, wrap_util
 from .builtins import dict, isinstance, list, tuple, type
+from .config import config
 from .core import primitive_with_deprecation_warnings as primitive
 from .differential_operators import (
     checkpoint,

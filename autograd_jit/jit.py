@@ -19,8 +19,9 @@ import functools
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, Callable, Hashable
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,17 @@ class _Path:
     held: _HeldArrays | None
     branches: dict[tuple[int, bytes], _Path] = field(default_factory=dict)
 
+    @functools.cached_property
+    def outcomes(self) -> dict[int, bytes]:
+        """What each guard of this path found, by its number."""
+        return {check.number: check.expected for check in self.program.checks.values()}
+
+    def is_prefix_of(self, other: _Path, guard: int, actual: bytes) -> bool:
+        """Whether ``other`` takes this path's turns up to ``guard``, and there the one of ``actual``."""
+        if other.outcomes.get(guard) != actual:
+            return False
+        return all(other.outcomes.get(number) == found for number, found in self.outcomes.items() if number < guard)
+
 
 @dataclass
 class _Entry:
@@ -87,6 +99,18 @@ class _Entry:
     passing: int = 0  # traces that could not be used, while the next one might
     unused: int = 0  # traces in a row without a replay between them
     replays: int = 0  # of the handle, when the last trace was made
+
+    def after(self, path: _Path, guard: int | None, actual: bytes | None) -> _Path | None:
+        """The path that goes on where ``path`` found ``actual`` at ``guard``, if it has been seen."""
+        if guard is None or actual is None:
+            return None
+        key = (guard, actual)
+        if key not in path.branches:
+            known = next((other for other in self.paths if path.is_prefix_of(other, guard, actual)), None)
+            if known is None:
+                return None
+            path.branches[key] = known
+        return path.branches[key]
 
 
 class _HeldArrays:
@@ -172,11 +196,6 @@ class _Handle:
     def __reduce__(self) -> tuple:
         return _Handle, (self.build, self.fun, self.name, self.options)
 
-    def inline(self, fun: Callable, args: tuple, kwargs: dict) -> Any:
-        """A call inside another trace, whose recorder runs ``fun``, a clone of this handle's function."""
-        self.stats.inlined += 1
-        return self.build(fun)(*args, **kwargs)
-
     # ---------------------------------------------------------------- the slow path
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
@@ -197,6 +216,8 @@ class _Handle:
             return self._call_with_objects(leaves, structure)
         if not is_rebuildable(structure):
             return self._fall_back(args, kwargs, "a dataclass among its arguments cannot be rebuilt from its fields")
+        if not all([leaf.dtype.isnative for leaf in leaves if type(leaf) is np.ndarray]):
+            return self._fall_back(args, kwargs, "an array among its arguments is in foreign byte order")
         if compiled.captures.compares_identity and _share_objects(leaves, compiled.captures.bind(self.fun)):
             return self._fall_back(args, kwargs, "it compares objects with `is`, and was given one array twice")
         entry = self._entry(compiled, (structure, tuple([_leaf_signature(leaf) for leaf in leaves])))
@@ -287,7 +308,7 @@ class _Handle:
         dynamic = _dynamic(leaves)
         bound = compiled.captures.bind(self.fun)
         inputs = (*dynamic, *bound)
-        path, failed, why = entry.last, None, "first call with this signature"
+        path, why = entry.last, "first call with this signature"
         tried: set[int] = set()
         while path is not None and id(path) not in tried:
             tried.add(id(path))
@@ -300,8 +321,7 @@ class _Handle:
             except Diverged as divergence:
                 self.stats.guard_failures += divergence.guard is not None
                 why = f"another path: {divergence}"
-                failed = (path, divergence)
-                path = path.branches.get((divergence.guard or 0, divergence.actual or b""))
+                path = entry.after(path, divergence.guard, divergence.actual)
                 continue
             except BackendError as error:
                 return self._fall_back(args, kwargs, str(error))
@@ -312,7 +332,7 @@ class _Handle:
             self._use(compiled, entry, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
             return self._verified(result, path, args, kwargs) if self.options.verify else result
-        return self._trace(compiled, entry, failed, why, args, kwargs)
+        return self._trace(compiled, entry, why, args, kwargs)
 
     def _use(self, compiled: _Compiled, entry: _Entry, path: _Path, args: tuple, kwargs: dict) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
@@ -323,7 +343,7 @@ class _Handle:
     # ---------------------------------------------------------------- tracing
 
     def _trace(
-        self, compiled: _Compiled, entry: _Entry, failed: Any, why: str, args: tuple, kwargs: dict
+        self, compiled: _Compiled, entry: _Entry, why: str, args: tuple, kwargs: dict
     ) -> Any:
         from .kernels import executor
         from .trace.trace_call import trace_call
@@ -354,9 +374,6 @@ class _Handle:
         if path is None:
             return traced.result
         entry.paths.append(path)
-        if failed is not None:
-            origin, divergence = failed
-            origin.branches[(divergence.guard or 0, divergence.actual or b"")] = path
         self._use(compiled, entry, path, args, kwargs)
         return traced.result
 
@@ -463,7 +480,8 @@ class _Handle:
         lines += ["  " + line.replace("\n", "\n  ") for line in compiled.history]
         if compiled.interpreted:
             lines.append(f"  runs interpreted: {compiled.interpreted}")
-        lines += [f"  one signature runs interpreted: {e.interpreted}" for e in compiled.entries.values() if e.interpreted]
+        reasons = [entry.interpreted for entry in compiled.entries.values() if entry.interpreted]
+        lines += [f"  one signature runs interpreted: {reason}" for reason in reasons]
         return "\n".join(lines)
 
     def clear(self) -> None:
@@ -496,7 +514,7 @@ def _leaf_signature(leaf: Any) -> Hashable:
     if kind is np.ndarray:
         return (kind, leaf.dtype, leaf.shape)
     if kind is float or kind is complex:
-        return kind
+        return (kind,)
     if isinstance(leaf, np.generic):
         return (kind, leaf.dtype)
     return (kind, leaf)
@@ -524,11 +542,13 @@ def _share_objects(leaves: list, captured: list) -> bool:
     return len(set(arrays)) < len(arrays)
 
 
-@dataclass(frozen=True)
 class _Placeholder:
     """Stands for an argument that is an object, in a call of the handle that captured the object."""
 
-    number: int
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 @functools.lru_cache(maxsize=256)
@@ -593,7 +613,8 @@ def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = 
 
     def compiled(*args: Any, **kwargs: Any) -> Any:
         if fun is not handle.fun:  # a clone of this function, made by the recorder of another trace
-            return handle.inline(fun, args, kwargs)
+            handle.stats.inlined += 1
+            return build(fun)(*args, **kwargs)  # ``build`` in a cell tells grad(f) from jit(f) where both are captured
         if not kwargs:
             result = handle.fast(args)
             if result is not miss:
@@ -601,10 +622,8 @@ def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = 
         return handle.slow(args, kwargs)
 
     miss = _never(())
-    try:
+    with contextlib.suppress(AttributeError, TypeError):
         functools.update_wrapper(compiled, handle.interpreted)
-    except (AttributeError, TypeError):
-        pass
     compiled.__wrapped__ = fun  # type: ignore[attr-defined]
     compiled.__name__ = handle.name
     compiled.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
@@ -663,7 +682,7 @@ def _itself(fun: Callable) -> Callable:
     return fun
 
 
-class assert_max_traces:  # noqa: N801 - a context manager that reads as a statement
+class assert_max_traces:  # a context manager that reads as a statement
     """``with assert_max_traces(f, 1): ...`` raises TraceLimitError if ``f`` is traced more often inside."""
 
     def __init__(self, function: Callable, limit: int) -> None:

@@ -28,7 +28,7 @@ from .llvm import CompiledCode, compile_ir
 __all__ = ["BLOCK_WORDS", "MAX_AXES", "SPEC_WORDS", "Spec", "make_caller", "specification", "supported", "utility"]
 
 BLOCK_WORDS: Final = 16
-SPEC_WORDS: Final = 16
+SPEC_WORDS: Final = 5 + 64  # NumPy has arrays of up to 64 axes
 MAX_AXES: Final = SPEC_WORDS - 5
 
 #: kinds of argument

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..trace.tape import Guard
-from .graph import Check, Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, dense_strides
+from .graph import Check, CopyStep, Gemm, Graph, Init, Literal, Map, Node, Operand, Piece, Reduce, Value, View, dense_strides
 
 __all__ = ["Builder", "NoLowering", "is_native"]
 
@@ -94,6 +94,14 @@ class Builder:
             raise NoLowering(f"dtype {operand.dtype.name if is_native(dtype) else dtype.name}")
         return self.map("cast", (operand,), dtype, operand.shape)
 
+    def convert(self, operand: Operand, dtype: np.dtype) -> Operand:
+        """As :meth:`cast`; what kernels cannot convert, NumPy does."""
+        if is_native(operand.dtype) or operand.dtype == dtype:
+            return self.cast(operand, dtype)
+        view = self.view(operand)
+        key = ("convert", _key(view), dtype)
+        return self._node(key, lambda out: CopyStep(view, out), view.shape, dtype).view()
+
     def _cast_constant(self, value: Value, array: np.ndarray, dtype: np.dtype) -> Operand:
         key = ("constant", value, array.shape, dtype)
         if key not in self._known:
@@ -123,7 +131,11 @@ class Builder:
         if view.is_dense:
             return View(view.value, view.shape, dense_strides(view.shape), 0)
         key = ("copy", _key(view))
-        return self._node(key, lambda out: Map("copy", (view,), out), view.shape, view.dtype).view()
+        copy = self._copy if is_native(view.dtype) else CopyStep
+        return self._node(key, lambda out: copy(view, out), view.shape, view.dtype).view()
+
+    def _copy(self, view: View, out: Value) -> Node:
+        return Map("copy", (view,), out)
 
     # ---------------------------------------------------------------- the rest
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ..kernels.llvm import ELEMENT_BYTES, KERNEL_ATTRIBUTES
 from ..kernels.llvm import lanes as native_lanes
 from ..kernels.vector_ir import Emission, literal, math
-from .kernel import Access, Instruction, Kernel, Ref
+from .kernel import Access, Instruction, Kernel, Reduction, Ref
 
 __all__ = ["emit"]
 
@@ -237,7 +237,14 @@ class _Emitter:
         """A kernel without axes: scalars."""
         values = self._body(self.pointers, "0", "", self.scalar)
         for reduction, pointer in zip(self.kernel.reductions, self._reduction_pointers(self.pointers)):
-            self._store_scalar(reduction.element, self._get(values, reduction.ref), pointer)
+            value = self._single(reduction, self._get(values, reduction.ref), self.scalar)
+            self._store_scalar(reduction.element, value, pointer)
+
+    def _single(self, reduction: Reduction, value: str, out: Emission) -> str:
+        """A reduction over unit axes, which are gone: the value itself, but NumPy's sums start from +0.0."""
+        if reduction.op != "sum" or reduction.element not in _FLOATS:
+            return value
+        return out.op("fadd", reduction.element, value, out.constant(reduction.element, 0.0))
 
     def _reduction_pointers(self, pointers: list[str]) -> list[str]:
         return pointers[len(self.kernel.loads) + len(self.kernel.stores) :]
@@ -253,9 +260,11 @@ class _Emitter:
             for reduction, pointer in zip(self.kernel.reductions, self._reduction_pointers(pointers)):
                 place = self.out.element(_memory(reduction.element), pointer, index)
                 new = self._get(values, reduction.ref)
-                if in_memory:  # else only unit axes are reduced, and they are gone
+                if in_memory:
                     old = self._load_unit(reduction.element, place, mask)
                     new = self._combine(reduction.op, reduction.element, old, new)
+                else:
+                    new = self._single(reduction, new, self.out)
                 self._store_unit(reduction.element, new, place, mask)
 
         def iteration(index: str, _: list[str]) -> list[str]:
@@ -403,7 +412,7 @@ class _Emitter:
                     halves.append(
                         body.let(f"shufflevector {kind} {vector}, {kind} poison, <{half.lanes} x i32> <{order}>")
                     )
-            vector = self._combine(op, element, *halves, half)
+            vector = self._combine(op, element, halves[0], halves[1], half)
             body = half
         return vector
 
@@ -631,7 +640,10 @@ def _instruction(out: Emission, instruction: Instruction, args: list[str]) -> st
     if op == "cast":
         return _cast(out, element, instruction.result, args[0])
     if op in _COMPARISONS:
-        return out.compare(_COMPARISONS[op][element not in _FLOATS], element, *args)
+        predicate = _COMPARISONS[op][element not in _FLOATS]
+        if element == "i1":  # as a signed number, True would be -1
+            predicate = predicate.replace("s", "u")
+        return out.compare(predicate, element, *args)
     if op in _BITS:
         return out.op(_BITS[op], element, *args)
     if op == "not":

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..trace.tape import Constant, Guard, Op, Tape, Var
 from . import rules
-from .builder import Builder, NoLowering
-from .graph import Graph, Operand, Step, View
-from .rules.table import BOOL, RULES, as_bool
+from .builder import Builder, NoLowering, is_native
+from .graph import Graph, Literal, Operand, Step, View
+from .rules.table import BOOL, RULES
 
 __all__ = ["RULES", "expand"]
 
@@ -91,12 +91,15 @@ class _Expansion:
         operand = self.operands[guard.var.number]
         b = self.builder
         if guard.kind == "truth":
-            operand = as_bool(b, operand, ()) if operand.shape == () else b.cast(b.view(operand), BOOL)
+            operand = b.convert(operand, BOOL)
             expected: Any = np.asarray(guard.expected, BOOL)
             if operand.shape != ():
                 operand = View(b.view(operand).value, (), (), b.view(operand).offset)
         elif guard.kind == "int" and operand.dtype.kind == "f":
+            operand = b.convert(operand, operand.dtype if is_native(operand.dtype) else np.dtype(float))
             operand = b.map("trunc", (operand,), operand.dtype, operand.shape)
+            zero = Literal(operand.dtype.type(0), operand.dtype)  # int(-0.5) is 0, as bits: -0.0 + 0.0 is 0.0
+            operand = b.map("add", (operand, zero), operand.dtype, operand.shape)
             expected = np.asarray(guard.expected, operand.dtype)
         else:
             expected = np.asarray(guard.expected, operand.dtype)

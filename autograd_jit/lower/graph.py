@@ -28,6 +28,7 @@ from ..trace.tape import Guard, Op
 
 __all__ = [
     "Check",
+    "CopyStep",
     "Gemm",
     "Graph",
     "Init",
@@ -132,7 +133,9 @@ class Literal(NamedTuple):
     value: Any  # a Python or NumPy scalar
     dtype: np.dtype
 
-    shape = ()
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return ()
 
     def __str__(self) -> str:
         return repr(np.asarray(self.value)[()].item())
@@ -271,6 +274,21 @@ class Step(Node):
 
     def __str__(self) -> str:
         return f"{', '.join(map(_typed, self.results))} = python {self.op.prim.name}(...)  # {self.reason}"
+
+
+class CopyStep(Step):
+    """A copy of elements that kernels do not handle (complex numbers, small integers), by NumPy."""
+
+    def __init__(self, source: View, out: Value) -> None:
+        self.source = source
+        self.results = (out,)
+        self.reason = f"dtype {out.dtype.name}"
+
+    def operands(self) -> Iterable[Operand]:
+        return (self.source,)
+
+    def __str__(self) -> str:
+        return f"{_typed(self.results[0])} = python copy({self.source})  # {self.reason}"
 
 
 @dataclass(eq=False)

@@ -20,10 +20,10 @@ from ..kernels.executor import OUTPUT, SCALAR, Spec
 from ..trace import tree
 from ..trace.tape import Constant, Guard, Tape, TensorType, Var
 from .builder import is_native
-from .compile import CompiledKernel, compile_kernel
+from .compile import CompiledKernel, compile_kernels
 from .expand import expand
 from .fuse import Group, fuse
-from .graph import Check, Gemm, Graph, Init, Map, Step, Value, View, dense_strides
+from .graph import Check, CopyStep, Gemm, Graph, Init, Map, Step, Value, View, dense_strides
 from .kernel import Launch, build
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
@@ -161,21 +161,6 @@ def _copied(graph: Graph, view: View, type_: TensorType) -> View:
     return copy.view()
 
 
-class CopyStep(Step):
-    """A copy of elements that kernels do not handle (complex numbers, small integers), by NumPy."""
-
-    def __init__(self, source: View, out: Value) -> None:
-        self.source = source
-        self.results = (out,)
-        self.reason = f"dtype {out.dtype.name}"
-
-    def operands(self) -> Any:
-        return (self.source,)
-
-    def __str__(self) -> str:
-        return f"{self.results[0]} = python copy({self.source})  # {self.reason}"
-
-
 def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
     """Every value that has an address: all but mapped values that stay in registers."""
     return {
@@ -192,9 +177,10 @@ def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
 def _link(program: Program) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     start = 0
+    compiled = compile_kernels([launch.kernel for launch in program.launches if launch is not None])
     for group, launch in zip(program.groups, program.launches, strict=True):
         if launch is not None:
-            kernel = compile_kernel(launch.kernel)
+            kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
             program.operations += launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)

@@ -36,6 +36,9 @@ class _Miss:
     def __repr__(self) -> str:
         return "MISS"
 
+    def __reduce__(self) -> str:  # pickled as the one object of this name
+        return "MISS"
+
 
 #: what the fast path returns when the call is not one that it knows
 MISS = _Miss()

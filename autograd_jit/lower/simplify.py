@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from .graph import Check, Graph, Value, View
+import numpy as np
+
+from ..trace.tracer import Primitive
+from .graph import Check, CopyStep, Graph, Node, Step, Value, View
 
 __all__ = ["drop_dead_nodes"]
 
 
 def drop_dead_nodes(graph: Graph) -> Graph:
-    """The graph without nodes that neither the outputs nor a guard need. Python steps without use go, too:
-    primitives are pure functions (those that draw random numbers never get onto a replayed tape)."""
+    """The graph without nodes that neither the outputs nor a guard need.
+
+    A Python step without use goes, too, unless it may raise an exception that depends on its data: the function
+    expects it, or handles it. Otherwise primitives are pure (those that draw random numbers never get here).
+    """
     needed: set[Value] = {out.value for out in graph.outputs if isinstance(out, View)}
     kept = []
     for node in reversed(graph.nodes):
-        if isinstance(node, Check) or any(value in needed for value in node.outs):
+        if isinstance(node, Check) or _may_raise(node) or any(value in needed for value in node.outs):
             kept.append(node)
             needed.update(operand.value for operand in node.operands() if isinstance(operand, View))
     kept.reverse()
@@ -21,3 +27,29 @@ def drop_dead_nodes(graph: Graph) -> Graph:
     return Graph(graph.inputs, constants, kept, graph.outputs)
 
 
+
+
+#: modules whose functions raise for wrong shapes and dtypes only, which a replay has checked
+_QUIET_MODULES = frozenset(
+    f"autograd_jit.numpy.{name}"
+    for name in """cumulative elementwise fft joining nan_functions ordering padding reductions shaping
+        special_elementwise statistics""".split()
+)
+
+
+def _may_raise(node: Node) -> bool:
+    """Whether a node may raise for some values of its operands: a singular matrix, an index out of range."""
+    if not isinstance(node, Step) or isinstance(node, CopyStep):
+        return False
+    function = node.op.prim.fun
+    if isinstance(function, np.ufunc):
+        return any(var.type.dtype.kind not in "fc" for var in node.op.operands())  # 2 ** -1
+    if getattr(function, "__module__", None) in _QUIET_MODULES:
+        return False
+    return node.op.prim not in _indexing() or any(var.type.dtype.kind in "iu" for var in node.op.operands())
+
+
+def _indexing() -> tuple[Primitive, ...]:
+    from ..numpy import indexing
+
+    return indexing.getitem.primitive, indexing.scatter_sum.primitive  # type: ignore[attr-defined]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as _np
@@ -15,6 +17,7 @@ __all__ = [
     "as_array",
     "dtype_of",
     "is_traced",
+    "lists_as_arrays",
     "normalise_axes",
     "normalise_axis",
     "plain_value",
@@ -88,6 +91,21 @@ def dtype_of(x: Any) -> Any:
     return x.dtype if hasattr(x, "dtype") else _np.asarray(x).dtype
 
 
+def scalar_results(function: Callable) -> Callable:
+    """Decorator: traced results without axes are NumPy scalars, as the plain function's are, not 0-d arrays."""
+
+    @functools.wraps(function)
+    def with_scalars(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return tuple(map(_as_scalar, result)) if type(result) is tuple else _as_scalar(result)
+
+    return with_scalars
+
+
+def _as_scalar(x: Any) -> Any:
+    return x[()] if type(x) in BOX_TYPES and type(concrete(x)) is _np.ndarray and x.ndim == 0 else x
+
+
 def without_boxes(x: Any) -> Any:
     """``x`` without its boxes, for its shape and dtype alone: a recorder does not see it."""
     kind = type(x)
@@ -112,6 +130,11 @@ def as_array(x: Any) -> Any:
 
         return array(x)
     return _np.asarray(x)
+
+
+def lists_as_arrays(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of a call with each list that holds boxes made one traced array."""
+    return tuple([as_array(a) if type(a) in (list, tuple) else a for a in args]), kwargs
 
 
 def plain_value(x: Any) -> Any:

@@ -285,7 +285,7 @@ class ArrayBox(Box):
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
-        if not _np.can_cast(self.dtype, dtype, casting):
+        if not _np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {self.dtype!r} to {_np.dtype(dtype)!r} by {casting!r}")
         return shaping.astype(self, dtype)
 

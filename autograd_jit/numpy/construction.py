@@ -173,7 +173,7 @@ def insert(arr, obj, values, axis=None):
     if places.size == 1:  # one place takes a whole run of values
         values = reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
         values = moveaxis(values, 0, axis) if places.ndim == 0 else values
-        count, places = values.shape[axis], int(places.reshape(-1)[0])
+        count, places = values.shape[axis], int(places.reshape(-1)[0])  # type: ignore[assignment]
     else:
         count = places.size
     values = broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :]))

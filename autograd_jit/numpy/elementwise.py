@@ -15,6 +15,7 @@ import numpy as _np
 from ..trace.cotangent import abstract
 from ..trace.rules import IDENTITY, MINUS, composite, elementwise, general, nondifferentiable
 from ..trace.samples import call, complexes, mask, normals, positives
+from .arguments import lists_as_arrays
 
 __all__ = [
     "abs",
@@ -252,6 +253,8 @@ where = general(
     ],
 )
 
+where.primitive.normalise = lists_as_arrays  # type: ignore[attr-defined]
+
 # ---------------------------------------------------------------- exponentials and logarithms
 
 exp = elementwise(_np.exp, lambda ans: ans)
@@ -329,6 +332,7 @@ conj = general(
     name="conj",
     samples=lambda: [call(normals(3)), call(complexes(2, 3))],
 )
+conj.primitive.normalise = lists_as_arrays  # type: ignore[attr-defined]
 conjugate = conj
 angle_primitive = elementwise(
     _np.angle, lambda x: divide(-1j * conj(x), _nonzero_modulus(x)), name="angle", domain=_POSITIVE

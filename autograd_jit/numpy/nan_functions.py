@@ -11,7 +11,7 @@ from ..trace.rules import composite
 from ..trace.samples import call, normals
 from . import cumulative, reductions
 from . import elementwise as ew
-from .arguments import NoValue, as_array, is_traced, normalise_axes, refuse, refuse_traced
+from .arguments import NoValue, as_array, is_traced, normalise_axes, refuse, refuse_traced, scalar_results
 from .ordering import nanquantile_sorted
 
 __all__ = [
@@ -79,6 +79,7 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue
 
 
 @composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
+@scalar_results
 def nanvar(
     a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue
 ):
@@ -98,6 +99,7 @@ def _spread_of(function, a, axis, dtype, out, ddof, keepdims, where, mean, corre
 
 
 @composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
+@scalar_results
 def nanstd(
     a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoValue, mean=NoValue, correction=NoValue
 ):
@@ -121,7 +123,7 @@ def _nan_extreme(name: str, numpy_function: Any, function: Any, neutral: float) 
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = f"As ``numpy.{name}``; ties share the derivative. ``out`` is refused for traced arrays."
-    return composite(complex=False, samples=_SAMPLES)(extreme)
+    return composite(complex=False, samples=_SAMPLES)(scalar_results(extreme))
 
 
 nanmax = _nan_extreme("nanmax", _np.nanmax, reductions.max, -_np.inf)
@@ -145,6 +147,7 @@ nancumprod = _nan_cumulative("nancumprod", _np.nancumprod, cumulative.cumprod, 1
 
 
 @composite(complex=False, samples=_SAMPLES)
+@scalar_results
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """As ``numpy.nanmedian``; ``out`` is refused for traced arrays."""
     if not is_traced(a):
@@ -160,6 +163,7 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,)),
     ],
 )
+@scalar_results
 def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanquantile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
     if not is_traced(a, q):
@@ -170,6 +174,7 @@ def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear
 
 
 @composite(complex=False, samples=lambda: [call(_holey(3, 4), 30), call(_holey(3, 4), 70, axis=0, keepdims=True)])
+@scalar_results
 def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanpercentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
     if not is_traced(a, q):

@@ -17,6 +17,7 @@ from .arguments import (
     reduced_shape,
     refuse,
     refuse_traced,
+    scalar_results,
 )
 from .indexing import take_along_axis
 from .shaping import astype, moveaxis, reshape, transpose
@@ -35,7 +36,7 @@ def _sorted_last(a: Any, axis: Any) -> tuple[Any, tuple]:
 
 def _positions(count: int, q: Any, method: str) -> Any:
     """Where the quantile lies between the ``count`` sorted elements: NumPy's own answer for the numbers 0, 1, 2, ..."""
-    return _np.quantile(_np.arange(count, dtype=float), q, method=method)
+    return _np.quantile(_np.arange(count, dtype=float), q, method=method)  # type: ignore[call-overload]
 
 
 def _interpolated(ordered: Any, positions: Any) -> Any:
@@ -99,6 +100,7 @@ _SAMPLES = lambda: [
 
 
 @composite(complex=False, samples=_SAMPLES)
+@scalar_results
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """As ``numpy.median``; ``out`` is refused for traced arrays, and the input is never overwritten."""
     if not is_traced(a):
@@ -120,6 +122,7 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         ],
     ],
 )
+@scalar_results
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.quantile``, every method; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
     if not is_traced(a, q):
@@ -133,6 +136,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     complex=False,
     samples=lambda: [call(normals(5), 30, argnums=(0,)), call(normals(3, 4), [10, 75.0], axis=0, argnums=(0,))],
 )
+@scalar_results
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.percentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
     if not is_traced(a, q):

@@ -103,7 +103,7 @@ def _pad_axis(array: Any, axis: int, width: tuple, mode: str, options: dict) -> 
         return _with_statistic(array, axis, width, mode, options.get("stat_length"))
     if mode == "linear_ramp" or options.get("reflect_type") == "odd":
         return _by_matrix(array, axis, width, mode, options)
-    return take(array, _np.pad(_np.arange(length), width, mode), axis)
+    return take(array, _np.pad(_np.arange(length), width, mode), axis)  # type: ignore[call-overload]
 
 
 def _with_statistic(array: Any, axis: int, width: tuple, mode: str, stat_length: Any) -> Any:
@@ -131,10 +131,10 @@ def _by_matrix(array: Any, axis: int, width: tuple, mode: str, options: dict) ->
     length = array.shape[axis]
     widths = (width, (0, 0))
     plain = {name: value for name, value in options.items() if name != "end_values"}
-    matrix = _np.pad(_np.eye(length, dtype=array.dtype), widths, mode, **plain)
+    matrix = _np.pad(_np.eye(length, dtype=array.dtype), widths, mode, **plain)  # type: ignore[call-overload]
     result = moveaxis(tensordot(matrix, array, ((1,), (axis,))), 0, axis)
     if "end_values" not in options:
         return result
     ends = _np.broadcast_to(_np.asarray(options["end_values"]), (array.ndim, 2))[axis]
-    ramp = _np.pad(_np.zeros(length, array.dtype), width, mode, end_values=(tuple(ends),))
+    ramp = _np.pad(_np.zeros(length, array.dtype), width, mode, end_values=(tuple(ends),))  # type: ignore[call-overload]
     return ew.add(result, reshape(ramp, (-1,) + (1,) * (array.ndim - axis - 1)))

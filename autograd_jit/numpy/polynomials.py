@@ -11,7 +11,7 @@ from ..trace.rules import composite, general
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
 from . import reductions
-from .arguments import as_array, is_traced, refuse_traced, shape_of
+from .arguments import as_array, is_traced, refuse_traced, scalar_results, shape_of
 from .indexing import take
 from .joining import concatenate
 from .shaping import astype, flip, reshape
@@ -193,6 +193,7 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
         call(0.3, _np.array([-1.0, 1.3]), normals(2)),
     ],
 )
+@scalar_results
 def interp(x, xp, fp, left=None, right=None, period=None):
     """As ``numpy.interp``; at a knot the derivative is that of the piece to its right. All but ``period`` count."""
     if not is_traced(x, xp, fp, left, right):

@@ -10,7 +10,7 @@ from ..trace.rules import composite, general, refuse_options
 from ..trace.samples import call, complexes, normals
 from . import elementwise as ew
 from .arguments import as_array as _array
-from .arguments import is_traced, normalise_axis, refuse, shape_of
+from .arguments import is_traced, lists_as_arrays, normalise_axis, refuse, scalar_results, shape_of
 from .shaping import moveaxis, ravel, reshape, swapaxes, transpose
 
 __all__ = [
@@ -96,6 +96,8 @@ matmul = general(
     ],
 )
 
+matmul.primitive.normalise = lists_as_arrays  # type: ignore[attr-defined]
+
 # ---------------------------------------------------------------- dot and relatives, in terms of matmul and tensordot
 
 
@@ -135,6 +137,7 @@ def dot(a, b, out=None):
         call(normals(), normals(2)),
     ]
 )
+@scalar_results
 def inner(a, b, /):
     """As ``numpy.inner``."""
     if not is_traced(a, b):
@@ -167,7 +170,7 @@ def vdot(a, b, /):
 def vecdot(x1, x2, /, out=None, *, axis=-1, **kwargs):
     """As ``numpy.vecdot``: the first argument is conjugated. Options of ufuncs are refused for traced arrays."""
     if not is_traced(x1, x2):
-        return _np.vecdot(x1, x2, out=out, axis=axis, **kwargs)
+        return _np.vecdot(x1, x2, out=out, axis=axis, **kwargs)  # type: ignore[call-overload]
     refuse("vecdot", out=out, **kwargs)
     x1, x2 = moveaxis(_array(x1), axis, -1), moveaxis(_array(x2), axis, -1)
     return matmul(ew.conj(x1)[..., None, :], x2[..., :, None])[..., 0, 0]

@@ -14,6 +14,7 @@ from .indexing import take, take_along_axis
 from .shaping import ravel
 
 __all__ = [
+    "arange",
     "argpartition",
     "argsort",
     "argwhere",
@@ -28,6 +29,7 @@ __all__ = [
     "sort",
     "trim_zeros",
     "unique",
+    "unique_values",
 ]
 
 argsort = nondifferentiable(_np.argsort)
@@ -40,6 +42,15 @@ lexsort = nondifferentiable(_np.lexsort)
 isin = nondifferentiable(_np.isin)
 nanargmax = nondifferentiable(_np.nanargmax)
 nanargmin = nondifferentiable(_np.nanargmin)
+
+
+def arange(*args, **kwargs):
+    """As ``numpy.arange``, without derivative: the length depends on the values, so that a recorder guards them."""
+    if is_traced(args, tuple(kwargs.values())):
+        args = tuple([plain_value(a)[()] if is_traced(a) else a for a in args])
+        kwargs = {name: plain_value(a)[()] if is_traced(a) else a for name, a in kwargs.items()}
+    return _np.arange(*args, **kwargs)
+
 
 _SAMPLES = lambda *middle: [
     call(normals(5), *middle),
@@ -97,6 +108,11 @@ def unique(
     values = take(ar, index, axis)
     results: list[Any] = [values] + [index] * bool(return_index) + rest
     return tuple(results) if len(results) > 1 else values
+
+
+def unique_values(x, /):
+    """As ``numpy.unique_values``, in sorted order."""
+    return unique(x, equal_nan=False) if is_traced(x) else _np.unique_values(x)
 
 
 @composite(samples=lambda: [call(_np.array([0.0, 1.0, 0.0, 2.0, 0.0]), argnums=())])

@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..trace.rules import composite, elementwise
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
-from .arguments import as_array, is_traced, normalise_axis, plain_value, refuse, shape_of
+from .arguments import as_array, is_traced, normalise_axis, plain_value, refuse, scalar_results, shape_of
 
 __all__ = [
     "divmod",
@@ -83,6 +83,7 @@ fix = ew.fix
 
 
 @composite(complex=False, samples=lambda: [call(3 * normals(4)), call(2.3)])
+@scalar_results
 def modf(x, /, out=(None, None), **kwargs):
     """As ``numpy.modf``: the fractional part has derivative 1. Options of ufuncs are refused for traced arrays."""
     if not is_traced(x):

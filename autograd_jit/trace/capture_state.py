@@ -65,6 +65,8 @@ class StateChanges(Findings):
 
     def _remark_call(self, function: types.FunctionType, found: Verdict, chain: Chain) -> None:
         where = f"{function.__code__.co_filename}:{chain.line}"
+        if found.name == "type" and function.__name__ in ("__setattr__", "__delattr__"):
+            return  # as frozen dataclasses have them: they ask for the type of the instance
         if found.what == "impure":
             self.impure[f"{found.name} ({where})"] = None
         elif found.what == "effect":
@@ -73,6 +75,8 @@ class StateChanges(Findings):
             self.everything = True
         else:
             reason = "reads or writes state that cannot be watched"
+            if found.name == "type":
+                reason = "tells a traced value from a plain one; isinstance does not"
             self.doubt(f"{function.__qualname__} calls `{found.name}`, which {reason} ({where})")
 
     def _resolve(self, function: types.FunctionType, origin: Origin, instance: Any) -> Any:

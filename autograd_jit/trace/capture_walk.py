@@ -168,10 +168,12 @@ class Walk(ObjectVisits, StateChanges):
         if self.functions > MOST_FUNCTIONS:
             raise TooMuch
         code, namespace = function.__code__, function.__globals__
-        node = self.enter(function, place, "function", (IdentityKey(code), IdentityKey(namespace)))
-        if library and not function.__dict__.get(REBUILDABLE_MARK):
-            node.is_indirect = True
-        self._guard_function(node, function, place)
+        # All primitives share the code of their wrapper: a library's own function is known by its identity.
+        is_fixed = library and not function.__dict__.get(REBUILDABLE_MARK)
+        key = (IdentityKey(function),) if is_fixed else (IdentityKey(code), IdentityKey(namespace))
+        node = self.enter(function, place, "function", key)
+        node.is_indirect = is_fixed
+        self._guard_function(node, function, is_fixed or place.is_fixed)
         if library and is_importable(function):
             return node
         if not library:
@@ -191,10 +193,10 @@ class Walk(ObjectVisits, StateChanges):
                 self._visit_import(node, function, imported)
         return node
 
-    def _guard_function(self, node: Node, function: types.FunctionType, place: Place) -> None:
+    def _guard_function(self, node: Node, function: types.FunctionType, is_fixed: bool) -> None:
         constant = self.guards.constant
         code = f"{node.variable}.__code__ is not {constant(function.__code__)}"
-        if place.is_fixed:
+        if is_fixed:
             self.guards.require(f"{node.variable} is not {constant(function)} or {code}")
             return
         kind = f"{node.variable}.__class__ is not {constant(types.FunctionType)}"

@@ -173,6 +173,14 @@ class Recorder:
         """A function of NumPy that has no counterpart here: a step that calls it again at every replay."""
         return self.record(_primitive_of(function, name), self.level, list(args), list(args), kwargs)
 
+    def agrees(self, answer: Any, function: Callable, args: tuple, kwargs: dict) -> bool:
+        """Whether our counterpart of a function of NumPy gave what NumPy gives, in structure, kind and dtype."""
+        try:
+            expected = function(*self._strip(args), **self._strip(kwargs))
+        except Exception:
+            return False
+        return _kinds(concrete_leaves(answer)) == _kinds(expected)
+
     def record_python(self, function: Callable, *operands: Any) -> Any:
         """An operation of Python on Python numbers, with Python's result and Python's errors."""
         values = tuple([self._strip(operand) for operand in operands])
@@ -294,6 +302,11 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     )
 
 
-def plain(value: Any) -> Any:
-    """``value`` with all boxes opened, containers included, without guards (for results only)."""
+def concrete_leaves(value: Any) -> Any:
+    """``value`` with all boxes opened, containers included, without guards: for results and types only."""
     return tree.map_leaves(concrete, value)
+
+
+def _kinds(value: Any) -> Any:
+    leaves, structure = tree.flatten(value)
+    return structure, [(type(leaf), getattr(leaf, "dtype", None), getattr(leaf, "shape", None)) for leaf in leaves]

@@ -100,6 +100,9 @@ def composite(*, complex: bool = True, samples: Callable[[], list] | None = None
 
     def register(function: Callable) -> Callable:
         name, module = function.__name__, function.__module__
+        below = REGISTRY.get(f"{module}.{name}")
+        if below is not None:  # the primitive of the same name that it normalises arguments for
+            REGISTRY[f"{module}.{name}.primitive"] = below
         REGISTRY[f"{module}.{name}"] = Registration(
             name, function, "composite", module, complex=complex, samples=samples, facts=facts
         )
@@ -144,11 +147,18 @@ def elementwise(
     if name is not None:
         prim.name = wrapped.__name__ = name
     arity = len(partials)
+    prim.normalise = _lists_as_arrays
     prim.vjps = {i: _partial_vjp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     prim.jvps = {i: _partial_jvp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     if prim.name in ("multiply", "negative"):
         _rule_globals[prim.name] = wrapped
     return _register(wrapped, "elementwise", complex=complex, domain=domain, samples=samples)
+
+
+def _lists_as_arrays(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    from ..numpy.arguments import lists_as_arrays
+
+    return lists_as_arrays(args, kwargs)
 
 
 def _product(partial: Any, arity: int) -> str:

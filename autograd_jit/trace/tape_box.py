@@ -48,7 +48,7 @@ class TapeBox(ArrayBox):
 
     __slots__ = ()
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:  # so that isinstance() answers as it would for the plain value
         return type(self._value)
 
@@ -63,9 +63,10 @@ class TapeBox(ArrayBox):
         try:
             answer = function(self._value)
         except Exception:
-            self._recorder.guard(self._node, "value", _copied(self._value))
+            self._recorder.guard(self._node, "value", _copied(self._value))  # type: ignore[arg-type]
             raise
-        self._recorder.guard(self._node, kind, _copied(self._value) if kind == "value" else answer)
+        expected = _copied(self._value) if kind == "value" else answer
+        self._recorder.guard(self._node, kind, expected)  # type: ignore[arg-type]
         return answer
 
     def _plain(self) -> Any:
@@ -153,10 +154,10 @@ class TapeBox(ArrayBox):
             return apply_ufunc(ufunc, method, inputs, out, kwargs)
         if method == "at" or (out is not None and any(target is not None for target in out)):
             self._leave(f"numpy.{ufunc.__name__} into an array that exists")
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
         try:
             return apply_ufunc(ufunc, method, inputs, None, dict(kwargs))
         except AutogradJitError:
-            function = ufunc if method == "__call__" else getattr(ufunc, method)
             return self._recorder.record_foreign(function, f"{ufunc.__name__}.{method}", inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
@@ -164,20 +165,26 @@ class TapeBox(ArrayBox):
             return apply_function(function, args, kwargs)
         if function.__name__ in _WRITERS or kwargs.get("out") is not None:
             self._leave(f"numpy.{function.__name__} into an array that exists")
+        recorder = self._recorder
+        mark = len(recorder.ops)
         try:
-            return apply_function(function, args, kwargs)
+            answer = apply_function(function, args, kwargs)
+            if recorder.agrees(answer, function, args, kwargs):
+                return answer
         except AutogradJitError:
-            return self._recorder.record_foreign(function, function.__name__, args, kwargs)
+            pass
+        del recorder.ops[mark:]
+        return recorder.record_foreign(function, function.__name__, args, kwargs)
 
     # ---------------------------------------------------------------- writing
 
     def _leave(self, what: str) -> NoReturn:
         self._recorder.leave(f"{what}, at {source_line(3)}")
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Any, value: Any) -> Any:
         if self._recorder.is_closed:
             self._value[index] = value
-            return
+            return None
         self._leave("an item assignment writes into a traced array")
 
     def _refuse_writing(self, what: str) -> NoReturn:
@@ -185,6 +192,11 @@ class TapeBox(ArrayBox):
 
     def view(self, *args: Any, **kwargs: Any) -> Any:
         self._leave("`.view()` of a traced array")
+
+    def conjugate(self) -> Any:
+        return ew.conj(self) if self.dtype.kind == "c" else self
+
+    conj = conjugate
 
     def copy(self, order: str = "C") -> Any:
         return ew.logical_or(self, False) if self.dtype.kind == "b" else ew.positive(self)
@@ -197,7 +209,7 @@ class NumpyScalarTapeBox(TapeBox):
     __iter__ = None  # type: ignore[assignment]
     __len__ = None  # type: ignore[assignment]
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Any, value: Any) -> Any:
         raise TypeError(f"{type(self._value).__name__!r} object does not support item assignment")
 
     def copy(self, order: str = "C") -> Any:
@@ -228,14 +240,14 @@ class PythonScalarTapeBox(NumpyScalarTapeBox):
 
     @property
     def real(self) -> Any:
-        return self._recorder.record_python(_real, self) if isinstance(self._value, complex) else self
+        return self if isinstance(self._value, float) else self._recorder.record_python(_real, self)
 
     @property
     def imag(self) -> Any:
         return self._recorder.record_python(_imag, self) if isinstance(self._value, complex) else self._value.imag
 
     def conjugate(self) -> Any:
-        return self._recorder.record_python(_conjugate, self) if isinstance(self._value, complex) else self
+        return self if isinstance(self._value, float) else self._recorder.record_python(_conjugate, self)
 
     def __matmul__(self, other: Any) -> Any:
         return super().__matmul__(other) if _is_numpy(other) else NotImplemented

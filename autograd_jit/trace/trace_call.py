@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from .captures import Captures, clone_with
 from .leaks import evict, may_have_leaked
 from .recorder import LeaveTrace, Recorder
 from .tape import Tape, tensor_type
-from .tracer import concrete
+from .tracer import BOX_TYPES, concrete
 
 __all__ = ["TracedCall", "is_dynamic", "trace_call"]
 
@@ -101,6 +102,9 @@ def _mutated(given: tuple, leaves: list, structure: Any) -> str | None:
 
 
 def _not_rebuildable(tape: Tape) -> str | None:
+    """Why containers like the returned one cannot be made again by a replay, or None."""
+    if any(type(key) in BOX_TYPES for key in tree.keys_of(tape.structure)):
+        return "it returns a dictionary keyed by traced values"
     return None if tree.is_rebuildable(tape.structure) else "it returns a dataclass that is more than its fields"
 
 

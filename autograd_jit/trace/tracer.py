@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import Any, Callable, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from ..errors import NonDifferentiableError, TracedValueError
 
@@ -203,6 +204,12 @@ def _make_wrapper(prim: Primitive) -> Callable:
     fun = prim.fun
 
     def f_wrapped(*args, **kwargs):
+        if len(args) == 1 and not kwargs and type(args[0]) in BOX_TYPES:  # 0.3 us less for the commonest call
+            (arg,) = args
+            node = arg._node
+            if prim.differentiable or node.sees_nondifferentiable:
+                return node.apply(prim, arg._trace, [arg._value], kwargs, ((0, node),))
+            return f_wrapped(arg._value)
         boxed = False
         for arg in args:
             kind = type(arg)

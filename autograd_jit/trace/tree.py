@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 
 from .tracer import Box
 
-__all__ = ["LEAF", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "map_leaves", "unflatten"]
+__all__ = [
+    "LEAF", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "keys_of", "map_leaves",
+    "unflatten",
+]  # fmt: skip
 
 
 class Structure(NamedTuple):
@@ -114,6 +117,15 @@ def is_rebuildable(structure: Structure | None) -> bool:
     if structure is LEAF:
         return True
     return _is_rebuildable_kind(structure.kind) and all(map(is_rebuildable, structure.children))
+
+
+def keys_of(structure: Structure | None) -> list:
+    """Every key of every dictionary in a structure."""
+    if structure is LEAF:
+        return []
+    keys = list(structure.extra) if structure.kind in (dict, OrderedDict) else []
+    keys += structure.extra[1] if structure.kind is defaultdict else ()
+    return keys + [key for child in structure.children for key in keys_of(child)]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -152,7 +152,7 @@ def test_nested_lists_with_mixed_types():
     def fun(x):
         return np.array([[x[0, 0], 1], [True, onp.float32(2.0)], (x[1, 1] * x[0, 1], 3j)])
 
-    out, gradient = value_and_grad(lambda x: np.sum(np.real(fun(x))), X)
+    _, gradient = value_and_grad(lambda x: np.sum(np.real(fun(x))), X)
     assert make_vjp_leaves(lambda leaves: fun(leaves[0]), [X])[1][0].dtype == complex
     onp.testing.assert_allclose(gradient, [[1.0, 0.3, 0.0], [0.0, -1.2, 0.0]])
 
@@ -183,3 +183,22 @@ def test_many_pieces_take_linear_time():
     assert all(gradient == 2.0 for gradient in gradients)
     _, (tangent,), _ = jvp_leaves(lambda leaves: np.array(leaves), numbers, numbers)
     onp.testing.assert_array_equal(tangent, numbers)
+
+
+def test_lists_of_traced_values():
+    for fun in (
+        lambda x: np.sin([x[0, 0], x[1, 1]]),
+        lambda x: np.maximum([x[0, 0], 1.0, 2.0], x),
+        lambda x: x + [x[0, 0], 1.0, 2.0],
+        lambda x: np.where([True, False, True], [x[0, 0], x[1, 0], 1.0], x),
+        lambda x: np.matmul([[x[0, 0], 2.0]], x),
+        lambda x: np.dot([x[0, 0], 2.0], [x[0, 1], x[1, 1]]),
+        lambda x: np.conj([x[0, 0], x[0, 1] * 1j]).real,
+        lambda x: np.mean([x[0, 0], x[1, 1]]),
+    ):
+        tangent = onp.arange(6.0).reshape(2, 3) - 2
+        out, gradient = value_and_grad(lambda x: np.sum(fun(x)), X)
+        step = 1e-6 * tangent
+        numeric = (onp.sum(fun(X + step)) - onp.sum(fun(X - step))) / 2e-6
+        assert out == pytest.approx(onp.sum(fun(X)))
+        assert onp.sum(gradient * tangent) == pytest.approx(numeric, rel=1e-6, abs=1e-6)

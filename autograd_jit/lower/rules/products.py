@@ -129,10 +129,10 @@ def _einsum(b: Builder, op: Op, inputs: tuple[str, ...], output: str, *operands:
 def _contraction_order(inputs: tuple[str, ...], output: str, terms: list) -> list[tuple[int, ...]]:
     if len(terms) == 1:
         return []
-    shapes = [np.empty(view.shape, np.int8) if view.size < 2**20 else np.broadcast_to(np.int8(0), view.shape) for view, _ in terms]
+    shapes = [np.broadcast_to(np.int8(0), view.shape) for view, _ in terms]
     text = ",".join([labels for _, labels in terms]) + "->" + output
     path = np.einsum_path(text, *shapes, optimize="greedy")[0][1:]
-    order = []
+    order: list[tuple[int, ...]] = []
     for step in path:
         positions = sorted(step)
         while len(positions) > 2:  # a step of several operands: pair by pair, results go to the end

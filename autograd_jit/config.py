@@ -1,0 +1,105 @@
+"""Settings of the whole process.
+
+    from autograd_jit import config
+
+    config.compiler = "numba"           # for good
+    config(compiler="numba")            # the same
+    with config(compiler="numba"):      # until the end of the block
+        ...
+
+The settings:
+
+``compiler``
+    What makes machine code of kernels. ``"llvm"`` (the default) prints LLVM IR: a kernel takes 2 to 8 ms. ``"numba"``
+    compiles the Python source that ``jitted.kernels(*args)`` shows, with ``numba.njit``: 0.2 s a kernel and a second of
+    import, kept in memory only. Programs that exist keep the kernels that they have.
+``progress``
+    Whether to count kernels on stderr while a program with many new ones is compiled.
+
+The initial values can be given as ``AUTOGRAD_JIT_COMPILER`` and ``AUTOGRAD_JIT_PROGRESS`` (0 or 1) in the environment.
+Settings belong to the process, not to a thread.
+"""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Any, Final, Literal, get_args
+
+from .errors import ArgumentError
+
+__all__ = ["Compiler", "Config", "config"]
+
+Compiler = Literal["llvm", "numba"]
+
+#: setting -> its initial value and the values that it may have
+_SETTINGS: Final[dict[str, tuple[Any, tuple]]] = {
+    "compiler": ("llvm", get_args(Compiler)),
+    "progress": (False, (False, True)),
+}
+
+
+class Config:
+    """The settings, as attributes (see the module). Calling it changes some, for good or for a ``with`` block."""
+
+    compiler: Compiler
+    progress: bool
+
+    def __init__(self) -> None:
+        for name, (initial, allowed) in _SETTINGS.items():
+            setattr(self, name, _from_environment(name, initial, allowed))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _check(name, value)
+        super().__setattr__(name, value)
+
+    def __call__(self, **settings: Any) -> _Restore:
+        """Change settings now; as a context manager, put them back at the end of the block."""
+        for name, value in settings.items():  # all or nothing
+            _check(name, value)
+        before = {name: getattr(self, name) for name in settings}
+        for name, value in settings.items():
+            setattr(self, name, value)
+        return _Restore(self, before)
+
+    def __repr__(self) -> str:
+        return f"config({', '.join([f'{name}={getattr(self, name)!r}' for name in _SETTINGS])})"
+
+
+class _Restore:
+    """What ``config(...)`` returns: leaving it puts back what it changed."""
+
+    def __init__(self, owner: Config, before: dict[str, Any]) -> None:
+        self._owner = owner
+        self._before = before
+
+    def __enter__(self) -> Config:
+        return self._owner
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name, value in self._before.items():
+            setattr(self._owner, name, value)
+
+
+def _check(name: str, value: Any) -> None:
+    if name not in _SETTINGS:
+        raise ArgumentError(f"config has no setting {name!r}; it has {', '.join(_SETTINGS)}")
+    allowed = _SETTINGS[name][1]
+    if not any(value is option or (type(value) is str and value == option) for option in allowed):
+        raise ArgumentError(f"config.{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def _from_environment(name: str, initial: Any, allowed: tuple) -> Any:
+    variable = f"AUTOGRAD_JIT_{name.upper()}"
+    text = os.environ.get(variable)
+    if text is None:
+        return initial
+    choices = {"1" if option is True else "0" if option is False else option: option for option in allowed}
+    if text not in choices:
+        raise ArgumentError(f"${variable} is one of {', '.join(choices)}, not {text!r}")
+    return choices[text]
+
+
+config: Final = Config()

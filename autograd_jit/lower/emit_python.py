@@ -1,0 +1,497 @@
+"""The loop form as Python: what ``jitted.kernels(*args)`` shows, and what Numba compiles where LLVM IR is not used.
+
+The kernel of ``np.sum(np.exp(-x) * 0.5, axis=-1)`` reads
+
+    def kernel(x0, out0, c0, n0, n1, x0_s0, out0_s0):
+        # float64 x0, out0, c0
+        stack0 = np.zeros(64, np.float64)
+        for i in range(n0):
+            blocks = 0
+            for start in range(0, n1, 32):
+                total0 = 0.0
+                for j in range(start, min(start + 32, n1)):
+                    total0 += math.exp(-x0[i * x0_s0 + j]) * c0
+                push(stack0, blocks, total0)
+                blocks += 1
+            out0[i * out0_s0] = pop(stack0, blocks)
+
+``x0``... are what it loads, ``out0``... what it stores and then what it reduces to: memory from the first element on,
+bools as bytes. ``c0``... are constants, ``n0``... the lengths of the axes, ``x0_s0`` is the distance, in elements, of
+neighbours of ``x0`` along axis 0. Functions that are not in :mod:`math` are those of
+:mod:`autograd_jit.kernels.scalar_math` and of ``scipy.special``. No kernel stores where it loads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from .kernel import Instruction, Kernel, Ref, Store
+
+__all__ = ["DTYPE", "Parameter", "emit", "parameters"]
+
+#: NumPy's names of element types
+DTYPE: Final = {"double": "float64", "float": "float32", "i64": "int64", "i32": "int32", "i1": "bool"}
+#: terms that a sum adds one after the other, as in the LLVM form
+BLOCK: Final = 32
+#: an expression that is longer gets a name
+LONGEST_INLINE: Final = 60
+
+_AXES: Final = "ijkmpq"
+_FLOATS: Final = ("double", "float")
+
+
+class Parameter(NamedTuple):
+    """One parameter of a printed kernel: what it is called and what it stands for.
+
+    ``kind``: "pointer" (of access ``number``), "literal", "dim" (of axis ``number``) or "stride" (of access
+    ``number`` along ``axis``). Accesses count loads, then stores, then reductions.
+    """
+
+    name: str
+    kind: str
+    number: int
+    element: str = "i64"
+    axis: int = -1
+
+
+def parameters(kernel: Kernel) -> list[Parameter]:
+    """The parameters of a printed kernel, in order."""
+    names, elements = _access_names(kernel), _access_elements(kernel)
+    found = [Parameter(names[i], "pointer", i, element) for i, element in enumerate(elements)]
+    found += [Parameter(f"c{i}", "literal", i, element) for i, element in enumerate(kernel.literals)]
+    found += [Parameter(f"n{axis}", "dim", axis) for axis in range(kernel.rank)]
+    for index, name in enumerate(names):
+        for axis in range(kernel.rank):
+            if _has_stride(kernel, index, axis):
+                found.append(Parameter(f"{name}_s{axis}", "stride", index, elements[index], axis))
+    return found
+
+
+def emit(kernel: Kernel, name: str = "kernel") -> str:
+    """The source of one kernel."""
+    return _Printer(kernel).function(name)
+
+
+def _access_names(kernel: Kernel) -> list[str]:
+    stores = len(kernel.stores) + len(kernel.reductions)
+    return [*[f"x{i}" for i in range(len(kernel.loads))], *[f"out{i}" for i in range(stores)]]
+
+
+def _access_elements(kernel: Kernel) -> list[str]:
+    loads, stores = [a.element for a in kernel.loads], [s.access.element for s in kernel.stores]
+    return [*loads, *stores, *[r.element for r in kernel.reductions]]
+
+
+def _has_stride(kernel: Kernel, index: int, axis: int) -> bool:
+    """Whether the distance along an axis is an argument: not where the structure says that it is 0 or 1."""
+    accesses = [*kernel.loads, *[store.access for store in kernel.stores]]
+    if index >= len(accesses):  # the result of a reduction: dense, without the reduced axes
+        return not kernel.reduced[axis] and axis < kernel.rank - 1
+    return axis < kernel.rank - 1 or accesses[index].inner == "any"
+
+
+class _Text(NamedTuple):
+    """An expression and how strongly its outermost operator binds."""
+
+    text: str
+    strength: int
+
+    def at(self, strength: int) -> str:
+        """In parentheses where the place binds more strongly."""
+        return self.text if self.strength >= strength else f"({self.text})"
+
+
+_CHOICE, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(10)
+
+
+class _Printer:
+    """Prints one kernel; ``lines`` collects it, ``depth`` is the indentation."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.names = _access_names(kernel)
+        self.axes = [_AXES[axis] if axis < len(_AXES) else f"i{axis}" for axis in range(kernel.rank)]
+        self.uses = _uses(kernel)
+        self.lines: list[str] = []
+        self.depth = 0
+        self.hoisted: dict[Ref, _Text] = {}
+
+    # ---------------------------------------------------------------- lines
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.line(head)
+        self.depth += 1
+        before = len(self.lines)
+        yield
+        if len(self.lines) == before:
+            self.line("pass")
+        self.depth -= 1
+
+    def loop(self, axis: int):  # type: ignore[no-untyped-def]  # a context manager
+        return self.block(f"for {self.axes[axis]} in range(n{axis}):")
+
+    # ---------------------------------------------------------------- the function
+
+    def function(self, name: str) -> str:
+        kernel = self.kernel
+        with self.block(f"def {name}({', '.join([p.name for p in parameters(kernel)])}):"):
+            self._types()
+            kept = kernel.rank - self._trailing()
+            in_memory = bool(kernel.reductions) and any(kernel.reduced[:kept])
+            if kept < kernel.rank:
+                self._stacks()
+            if in_memory:
+                self._initialise(0)
+            self._axis(0, kept, in_memory)
+        return "\n".join(self.lines) + "\n"
+
+    def _types(self) -> None:
+        groups: dict[str, list[str]] = defaultdict(list)
+        for parameter in parameters(self.kernel):
+            if parameter.kind in ("pointer", "literal"):
+                groups[DTYPE[parameter.element]].append(parameter.name)
+        if groups:
+            self.line("# " + "; ".join([f"{dtype} {', '.join(names)}" for dtype, names in groups.items()]))
+
+    def _trailing(self) -> int:
+        """How many innermost axes are reduced: their totals are kept in registers."""
+        kernel, count = self.kernel, 0
+        while kernel.reductions and count < kernel.rank and kernel.reduced[kernel.rank - 1 - count]:
+            count += 1
+        return count
+
+    def _axis(self, axis: int, kept: int, in_memory: bool) -> None:
+        """Loops over ``axis`` and on; axes from ``kept`` on are reduced in registers."""
+        kernel = self.kernel
+        if axis == kept < kernel.rank:
+            self._reduce(axis, in_memory)
+            return
+        if axis < kernel.rank:
+            if axis == kernel.rank - 1:
+                self._hoist()
+            with self.loop(axis):
+                self._axis(axis + 1, kept, in_memory)
+            return
+        values = self._body()
+        for number, reduction in enumerate(kernel.reductions):
+            self._deliver(number, values[reduction.ref], in_memory)
+
+    # ---------------------------------------------------------------- reductions
+
+    def _initialise(self, axis: int) -> None:
+        """Fill results that add up in memory with the neutral element."""
+        kernel = self.kernel
+        if axis == kernel.rank:
+            for number, reduction in enumerate(kernel.reductions):
+                self.line(f"{self._result(number)} = {_neutral(reduction.op, reduction.element)}")
+        elif kernel.reduced[axis]:
+            self._initialise(axis + 1)
+        else:
+            with self.loop(axis):
+                self._initialise(axis + 1)
+
+    def _result(self, number: int) -> str:
+        index = len(self.kernel.loads) + len(self.kernel.stores) + number
+        return f"{self.names[index]}[{self._position(index, 'unit')}]"
+
+    def _deliver(self, number: int, value: _Text, in_memory: bool) -> None:
+        reduction, target = self.kernel.reductions[number], self._result(number)
+        if in_memory:
+            self._accumulate(reduction.op, reduction.element, target, value)
+        elif not self._trailing() and reduction.op == "sum" and reduction.element in _FLOATS:
+            self.line(f"{target} = 0.0 + {value.at(_PRODUCT)}")  # over unit axes: -0.0 becomes 0.0
+        else:
+            self.line(f"{target} = {value.text}")
+
+    def _accumulate(self, op: str, element: str, target: str, value: _Text) -> None:
+        """``target = op(target, value)`` as one writes it."""
+        if element != "i32" and op in ("sum", "prod"):
+            self.line(f"{target} {'+=' if op == 'sum' else '*='} {value.text}")
+        else:
+            old = _Text(f"{target} != 0", _COMPARE) if element == "i1" and "[" in target else _Text(target, _ATOM)
+            self.line(f"{target} = {_combined(op, element, old, value)}")
+
+    def _pairwise(self) -> list[int]:
+        """The reductions that add floats: in blocks, and the blocks pairwise, to be as exact as NumPy."""
+        return [n for n, r in enumerate(self.kernel.reductions) if r.op == "sum" and r.element in _FLOATS]
+
+    def _stacks(self) -> None:
+        for number in self._pairwise():
+            dtype = DTYPE[self.kernel.reductions[number].element]
+            self.line(f"stack{number} = np.zeros(64, np.{dtype})")
+
+    def _reduce(self, axis: int, in_memory: bool) -> None:
+        """Reduce over ``axis`` and all that follow, and deliver the totals."""
+        kernel, pairwise = self.kernel, self._pairwise()
+        if pairwise:
+            self.line("blocks = 0")
+        for number, reduction in enumerate(kernel.reductions):
+            if number not in pairwise:
+                self.line(f"total{number} = {_neutral(reduction.op, reduction.element)}")
+        self._rows(axis, pairwise)
+        for number in range(len(kernel.reductions)):
+            total = f"pop(stack{number}, blocks)" if number in pairwise else f"total{number}"
+            self._deliver(number, _Text(total, _ATOM), in_memory)
+
+    def _rows(self, axis: int, pairwise: list[int]) -> None:
+        last = self.kernel.rank - 1
+        if axis < last:
+            with self.loop(axis):
+                self._rows(axis + 1, pairwise)
+            return
+        self._hoist()
+        if not pairwise:
+            with self.loop(last):
+                self._add_terms()
+            return
+        with self.block(f"for start in range(0, n{last}, {BLOCK}):"):
+            for number in pairwise:
+                self.line(f"total{number} = {_neutral('sum', self.kernel.reductions[number].element)}")
+            with self.block(f"for {self.axes[last]} in range(start, min(start + {BLOCK}, n{last})):"):
+                self._add_terms()
+            for number in pairwise:
+                self.line(f"push(stack{number}, blocks, total{number})")
+            self.line("blocks += 1")
+
+    def _add_terms(self) -> None:
+        values = self._body()
+        for number, reduction in enumerate(self.kernel.reductions):
+            self._accumulate(reduction.op, reduction.element, f"total{number}", values[reduction.ref])
+
+    # ---------------------------------------------------------------- memory
+
+    def _position(self, index: int, inner: str) -> str:
+        """Where access ``index`` is at the current indices, in elements."""
+        kernel, name, terms = self.kernel, self.names[index], []
+        for axis, counter in enumerate(self.axes):
+            if _has_stride(kernel, index, axis):
+                terms.append(f"{counter} * {name}_s{axis}")
+            elif axis == kernel.rank - 1 and inner == "unit" and not self._is_reduced_result(index, axis):
+                terms.append(counter)
+        return " + ".join(terms) or "0"
+
+    def _is_reduced_result(self, index: int, axis: int) -> bool:
+        return index >= len(self.kernel.loads) + len(self.kernel.stores) and self.kernel.reduced[axis]
+
+    def _loaded(self, number: int, position: _Text | None = None) -> _Text:
+        access = self.kernel.loads[number]
+        place = _moved(self._position(number, access.inner), position)
+        text = f"{self.names[number]}[{place}]"
+        return _Text(f"{text} != 0", _COMPARE) if access.element == "i1" else _Text(text, _ATOM)
+
+    def _hoist(self) -> None:
+        """Name what is the same throughout the innermost axis."""
+        for number, access in enumerate(self.kernel.loads):
+            if access.inner == "zero" and not access.pointer:
+                self.line(f"a{number} = {self._loaded(number).text}")
+                self.hoisted[Ref("load", number)] = _Text(f"a{number}", _ATOM)
+
+    # ---------------------------------------------------------------- the body
+
+    def _body(self) -> dict[Ref, _Text]:
+        """Loads, instructions and stores at the current indices; the expression of each Ref."""
+        kernel = self.kernel
+        values = {Ref("literal", i): _Text(f"c{i}", _ATOM) for i in range(len(kernel.literals))} | self.hoisted
+        for number, access in enumerate(kernel.loads):
+            ref = Ref("load", number)
+            if ref not in values and not access.pointer:
+                values[ref] = self._named(ref, f"a{number}", self._loaded(number))
+        for number, instruction in enumerate(kernel.body):
+            ref = Ref("value", number)
+            if self.uses[ref]:
+                values[ref] = self._named(ref, f"t{number}", self._instruction(instruction, values))
+        for number, store in enumerate(kernel.stores):
+            self._store(number + len(kernel.loads), store, values)
+        return values
+
+    def _named(self, ref: Ref, name: str, value: _Text) -> _Text:
+        """An expression that is used once and short stays where it is used; others get a name."""
+        if self.uses[ref] <= 1 and len(value.text) <= LONGEST_INLINE:
+            return value
+        self.line(f"{name} = {value.text}")
+        return _Text(name, _ATOM)
+
+    def _instruction(self, instruction: Instruction, values: dict[Ref, _Text]) -> _Text:
+        if instruction.op == "gather":
+            pointer, position = instruction.args
+            return self._loaded(pointer.index, values[position])
+        return _expression(instruction, [values[ref] for ref in instruction.args])
+
+    def _store(self, index: int, store: Store, values: dict[Ref, _Text]) -> None:
+        position = values[store.position] if store.position is not None else None
+        place = _moved(self._position(index, store.access.inner), position)
+        target = f"{self.names[index]}[{place}]"
+        if store.add:
+            op = "any" if store.access.element == "i1" else "sum"
+            self._accumulate(op, store.access.element, target, values[store.ref])
+        else:
+            self.line(f"{target} = {values[store.ref].text}")
+
+
+def _moved(place: str, position: _Text | None) -> str:
+    """A place in a buffer, ``position`` elements further."""
+    if position is None:
+        return place
+    return position.text if place == "0" else f"{place} + {position.at(_SUM + 1)}"
+
+
+def _uses(kernel: Kernel) -> Counter[Ref]:
+    """How often the printed text names each operand."""
+    uses: Counter[Ref] = Counter()
+    for instruction in kernel.body:
+        for ref in instruction.args:
+            uses[ref] += 2 if instruction.op in _NAMES_TWICE else 1
+    for store in kernel.stores:
+        uses[store.ref] += 1
+        if store.position is not None:
+            uses[store.position] += 1
+    uses.update([reduction.ref for reduction in kernel.reductions])
+    return uses
+
+
+# ---------------------------------------------------------------- single operations
+
+
+def _neutral(op: str, element: str) -> str:
+    """What leaves any other value unchanged, of a type that Numba keeps."""
+    if op in ("all", "any"):
+        return "True" if op == "all" else "False"
+    if op in ("sum", "prod"):
+        value = "0" if op == "sum" else "1"
+        return {"double": f"{value}.0", "float": f"np.float32({value})", "i64": value, "i32": f"np.int32({value})"}[
+            element
+        ]
+    if element in _FLOATS:
+        infinity = "-math.inf" if op == "max" else "math.inf"
+        return infinity if element == "double" else f"np.float32({infinity})"
+    return f"INT{element[1:]}_{'MIN' if op == 'max' else 'MAX'}"
+
+
+def _combined(op: str, element: str, x: _Text, y: _Text) -> str:
+    if op in ("all", "any"):
+        strength, word = (_AND, "and") if op == "all" else (_OR, "or")
+        return f"{x.at(strength)} {word} {y.at(strength)}"
+    if op in ("max", "min"):
+        return f"{op}imum({x.text}, {y.text})"
+    strength, sign = (_SUM, "+") if op == "sum" else (_PRODUCT, "*")
+    return _rounded(element, f"{x.at(strength)} {sign} {y.at(strength + 1)}", strength).text
+
+
+def _rounded(element: str, text: str, strength: int, widens: bool = False) -> _Text:
+    """An arithmetic result in its own type: Numba widens int32, and float32 (``widens``) next to doubles."""
+    if element == "i32" or (element == "float" and widens):
+        return _Text(f"np.{DTYPE[element]}({text})", _ATOM)
+    return _Text(text, strength)
+
+
+_NAMES_TWICE: Final = frozenset(["square", "isnan"])
+
+_INFIX: Final = {
+    "add": ("+", _SUM),
+    "subtract": ("-", _SUM),
+    "multiply": ("*", _PRODUCT),
+    "divide": ("/", _PRODUCT),
+    "equal": ("==", _COMPARE),
+    "not_equal": ("!=", _COMPARE),
+    "less": ("<", _COMPARE),
+    "less_equal": ("<=", _COMPARE),
+    "greater": (">", _COMPARE),
+    "greater_equal": (">=", _COMPARE),
+    "and": ("and", _AND),
+    "or": ("or", _OR),
+    "xor": ("!=", _COMPARE),
+}
+
+#: functions whose names in Python are not NumPy's
+_PYTHON_NAMES: Final = {
+    "arcsin": "math.asin",
+    "arccos": "math.acos",
+    "arctan": "math.atan",
+    "arctan2": "math.atan2",
+    "arcsinh": "math.asinh",
+    "arccosh": "math.acosh",
+    "arctanh": "math.atanh",
+    "absolute": "abs",
+    **{name: f"np.{name}" for name in ("floor", "ceil", "trunc", "rint", "fmod")},
+    **{
+        name: f"math.{name}"
+        for name in (
+            "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh hypot erf erfc sqrt copysign isinf isfinite"
+        ).split()
+    },
+}
+#: functions of scalar_math that give what they are given; those that are neither here nor above compute in double
+_KEEP_TYPE: Final = frozenset(["maximum", "minimum", "fmax", "fmin"])
+
+
+def _expression(instruction: Instruction, args: list[_Text]) -> _Text:
+    """One operation on expressions."""
+    op, element = instruction.op, instruction.element
+    if op in _SPECIAL_FORMS:
+        return _SPECIAL_FORMS[op](instruction, args)
+    if op in _INFIX:
+        return _infix(op, element, args)
+    name = _PYTHON_NAMES.get(op, op)
+    text = f"{name}({', '.join([arg.text for arg in args])})"
+    if op in ("isinf", "isfinite"):
+        return _Text(text, _ATOM)
+    if element in ("i64", "i32"):
+        return _Text(f"np.{DTYPE[element]}({text})", _ATOM) if op == "sign" else _rounded(element, text, _ATOM)
+    return _rounded(element, text, _ATOM, (name == op and op not in _KEEP_TYPE) or op == "copysign")
+
+
+def _infix(op: str, element: str, args: list[_Text]) -> _Text:
+    sign, strength = _INFIX[op]
+    left = strength + 1 if strength == _COMPARE else strength  # a < b < c means something else
+    text = f"{args[0].at(left)} {sign} {args[1].at(strength + 1)}"
+    return _rounded(element, text, strength) if strength >= _SUM else _Text(text, strength)
+
+
+def _where(instruction: Instruction, args: list[_Text]) -> _Text:
+    condition, yes, no = args
+    return _Text(f"{yes.at(_OR)} if {condition.at(_OR)} else {no.at(_CHOICE)}", _CHOICE)
+
+
+def _power(instruction: Instruction, args: list[_Text]) -> _Text:
+    return _Text(f"{args[0].at(_ATOM)} ** {args[1].at(_UNARY)}", _POWER)
+
+
+def _square(instruction: Instruction, args: list[_Text]) -> _Text:
+    return _rounded(instruction.element, f"{args[0].at(_PRODUCT)} * {args[0].at(_PRODUCT + 1)}", _PRODUCT)
+
+
+def _negative(instruction: Instruction, args: list[_Text]) -> _Text:
+    return _rounded(instruction.element, f"-{args[0].at(_UNARY)}", _UNARY)
+
+
+def _reciprocal(instruction: Instruction, args: list[_Text]) -> _Text:
+    one = "1.0" if instruction.element == "double" else "np.float32(1)"
+    return _Text(f"{one} / {args[0].at(_PRODUCT + 1)}", _PRODUCT)
+
+
+def _cast(instruction: Instruction, args: list[_Text]) -> _Text:
+    source, target, value = instruction.element, instruction.result, args[0]
+    if target == "i1":
+        return _Text(f"{value.at(_COMPARE + 1)} != 0", _COMPARE)
+    if source in _FLOATS and target not in _FLOATS:
+        return _Text(f"to_{DTYPE[target]}({value.text})", _ATOM)
+    return _Text(f"np.{DTYPE[target]}({value.text})", _ATOM)
+
+
+_SPECIAL_FORMS: Final[dict[str, Callable[[Instruction, list[_Text]], _Text]]] = {
+    "where": _where,
+    "power": _power,
+    "square": _square,
+    "negative": _negative,
+    "reciprocal": _reciprocal,
+    "cast": _cast,
+    "not": lambda instruction, args: _Text(f"not {args[0].at(_NOT)}", _NOT),
+    "isnan": lambda instruction, args: _Text(f"{args[0].at(_COMPARE + 1)} != {args[0].at(_COMPARE + 1)}", _COMPARE),
+}

@@ -1,0 +1,68 @@
+"""Random graphs by LLVM kernels and by the printed Python against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from autograd_jit import config
+from autograd_jit.lower.graph import View
+from tests.lower.graphs import by_kernels, by_numpy, run_native, run_python
+from tests.lower.random_graphs import graphs
+
+QUIET = {
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "derandomize": True,  # the fast suite does not depend on luck; -m slow searches
+    "database": None,
+}
+
+
+def compare(case, run) -> None:
+    graph, arrays, inexact = case
+    expected, largest = by_numpy(graph, arrays)
+    found = by_kernels(graph, arrays, run)
+    for out, got, want in zip(graph.outputs, found, expected, strict=True):
+        context = f"{out} of\n{graph}"
+        if any(value in inexact for value in _sources(graph, out)):
+            precision = float(np.finfo(want.dtype).eps) if want.dtype.kind == "f" else 0.0
+            np.testing.assert_allclose(got, want, rtol=1e3 * precision, atol=1e3 * precision * largest, err_msg=context)
+        else:
+            np.testing.assert_array_equal(got, want, err_msg=context)
+
+
+def _sources(graph, out) -> set:
+    """The value itself and those that it is a copy of."""
+    values = {out.value}
+    for node in reversed(graph.nodes):
+        if any(value in values for value in node.outs):
+            values.update(operand.value for operand in node.operands() if isinstance(operand, View))
+    return values
+
+
+@settings(max_examples=300, **QUIET)
+@given(graphs())
+def test_llvm_kernels_compute_what_numpy_does(case):
+    compare(case, run_native)
+
+
+@settings(max_examples=300, **QUIET)
+@given(graphs())
+def test_printed_python_computes_what_numpy_does(case):
+    compare(case, run_python)
+
+
+@settings(max_examples=6, **QUIET)
+@given(graphs())
+def test_numba_kernels_compute_what_numpy_does(case):
+    with config(compiler="numba"):
+        compare(case, run_native)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs())
+def test_many_random_graphs(case):
+    compare(case, run_native)
+    compare(case, run_python)

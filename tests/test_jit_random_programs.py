@@ -1,0 +1,310 @@
+"""Random programs, interpreted against compiled: values, types and exceptions over sequences of calls.
+
+A program is the text of a small function: branches, loops and recursion on traced values, helpers, captured state
+that changes between the calls, containers, mixed dtypes, views, indexing, reductions, linear algebra.
+"""
+
+from __future__ import annotations
+
+import random
+import textwrap
+import warnings
+from typing import Any
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import autograd_jit.numpy as anp
+from autograd_jit import grad, jit, value_and_grad
+from tests.jit_support import assert_same_outcome, outcome
+
+SIZE = 4
+
+UNARY = (
+    "np.sin({0})|np.cos({0})|np.tanh({0})|np.exp(-{0} * {0})|np.sqrt(np.abs({0}))|np.log1p({0} ** 2)|-{0}|{0} ** 2"
+    "|np.abs({0})|np.maximum({0}, 0.3)|np.where({0} > 0.1, {0}, 0.5 * {0})|np.arctan({0})|{0} / (1 + {0} * {0})"
+    "|np.minimum({0}, RATE)|np.clip({0}, -0.8, 0.9)|2 - {0}|{0} * 3|np.sign({0}) * {0}|np.floor({0}) + {0}"
+).split("|")
+BINARY = (
+    "{0} + {1}|{0} - {1}|{0} * {1}|{0} / (2 + np.abs({1}))|np.maximum({0}, {1})|np.arctan2({0}, 1.5 + {1} ** 2)"
+    "|np.where({0} > {1} + 0.01, {0}, {1} * 2)|np.hypot({0}, {1})|np.logaddexp({0}, {1})"
+).split("|")
+VECTOR = (
+    "{v}[::-1]|np.roll({v}, 1)|np.sort({v})|np.cumsum({v})|{m} @ {v}|{v} @ {m}|{m}[1]|{m}[:, 2]|np.diag({m})"
+    "|np.sum({m}, axis=0)|{m}.mean(1)|np.concatenate([{v}[2:], {v}[:2]])|np.stack([{s}, {s}, {s} * 2, {s} + 1])"
+    "|{v}[[3, 0, 0, 1]]|{v}[np.argsort({v})]|np.max({m}, axis=1)|helper({v}, {s})"
+    "|np.array([{s}, 1.0, {s}, 2.0])"
+    "|np.linalg.solve({m} + 9 * np.eye(4), {v})|ITEMS[0] * {v}|DATA * {v}|TABLE['w'] + {v}|np.repeat({v}[:2], 2)"
+    "|np.array({v})|recursive({v}, {s})|np.einsum('ij,j->i', {m}, {v})|np.squeeze({v}[None])|{v}.astype(np.float32)"
+    "|np.prod({m}, axis=1)|np.outer({v}, {v})[2]|sum(ITEMS) * {v}|MODEL.apply({v})"
+    "|np.logical_and({v} > 0, {v} < 1) * {v}"
+).split("|")
+MATRIX = (
+    "{m}.T|{m} @ {m}|np.outer({v}, {v})|{m} * {v}|{m} + {v}[:, None]|{m}[::-1]|{m} - {s}|np.tanh({m})"
+    "|np.stack([{v}, {v}, {v} * 2, {v} + 1])|np.reshape({m}.ravel()[::-1], (4, 4))|np.linalg.inv({m} + 9 * np.eye(4))"
+    "|np.broadcast_to({v}, (4, 4)) * 2|np.triu({m})|{m}[[0, 2, 2, 1]]|np.where({m} > 0, {m}, {s})"
+    "|np.kron({v}[:2], {m}[:, :2])"
+).split("|")
+SCALAR = (
+    "np.sum({v})|{v}[1]|{v} @ {v}|np.mean({m})|np.max({v})|{m}[1, 2]|np.linalg.norm({v})|np.trace({m})|{v}.sum()"
+    "|{s} * 0.5|np.dot({v}, DATA)|{s} * RATE|np.var({v})|float({s}) * {v}[0]|max({v}[0], {v}[1])|abs({v}[-1])"
+    "|np.prod({v})|len({v}) * {s}|sum({v})|{v}[int(abs({s})) % 4]|{v}[np.argmax({v})]"
+    "|np.sum({v}[{v} > 0.2])|min({s}, RATE)"
+    "|np.median({v})|np.linalg.slogdet({m} + 9 * np.eye(4))[1]|{s} if {s} > 0 else -{s}|(lambda a, b, *c: a - b)(*{v})"
+).split("|")
+CONDITION = (
+    "{s} > 0.15|{v}[0] < {v}[2]|np.any({v} > 1.3)|{s} < RATE and {v}[1] > -0.2|not np.all({v} > -0.4)|len({v}) > {s}"
+    "|FLAG|int({s} * 2) % 2 == 0|bool({v}[3] > 0.37)|isinstance({s}, float)|abs({s}) > 1.7 or FLAG|np.isfinite({s})"
+).split("|")
+LEAVING = (
+    "str(round(float({s}), 1))|{v}.tolist()|int({s})|f'{{{s}:.1f}}'|{v} > 0|None|'text'|np.argmax({v})"
+    "|bool({s} > 0)"
+).split("|")
+
+PROLOGUE = """
+def helper(a, b):
+    return a * 2 - b if np.sum(a) > 0.45 else a + b * RATE
+
+def recursive(a, b, depth=0):
+    if depth > 2 or np.abs(b) > 2.2:
+        return a
+    return recursive(np.sin(a) + b, b * 1.7 + 0.31, depth + 1)
+
+class Model:
+    def __init__(self):
+        self.weights = np.array([0.3, -0.2, 0.9, 0.1])
+        self.scale = 1.5
+
+    def apply(self, a):
+        return self.weights * a * self.scale if FLAG else self.weights + a
+
+MODEL = Model()
+"""
+
+
+class Writer:
+    """Writes the text of one random function ``f(v0, m0, s0, *, jitter=...)``."""
+
+    def __init__(self, rng: random.Random, differentiable: bool) -> None:
+        self.rng = rng
+        self.differentiable = differentiable
+        self.lines: list[str] = []
+        self.names = {"v": ["v0", "DATA"], "m": ["m0"], "s": ["s0", "RATE"]}
+        self.count = 0
+
+    def text(self) -> str:
+        self.block(self.rng.randint(2, 7), 1)
+        self.line(1, f"return {self.result()}")
+        return "def f(v0, m0, s0):\n" + "\n".join(self.lines) + "\n"
+
+    def result(self) -> str:
+        total = self.fill("np.sum(np.tanh({v})) + np.sum(np.tanh({m})) * 0.1 + np.tanh({s})")
+        if self.differentiable:
+            return total
+        return self.rng.choice(
+            [
+                total,
+                self.fill("({v}, {s})"),
+                self.fill("{{'a': {v}, 'b': [{m}, {s}]}}"),
+                f"({self.fill('{v}')}, {self.fill(self.rng.choice(LEAVING))})",
+                self.fill("{v} if {s} > 0.2 else {m}"),
+            ]
+        )
+
+    def line(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    def name(self, kind: str) -> str:
+        return self.rng.choice(self.names[kind])
+
+    def fill(self, template: str) -> str:
+        return template.format(v=self.name("v"), m=self.name("m"), s=self.name("s"))
+
+    def expression(self, kind: str) -> str:
+        choice = self.rng.random()
+        if choice < 0.25:
+            return self.rng.choice(UNARY).format(self.name(kind))
+        if choice < 0.5:
+            return self.rng.choice(BINARY).format(self.name(kind), self.name(self.rng.choice([kind, "s"])))
+        return self.fill(self.rng.choice({"v": VECTOR, "m": MATRIX, "s": SCALAR}[kind]))
+
+    def assign(self, depth: int) -> None:
+        kind = self.rng.choice("vvvmss")
+        expression = self.expression(kind)
+        known = [name for name in self.names[kind] if name.islower() and name[-1] != "0"]
+        if depth > 1:
+            if known:  # so that the name exists on every path
+                self.line(depth, f"{self.rng.choice(known)} = {expression}")
+            else:
+                self.line(depth, "pass")
+            return
+        self.count += 1
+        name = f"{kind}{self.count}"
+        self.line(depth, f"{name} = {expression}")
+        self.names[kind].append(name)
+
+    def block(self, statements: int, depth: int) -> None:
+        for _ in range(statements):
+            self.statement(depth)
+
+    def statement(self, depth: int) -> None:
+        choice = self.rng.random()
+        if depth > 2 or choice < 0.6:
+            self.assign(depth)
+        elif choice < 0.78:
+            self.line(depth, f"if {self.fill(self.rng.choice(CONDITION))}:")
+            self.block(self.rng.randint(1, 2), depth + 1)
+            if self.rng.random() < 0.6:
+                self.line(depth, "else:")
+                self.block(1, depth + 1)
+        elif choice < 0.88:
+            bound = self.rng.choice(["2", "3", self.fill("int(abs({s})) % 4"), "len(ITEMS)"])
+            self.line(depth, f"for i{depth} in range({bound}):")
+            self.block(1, depth + 1)
+        elif choice < 0.93:
+            self.line(depth, f"t{depth} = {self.fill('{s}')}")
+            self.line(depth, f"while abs(t{depth}) > 0.35 and abs(t{depth}) < 50:")
+            self.line(depth + 1, f"t{depth} = t{depth} * 0.6")
+            self.assign(depth + 1)
+        elif choice < 0.96:
+            self.line(depth, "try:")
+            self.line(depth + 1, self.fill("_ = np.linalg.cholesky({m} @ {m}.T - 0.5 * np.eye(4))"))
+            self.line(depth, "except np.linalg.LinAlgError:")
+            self.assign(depth + 1)
+        elif not self.differentiable:
+            self.line(depth, self.rng.choice([
+                self.fill("acc = np.zeros(4); acc += {v}; v0 = acc"),
+                self.fill("if {s} > 2.5: raise ValueError(f'too large: {s}')"),
+                self.fill("assert {s} < 4, 'limit'"),
+                self.fill("v0 = {v} + 0; v0[1] = 2.0"),
+                self.fill("v0 = {v} * 1; v0 *= 1.5"),
+            ]))  # fmt: skip
+        else:
+            self.assign(depth)
+
+
+def _namespace(text: str, np: Any) -> dict[str, Any]:
+    space: dict[str, Any] = {
+        "np": np,
+        "__name__": "random_program",
+        "DATA": numpy.array([0.4, -1.1, 0.7, 0.2]),
+        "RATE": 0.6,
+        "FLAG": True,
+        "ITEMS": [numpy.array([1.0, 0.5, -0.5, 2.0]), numpy.ones(4)],
+        "TABLE": {"w": numpy.array([0.1, 0.2, 0.3, 0.4])},
+    }
+    exec(compile(PROLOGUE + text, "<random program>", "exec"), space)
+    return space
+
+
+def _change(space: dict[str, Any], choice: int) -> None:
+    """Change captured state in one of several ways, the same in both namespaces."""
+    if choice == 1:
+        space["DATA"][choice] += 0.25
+    elif choice == 2:
+        space["RATE"] = space["RATE"] * -1.1
+    elif choice == 3:
+        space["FLAG"] = not space["FLAG"]
+    elif choice == 4:
+        space["ITEMS"].append(numpy.full(4, 0.3))
+    elif choice == 5:
+        space["DATA"] = numpy.linspace(-0.5, 0.5, 4)
+    elif choice == 6:
+        space["TABLE"]["w"][2] = -0.7
+    elif choice == 7:
+        space["MODEL"].scale = 0.5
+    elif choice == 8:
+        space["MODEL"].weights[0] = 1.1
+
+
+def _arguments(rng: numpy.random.Generator, choice: int) -> tuple:
+    v, m = rng.normal(size=SIZE), rng.normal(size=(SIZE, SIZE))
+    s: Any = float(rng.normal())
+    if choice == 1:
+        v, m = numpy.repeat(v, 2)[::2], numpy.asfortranarray(m)
+    elif choice == 2:
+        s = numpy.float64(s)
+    elif choice == 3:
+        v, m = v.astype(numpy.float32), m.astype(numpy.float32)
+    elif choice == 4:
+        v, m = v[::-1], m.T
+    elif choice == 5:
+        s = int(s * 3)
+    elif choice == 6:
+        v = (v * 3).astype(int)
+    return v, m, s
+
+
+counted = {"programs": 0, "calls": 0, "replays": 0, "traces": 0, "fallbacks": 0, "errors": 0}
+
+
+def _attack(seed: int, differentiable: bool) -> None:
+    rng = random.Random(seed)
+    text = Writer(rng, differentiable).text()
+    np = anp if differentiable or rng.random() < 0.5 else numpy
+    ours, theirs = _namespace(text, np), _namespace(text, np)
+    operator = rng.choice([grad, value_and_grad]) if differentiable else None
+    compiled = operator(ours["f"], jit=True) if operator else jit(ours["f"])
+    interpreted = operator(theirs["f"]) if operator else theirs["f"]
+    values = numpy.random.default_rng(seed)
+    for call in range(8):
+        change = rng.randint(1, 8) if rng.random() < 0.3 else 0
+        _change(ours, change)
+        _change(theirs, change)
+        kinds = [0, 0, 0, 0, 1, 4] if differentiable else [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
+        args = _arguments(values, rng.choice(kinds))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            want = outcome(interpreted, tuple(numpy.copy(a) if hasattr(a, "shape") and a.shape else a for a in args))
+            got = outcome(compiled, args)
+        where = f"seed {seed}, differentiable {differentiable}, call {call} of\n{textwrap.indent(text, '    ')}"
+        if want[0] == "error":
+            counted["errors"] += 1
+            assert got[0] == "error" and type(got[1]) is type(want[1]), f"{where}\n{got} instead of {want}"
+        else:
+            single = "float32" in text or any(getattr(a, "dtype", None) == numpy.float32 for a in args)
+            assert_same_outcome(got, want, where, precision=1e-5 if single else 1e-9)
+    counted["programs"] += 1
+    for name in ("calls", "replays", "traces", "fallbacks"):
+        counted[name] += getattr(compiled.stats, name)
+
+
+FAST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+SLOW = settings(FAST, max_examples=4000)
+
+
+@FAST
+@given(st.integers(0, 2**32 - 1))
+def test_random_programs(seed):
+    _attack(seed, differentiable=False)
+
+
+@FAST
+@given(st.integers(0, 2**32 - 1))
+def test_gradients_of_random_programs(seed):
+    _attack(seed, differentiable=True)
+
+
+@pytest.mark.slow
+@SLOW
+@given(st.integers(0, 2**32 - 1))
+def test_thousands_of_random_programs(seed):
+    _attack(seed, differentiable=seed % 2 == 0)
+
+
+@pytest.mark.parametrize("seed", [90, 352, 389, 448, 653, 770])
+def test_programs_that_once_failed(seed):
+    for differentiable in (False, True):
+        _attack(seed, differentiable)
+
+
+def test_the_programs_are_compiled():
+    """The comparison means nothing if most calls run interpreted."""
+    before = dict(counted)
+    for seed in range(60):
+        _attack(seed, differentiable=seed % 2 == 0)
+    made = {name: counted[name] - before[name] for name in counted}
+    assert made["replays"] > 0.25 * made["calls"], made
+    assert made["fallbacks"] < 0.3 * made["calls"], made
