@@ -11,8 +11,8 @@ The settings:
 
 ``compiler``
     What makes machine code of kernels. ``"llvm"`` (the default) prints LLVM IR: a kernel takes 2 to 8 ms. ``"numba"``
-    compiles the Python source that ``jitted.kernels(*args)`` shows, with ``numba.njit``: 0.2 s a kernel and a second of
-    import, kept in memory only. Programs that exist keep the kernels that they have.
+    compiles the Python source that ``jitted.kernels(*args)`` shows, with ``numba.njit``: 0.2 to 1 s a kernel and a
+    second of import, kept in memory only. Programs that exist keep the kernels that they have.
 ``progress``
     Whether to count kernels on stderr while a program with many new ones is compiled.
 

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import enum
 import functools
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -425,7 +426,7 @@ class _Handle:
         self.warned.add(reason)
         code = getattr(self.fun, "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-        warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=5)
+        warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=_callers_level())
 
     def _verified(self, result: Any, path: _Path, args: tuple, kwargs: dict) -> Any:
         """``jit(f, verify=True)``: the interpreted answer too, compared."""
@@ -494,6 +495,14 @@ class _Handle:
         self.compiled = None
         self.warned.clear()
         self.with_objects.clear()
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` for a warning that points at the user's own line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autograd_jit."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _never(args: tuple) -> Any:

@@ -1,7 +1,7 @@
 """Write docs/functions.md: every registered function, its derivatives, and whether ``jit`` has a kernel for it.
 
-    python docs/function_table.py            # writes the file
-    python docs/function_table.py --check    # exits with 1 if the file is out of date
+python docs/function_table.py            # writes the file
+python docs/function_table.py --check    # exits with 1 if the file is out of date
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MODULES = (
 HEAD = """# Functions
 
 Made from the registry by `docs/function_table.py`. *Reverse* and *forward*: the modes that a derivative rule serves.
-*Second order* holds where both are there, for rules are written in differentiable functions. *Compiled*: `jit` has a kernel
-for float64 and float32 arrays; the others run as Python steps between kernels. *Arguments* are those of the function itself;
-what is not supported for traced arrays is refused by name.
+*Second order* holds where both are there, for rules are written in differentiable functions. *Compiled*: `jit` has a
+kernel for float64 and float32 arrays; the others run as Python steps between kernels. *Arguments* are those of the
+function itself; what is not supported for traced arrays is refused by name.
 
 | function | kind | reverse | forward | second order | complex | compiled | arguments |
 |---|---|---|---|---|---|---|---|

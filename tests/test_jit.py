@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
+import sys
 import warnings
 
 import numpy as np
@@ -20,6 +21,12 @@ from tests.jit_support import assert_replayed, assert_same, compare
 
 A = np.array([1.0, -2.0, 3.0])
 B = np.array([0.5, 0.25, -4.0])
+
+
+@pytest.fixture(autouse=True)
+def no_programs_of_other_tests():
+    """Functions of one meaning share their programs; counting traces needs a fresh start."""
+    sys.modules["autograd_jit.jit"]._registry.clear()
 
 
 def loss(x):
@@ -141,6 +148,49 @@ def test_custom_primitive():
     assert jitted.stats.traces + jitted.stats.fallbacks <= 2
 
 
+def test_custom_primitives_that_write_or_keep_their_arguments():
+    class Keeper:
+        def __init__(self):
+            self.kept = []
+
+        def keep(self, x):
+            getattr(self, "kept").__iadd__([x])  # noqa: B009
+            return x * 2
+
+    keeper = Keeper()
+    keep = primitive(lambda x: keeper.keep(x))
+    jitted = jit(lambda x: keep(x * 3) + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for k in range(4):
+            assert_same(jitted(A + k), (A + k) * 6 + 1)
+    assert_same(keeper.kept[-4:], [(A + k) * 3 for k in range(4)])
+
+    @primitive
+    def doubling(x):
+        x *= 2
+        return x + 1
+
+    def f(x):
+        y = x * 3
+        return doubling(y) + y
+
+    compare(f, (A,), (B,))
+    compare(lambda x: doubling(x) + x, (A,), (B,), (A,))
+
+
+def test_outer_transformations_captured_deep_in_a_closure():
+    def outer(x):
+        parameters = {"a": [x]}
+        inner = jit(lambda y: y * parameters["a"][0])
+        return anp.sum(inner(np.ones(3)) ** 2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(grad(outer)(A), 2 * A)
+        assert_replayed(outer, (A,), (B,), operator=grad)
+
+
 def test_custom_primitive_that_raises_on_some_values():
     @primitive
     def positive_only(x):
@@ -256,6 +306,9 @@ def test_errors_of_the_user_leave_no_state():
 
     jitted = compare(f, (A,), (A * 5,), (A,), (A * 5,), (B,))
     assert jitted.stats.replays == 2
+    with pytest.warns(FallbackWarning) as seen:
+        jit(lambda x: x.__iadd__(1))(A.copy())
+    assert seen[0].filename == __file__  # the warning points at the user's line
     for error in (np.linalg.LinAlgError, ZeroDivisionError):
 
         def g(x, error=error):

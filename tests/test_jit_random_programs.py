@@ -271,7 +271,7 @@ def _attack(seed: int, differentiable: bool) -> None:
         counted[name] += getattr(compiled.stats, name)
 
 
-FAST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+FAST = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 SLOW = settings(FAST, max_examples=4000)
 
 

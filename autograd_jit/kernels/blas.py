@@ -67,7 +67,7 @@ def declaration(name: str, arguments: int, returns: str = "void") -> str:
 def product_address(name: str) -> int:
     """The address of a BLAS routine for kernels whose integers are 64-bit words: NumPy's own where it can be found.
 
-    NumPy's and SciPy's wheels bring an OpenBLAS each, each with threads that spin for some milliseconds after a product.
+    NumPy's and SciPy's wheels bring an OpenBLAS each, each with threads that spin for milliseconds after a product.
     A program that alternates NumPy's products with ours in SciPy's library ran them 2 to 10 times slower; in NumPy's
     library they share one pool, and give NumPy's very bits. Its routines take 64-bit integers, SciPy's 32-bit ones: a
     small positive number in a little-endian word reads the same as either."""

@@ -238,8 +238,8 @@ equal:
   ret i64 0
 }}
 
-; args: slot and byte offset of left, right, out; m, n, k, leading dimensions of left, right, out; transposes of left and
-; right as characters; batch count and byte strides of left, right, out; cells for one and zero; address of ?gemm.
+; args: slot and byte offset of left, right, out; m, n, k, leading dimensions of left, right, out; transposes of left
+; and right as characters; batch count and byte strides of left, right, out; cells for one and zero; address of ?gemm.
 ; Row-major out = left @ right is column-major out' = right' @ left'.
 define i64 @agj_gemm(ptr %slots, ptr %a) nounwind {{
 entry:
@@ -292,7 +292,8 @@ test:
   %more = icmp slt i64 %i, %count
   br i1 %more, label %one.product, label %end
 one.product:
-  call void %gemm(ptr %right.trans, ptr %left.trans, ptr %n, ptr %m, ptr %k, ptr %one, ptr %right, ptr %right.ld, ptr %left, ptr %left.ld, ptr %zero, ptr %out, ptr %out.ld)
+  call void %gemm(ptr %right.trans, ptr %left.trans, ptr %n, ptr %m, ptr %k, ptr %one, ptr %right, ptr %right.ld,
+    ptr %left, ptr %left.ld, ptr %zero, ptr %out, ptr %out.ld)
   %i.next = add i64 %i, 1
   %left.next = getelementptr i8, ptr %left, i64 %left.step
   %right.next = getelementptr i8, ptr %right, i64 %right.step

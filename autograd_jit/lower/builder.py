@@ -7,7 +7,22 @@ from typing import Any
 import numpy as np
 
 from ..trace.tape import Guard
-from .graph import Check, CopyStep, Gemm, Graph, Init, Literal, Map, Node, Operand, Piece, Reduce, Value, View, dense_strides
+from .graph import (
+    Check,
+    CopyStep,
+    Gemm,
+    Graph,
+    Init,
+    Literal,
+    Map,
+    Node,
+    Operand,
+    Piece,
+    Reduce,
+    Value,
+    View,
+    dense_strides,
+)
 
 __all__ = ["Builder", "NoLowering", "is_native"]
 
@@ -80,7 +95,7 @@ class Builder:
     # ---------------------------------------------------------------- elementwise
 
     def cast(self, operand: Operand, dtype: np.dtype) -> Operand:
-        """``operand`` converted to ``dtype``; a broadcast operand is converted before it is broadcast."""
+        """``operand`` converted to ``dtype``; constants are converted once and for all."""
         if operand.dtype == dtype:
             return operand
         if isinstance(operand, Literal):
@@ -189,7 +204,7 @@ def _simplify(op: str, args: tuple[Operand, ...]) -> Operand | None:
             return args[1]
     if op == "divide" and _is_literal(args[1], 1):
         return args[0]
-    if op == "subtract" and _is_literal(args[1], 0) and not np.signbit(args[1].value):  # type: ignore[union-attr]
+    if op == "subtract" and _is_literal(args[1], 0) and not np.signbit(args[1].value):  # type: ignore[union-attr,arg-type]
         return args[0]
     if op == "positive":
         return args[0]

@@ -94,7 +94,7 @@ def _counted(kernels: list[Kernel]) -> Iterator[Kernel]:
         if kernel in new:
             done += 1
             end = "\n" if done == len(new) else ""
-            sys.stderr.write(f"\rautograd_jit: {done} of {len(new)} kernels ready{end}")
+            sys.stderr.write(f"\rautograd_jit: kernels ready: {done} of {len(new)}{end}")
             sys.stderr.flush()
 
 

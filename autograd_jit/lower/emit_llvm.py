@@ -150,9 +150,7 @@ class _Emitter:
             for (type_, first), result in zip(carried, results)
         ]
 
-    def _if(
-        self, condition: str, carried: list[tuple[str, str]], then: Callable[[], list[str]]
-    ) -> list[str]:
+    def _if(self, condition: str, carried: list[tuple[str, str]], then: Callable[[], list[str]]) -> list[str]:
         """``if condition: values = then()``; the values, or those given, afterwards."""
         self.labels += 1
         name = f"I{self.labels}"
@@ -340,7 +338,9 @@ class _Emitter:
         kernel, out, lanes = self.kernel, self.out, self.out.lanes
         kinds = [out.type(r.element) for r in kernel.reductions]
         neutral = [
-            out.constant(r.element, _neutral(r.op, r.element)) if lanes > 1 else literal(r.element, _neutral(r.op, r.element))
+            out.constant(r.element, _neutral(r.op, r.element))
+            if lanes > 1
+            else literal(r.element, _neutral(r.op, r.element))
             for r in kernel.reductions
         ]
         unroll = UNROLL if len(kernel.reductions) <= 2 and len(kernel.body) <= 12 else 1
@@ -483,7 +483,11 @@ class _Emitter:
 
     def _load_unit(self, element: str, pointer: str, mask: str) -> str:
         value = self.out.load(_memory(element), pointer, mask)
-        return self.out.compare("ne", "i8", value, "zeroinitializer" if self.out.lanes > 1 else "0") if element == "i1" else value
+        return (
+            self.out.compare("ne", "i8", value, "zeroinitializer" if self.out.lanes > 1 else "0")
+            if element == "i1"
+            else value
+        )
 
     def _store_unit(self, element: str, value: str, pointer: str, mask: str) -> None:
         if element == "i1":
@@ -512,7 +516,7 @@ class _Emitter:
         return out.op("mul", "i64", positions, stride)
 
     def _gather(self, access_index: int, access: Access, pointer: str, index: str, mask: str) -> str:
-        out, memory = self.out, _memory(access.element)
+        out = self.out
         if out.lanes == 1:
             distance = out.op("mul", "i64", index, self.strides[access_index][-1])
             return self._load_scalar(access.element, out.element("i8", pointer, distance))
@@ -598,9 +602,7 @@ class _Emitter:
             return self._load_unit(access.element, self.out.element(_memory(access.element), pointer, index), mask)
         return self._gather(number, access, pointer, index, mask)
 
-    def _store(
-        self, number: int, access: Access, add: bool, pointer: str, index: str, mask: str, value: str
-    ) -> None:
+    def _store(self, number: int, access: Access, add: bool, pointer: str, index: str, mask: str, value: str) -> None:
         if self.kernel.rank == 0:
             if add:
                 old = self._load_scalar(access.element, pointer)
@@ -698,7 +700,7 @@ def _cast(out: Emission, source: str, target: str, value: str) -> str:
 
 
 def _to_integer(out: Emission, source: str, target: str, value: str) -> str:
-    """A float cast to an integer; NaN and what does not fit give the smallest integer, as the hardware does for NumPy."""
+    """A float cast to an integer; NaN and what does not fit give the smallest integer, as hardware does for NumPy."""
     limit = 2.0 ** (int(target[1:]) - 1)
     low = out.compare("oge", source, value, out.constant(source, -limit))
     high = out.compare("olt", source, value, out.constant(source, limit))

@@ -72,7 +72,9 @@ class _Fusion:
 
     def _place_loop(self, node: Map | Reduce | Piece) -> None:
         domain = _domain(node)
-        axes = node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
+        axes = (
+            node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
+        )
         number = self._candidate(node, domain, axes, self._earliest(node, domain))
         group = self.groups[number]
         group.nodes.append(node)

@@ -293,7 +293,7 @@ class CopyStep(Step):
 
 @dataclass(eq=False)
 class Check(Node):
-    """A guard: ``arg`` (dense) holds exactly the bytes ``expected``. ``number``: its position among the tape's guards."""
+    """A guard: ``arg`` (dense) holds exactly the bytes ``expected``. ``number``: its place among the tape's guards."""
 
     arg: View
     expected: bytes

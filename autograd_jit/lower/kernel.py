@@ -26,7 +26,7 @@ class Ref(NamedTuple):
     """An operand of an instruction: ``kind`` is "load", "literal" or "value"; ``index`` counts within the kind."""
 
     kind: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
 
 
 class Access(NamedTuple):
@@ -182,7 +182,9 @@ class _Build:
         return Ref("load", self.load_views.index(load))
 
     def launch(self) -> Launch:
-        views = [v for v, _ in self.load_views] + [v for _, v, _, _ in self.store_views] + [v for _, v in self.reductions]
+        views = (
+            [v for v, _ in self.load_views] + [v for _, v, _, _ in self.store_views] + [v for _, v in self.reductions]
+        )
         flags = tuple([axis in self.axes for axis in range(len(self.domain))])
         dims, reduced, strides = _coalesce(self.domain, flags, [view.strides for view in views])
         accesses = [_access(view, step) for view, step in zip(views, strides, strict=True)]

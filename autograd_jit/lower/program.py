@@ -18,6 +18,7 @@ from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
 from ..trace import tree
+from ..trace.capture_values import is_library
 from ..trace.tape import Constant, Guard, Tape, TensorType, Var
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels
@@ -163,12 +164,7 @@ def _copied(graph: Graph, view: View, type_: TensorType) -> View:
 
 def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
     """Every value that has an address: all but mapped values that stay in registers."""
-    return {
-        value
-        for node in graph.nodes
-        for value in node.outs
-        if not isinstance(node, Map) or value in stored
-    }
+    return {value for node in graph.nodes for value in node.outs if not isinstance(node, Map) or value in stored}
 
 
 # ---------------------------------------------------------------- linking
@@ -264,8 +260,7 @@ class Frame:
         else:
             self.call = self._caller(self.arguments, (0, 0))
             self.segments = [
-                self._caller(0, segment) if isinstance(segment, tuple) else segment
-                for segment in program.segments
+                self._caller(0, segment) if isinstance(segment, tuple) else segment for segment in program.segments
             ]
 
     def _specifications(self) -> list[Spec]:
@@ -298,10 +293,10 @@ class Frame:
     def run(self, inputs: tuple) -> list:
         """As :meth:`Program.run`. Arguments of any layout are accepted."""
         program = self.program
-        inputs_ready = tuple(
-            [_ready(x, var.type) for x, var in zip(inputs, program.tape.inputs, strict=True)]
-        )
-        fresh = [np.empty(out.type.shape, out.type.dtype) for out in program.outputs if out.type and out.kind == "fresh"]
+        inputs_ready = tuple([_ready(x, var.type) for x, var in zip(inputs, program.tape.inputs, strict=True)])
+        fresh = [
+            np.empty(out.type.shape, out.type.dtype) for out in program.outputs if out.type and out.kind == "fresh"
+        ]
         answer = self.call(*inputs_ready, *fresh)
         if answer is False:
             raise Diverged(None, None, "an argument does not have the type that was traced")
@@ -331,10 +326,13 @@ class Frame:
             self._array(step.results[0].view(), held)[...] = self._array(step.source, held)
             return
 
+        is_users = not is_library(getattr(step.op.prim.fun, "__module__", None) or "numpy")
+
         def plain(value: Any) -> Any:
             kind = type(value)
             if kind is Var:
-                return _as_kind(self._array(step.args[value.number], held), value.type)
+                array = self._array(step.args[value.number], held)
+                return _as_kind(np.array(array) if is_users else array, value.type)
             if kind is Constant:
                 return value.value
             if kind is tuple or kind is list:
@@ -405,7 +403,7 @@ def _buffer(array: np.ndarray) -> Any:
 
 
 def _ready(x: Any, type_: TensorType) -> Any:
-    """An argument in the layout that kernels read: C-contiguous, aligned, native byte order, the canonical dtype object."""
+    """An argument in the layout that kernels read: C-contiguous, aligned, native, with the canonical dtype object."""
     if type_.kind != "array" or type(x) is not np.ndarray:
         return x
     if x.dtype is not type_.dtype or not (x.flags.c_contiguous and x.flags.aligned):
@@ -416,8 +414,8 @@ def _ready(x: Any, type_: TensorType) -> Any:
 
 
 def _as_kind(array: np.ndarray, type_: TensorType) -> Any:
-    """A tape value as the Python object that a primitive was traced with. Arrays are copies where a step may keep
-    or write them."""
+    """A tape value as the Python object that a primitive was traced with. The user's own primitives get copies of
+    arrays: they may keep them."""
     if type_.kind == "array":
         return array
     return array[()] if type_.kind == "scalar" else array.item()
@@ -436,6 +434,3 @@ def finish(outputs: list[OutputPlan], inputs: tuple, fresh: list) -> list:
             assert out.type is not None
             leaves.append(_as_kind(next(arrays), out.type))
     return leaves
-
-
-

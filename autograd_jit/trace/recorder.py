@@ -138,8 +138,9 @@ class Recorder:
         # Before the call: a primitive that wrote into a plain argument would change the snapshot.
         args = tuple([self._recorded(value) for value in recorded])
         named = {name: self._recorded(value) for name, value in kwargs.items()}
+        watched = None if _is_known(prim) else _copies((plain, plain_kwargs))
         ans = self._applied(prim, plain, plain_kwargs)
-        if self._is_users(prim) and not self._are_unchanged((args, named), (plain, plain_kwargs)):
+        if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
         return self._written(prim, args, named, ans)
 
@@ -260,23 +261,6 @@ class Recorder:
         self._constants[id(array)] = (array, constant)
         return constant
 
-    # ---------------------------------------------------------------- foreign functions that write
-
-    @staticmethod
-    def _is_users(prim: Primitive) -> bool:
-        """Whether the primitive is no part of this package, so that nothing is known of its manners."""
-        return not str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
-
-    def _are_unchanged(self, recorded: Any, plain: Any) -> bool:
-        """Whether plain arrays among the arguments still are as they were recorded."""
-        if type(recorded) is Constant:
-            return _same(recorded.value, plain)
-        if type(recorded) is tuple or type(recorded) is list:
-            return all(self._are_unchanged(r, p) for r, p in zip(recorded, plain))
-        if type(recorded) is dict:
-            return all(self._are_unchanged(r, plain[key]) for key, r in recorded.items())
-        return True
-
     # ---------------------------------------------------------------- values that leave the tape
 
     def guard(self, node: TapeVar, kind: str, expected: Any) -> None:
@@ -292,6 +276,25 @@ _IMMUTABLE = frozenset([str, bytes, type(None), int, bool, float, complex, type(
 @functools.lru_cache(maxsize=1024)
 def _primitive_of(function: Callable, name: str) -> Primitive:
     return Primitive(function, name, differentiable=False)
+
+
+def _is_known(prim: Primitive) -> bool:
+    """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
+    return isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
+
+
+def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each array among plain arguments, with a copy of it."""
+    arrays = [leaf for leaf in tree.flatten(value)[0] if type(leaf) is np.ndarray]
+    return [(array, array.copy()) for array in arrays]
+
+
+def _restore(watched: list[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Undo all changes of the arrays; whether there were any."""
+    changed = [(array, copy) for array, copy in watched if not _same(array, copy)]
+    for array, copy in changed:
+        array[...] = copy
+    return bool(changed)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

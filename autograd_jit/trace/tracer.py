@@ -128,12 +128,10 @@ def _apply(prim: Primitive, args: tuple, kwargs: dict) -> Any:
             level = arg._trace
     values = list(args)
     boxed = []
-    position = 0
-    for arg in args:
+    for position, arg in enumerate(args):
         if type(arg) in BOX_TYPES and arg._trace == level:
             values[position] = arg._value
             boxed.append((position, arg._node))
-        position += 1
     node = boxed[0][1]
     if prim.differentiable or node.sees_nondifferentiable:
         return node.apply(prim, level, values, kwargs, boxed)

@@ -15,7 +15,7 @@ def find(prim: Any) -> Rule | None:
     """The rule of a primitive; those of ``scipy.special`` are loaded when that module is in use."""
     rule = RULES.get(prim)
     if rule is None and "autograd_jit.scipy.special" in sys.modules:
-        from . import special  # noqa: F401 - fills the table
+        from . import special
 
         rule = RULES.get(prim)
     return rule

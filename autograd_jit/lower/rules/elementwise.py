@@ -90,9 +90,8 @@ def _logical(name: str) -> Rule:
         operands = [as_operand(arg) for arg in args]
         type_ = result_type(op)
         require_native(*[o.dtype for o in operands])
-        if type_.dtype != BOOL or (name in ("and", "or", "xor", "not") and op.prim in _BITWISE):
-            if any(o.dtype != BOOL for o in operands):
-                raise NoLowering("bitwise arithmetic on integers")
+        if (type_.dtype != BOOL or op.prim in _BITWISE) and any(o.dtype != BOOL for o in operands):
+            raise NoLowering("bitwise arithmetic on integers")
         return b.map(name, tuple([as_bool(b, o, ()) for o in operands]), BOOL, type_.shape)
 
     return rule
@@ -177,7 +176,8 @@ def _clip_one(b: Builder, op: Op, x: Any, bound: Any, from_below: Any) -> Operan
 
 
 _BITWISE = {
-    f.primitive for f in (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)  # type: ignore[attr-defined]
+    f.primitive
+    for f in (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)  # type: ignore[attr-defined]
 }
 
 

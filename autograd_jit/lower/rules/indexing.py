@@ -81,9 +81,7 @@ def _index_operand(part: Any) -> Operand:
     return operand
 
 
-def _combine(
-    b: Builder, op: Op, view: View, axes: list[int], operands: list[Operand], adjacent: bool
-) -> _Indexed:
+def _combine(b: Builder, op: Op, view: View, axes: list[int], operands: list[Operand], adjacent: bool) -> _Indexed:
     """Replace the indexed ``axes`` of ``view`` by the broadcast shape of the index arrays, where NumPy puts it."""
     shape = np.broadcast_shapes(*[operand.shape for operand in operands])
     position: Operand | None = None
@@ -98,7 +96,9 @@ def _combine(
     out_shape = (*[view.shape[a] for a in before], *shape, *[view.shape[a] for a in after])
     strides = (*[view.strides[a] for a in before], *[0] * len(shape), *[view.strides[a] for a in after])
     assert position is not None
-    return _Indexed(View(view.value, out_shape, strides, view.offset), _spread(b, position, shape, len(after), out_shape))
+    return _Indexed(
+        View(view.value, out_shape, strides, view.offset), _spread(b, position, shape, len(after), out_shape)
+    )
 
 
 def _broadcast(x: Operand, y: Operand) -> tuple[int, ...]:
@@ -129,7 +129,9 @@ def _element_offsets(b: Builder, op: Op, index: Operand, size: int, stride: int)
     b.check(inside, True, Guard(op.outputs[0], "truth", True, f"index in range, {op.line}"))
     negative = b.map("less", (index, Literal(0, _INT)), np.dtype(bool), shape)
     wrapped = b.map("where", (negative, b.map("add", (index, Literal(size, _INT)), _INT, shape), index), _INT, shape)
-    clamped = b.map("minimum", (b.map("maximum", (wrapped, Literal(0, _INT)), _INT, shape), Literal(size - 1, _INT)), _INT, shape)
+    clamped = b.map(
+        "minimum", (b.map("maximum", (wrapped, Literal(0, _INT)), _INT, shape), Literal(size - 1, _INT)), _INT, shape
+    )
     return b.map("multiply", (clamped, Literal(stride, _INT)), _INT, shape)
 
 

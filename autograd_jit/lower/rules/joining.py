@@ -49,7 +49,10 @@ def _roll_one(b: Builder, view: View, shift: int, axis: int) -> View:
     whole = b.assemble(view.shape, view.dtype, None)
     target, source = shadow(whole.view()), shadow(view)
     lead = (slice(None),) * axis
-    for to, start in ((slice(shift, None), slice(None, length - shift)), (slice(None, shift), slice(length - shift, None))):
+    for to, start in (
+        (slice(shift, None), slice(None, length - shift)),
+        (slice(None, shift), slice(length - shift, None)),
+    ):
         piece = viewed(view, source[(*lead, start)], source)
         b.piece(viewed(whole.view(), target[(*lead, to)], target), piece, add=False)
     return whole.view()

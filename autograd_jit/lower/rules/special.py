@@ -44,7 +44,7 @@ def _register_functions() -> None:
 
 
 def _shifted(b: Builder, operand: Operand, axes: tuple[int, ...]) -> tuple[Operand, Operand, Operand]:
-    """``(shift, exp(x - shift), its sum)``, reduced axes kept; the shift is the maximum, or 0 where that is infinite."""
+    """``(shift, exp(x - shift), its sum)``, axes kept; the shift is the maximum, or 0 where that is infinite."""
     view = b.view(operand)
     dtype, shape = view.dtype, view.shape
     kept = tuple([1 if axis in axes else size for axis, size in enumerate(shape)])
