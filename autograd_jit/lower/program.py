@@ -24,7 +24,7 @@ from .builder import is_native
 from .compile import CompiledKernel, compile_kernels
 from .expand import expand
 from .fuse import Group, fuse
-from .graph import Check, CopyStep, Gemm, Graph, Init, Map, Step, Value, View, dense_strides
+from .graph import Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
 from .kernel import Launch, build
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
@@ -134,13 +134,12 @@ def _deliver_outputs(graph: Graph, tape: Tape) -> list[OutputPlan]:
     delivered: list[Any] = []
     known = {*graph.inputs, *graph.constants}
     numbers = {var.number: position for position, var in enumerate(tape.inputs)}
-    pieces = {value for node in graph.nodes if isinstance(node, (Init, Step)) for value in node.outs}
     for out, view in zip(tape.outputs, graph.outputs, strict=True):
         if isinstance(out, Var) and out.number in numbers:
             plans.append(OutputPlan("input", out.type, numbers[out.number]))
         elif isinstance(out, Var):
             type_ = out.type
-            if not view.is_dense or view.value in known or view.value in pieces:
+            if not view.is_dense or view.value in known:
                 view = _copied(graph, view, type_)
             known.add(view.value)
             delivered.append(view)
