@@ -175,10 +175,8 @@ def _clip_one(b: Builder, op: Op, x: Any, bound: Any, from_below: Any) -> Operan
     return arithmetic("maximum" if from_below else "minimum")(b, op, x, bound)
 
 
-_BITWISE = {
-    f.primitive
-    for f in (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)  # type: ignore[attr-defined]
-}
+_BITWISE_FUNCTIONS: tuple[Any, ...] = (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)
+_BITWISE = {function.primitive for function in _BITWISE_FUNCTIONS}
 
 
 for _name in """multiply negative positive add subtract divide square mod fmod maximum minimum fmax fmin absolute fabs

@@ -1,0 +1,131 @@
+"""What is known of jitted functions: captured structure -> signature -> paths, all of it bounded."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "MAX_FUNCTIONS",
+    "MAX_OBJECT_HANDLES",
+    "MAX_WASTED_TRACES",
+    "Compiled",
+    "Entry",
+    "HeldArrays",
+    "Path",
+    "registry",
+    "registry_lock",
+]
+
+
+@dataclass
+class Path:
+    """One program of a signature, and where to go when one of its guards fails."""
+
+    program: Any
+    source: Any  # ReplaySource, or None where the program has Python steps
+    held: HeldArrays | None
+    branches: dict[tuple[int, bytes], Path] = field(default_factory=dict)
+
+    @functools.cached_property
+    def outcomes(self) -> dict[int, bytes]:
+        """What each guard of this path found, by its number."""
+        return {check.number: check.expected for check in self.program.checks.values()}
+
+    def is_prefix_of(self, other: Path, guard: int, actual: bytes) -> bool:
+        """Whether ``other`` takes this path's turns up to ``guard``, and there the one of ``actual``."""
+        if other.outcomes.get(guard) != actual:
+            return False
+        return all(other.outcomes.get(number) == found for number, found in self.outcomes.items() if number < guard)
+
+
+@dataclass
+class Entry:
+    """All that is known of one signature."""
+
+    paths: list[Path] = field(default_factory=list)
+    last: Path | None = None
+    interpreted: str | None = None
+    passing: int = 0  # traces that could not be used, while the next one might
+    unused: int = 0  # traces in a row without a replay between them
+    replays: int = 0  # of the handle, when the last trace was made
+
+    def after(self, path: Path, guard: int | None, actual: bytes | None) -> Path | None:
+        """The path that goes on where ``path`` found ``actual`` at ``guard``, if it has been seen."""
+        if guard is None or actual is None:
+            return None
+        key = (guard, actual)
+        if key not in path.branches:
+            known = next((other for other in self.paths if path.is_prefix_of(other, guard, actual)), None)
+            if known is None:
+                return None
+            path.branches[key] = known
+        return path.branches[key]
+
+
+class HeldArrays:
+    """Arrays that the function reaches through objects, with their contents when they were traced."""
+
+    def __init__(self, arrays: tuple[np.ndarray, ...]) -> None:
+        self.pairs = [(array, np.array(array, order="C")) for array in arrays]
+
+    def unchanged(self) -> bool:
+        for array, copy in self.pairs:
+            if array.shape != copy.shape or array.dtype != copy.dtype:
+                return False
+            if array.flags.c_contiguous:
+                if _memcmp(array.ctypes.data, copy.ctypes.data, copy.nbytes):
+                    return False
+            elif array.tobytes() != copy.tobytes():
+                return False
+        return True
+
+
+_memcmp = ctypes.CDLL(None).memcmp
+_memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+
+class Compiled:
+    """What is known of all functions of one captured structure under one operator."""
+
+    def __init__(self, captures: Any) -> None:
+        self.captures = captures
+        self.entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self.history: list[str] = []
+        self.interpreted: str | None = _unsound(captures)
+        self.warned: set[str] = set()
+        self.compares_inputs = captures.compares_identity
+        self.traces = 0
+
+
+def _unsound(captures: Any) -> str | None:
+    """Why functions with these captures must stay interpreted."""
+    if captures.unsound:
+        return captures.unsound
+    if captures.impure:
+        return f"it calls {captures.impure[0]}, whose result differs from call to call"
+    for path, held in captures.opaque:
+        if type(held).__module__.partition(".")[0] not in _HARMLESS_MODULES:
+            return f"it uses `{path}`, a {type(held).__name__}, whose state cannot be watched"
+    return None
+
+
+#: objects of these do not take part in any answer
+_HARMLESS_MODULES = frozenset(["logging", "warnings"])
+
+
+#: (operator, captured structure) -> what is known; least recently used out
+registry: OrderedDict[Hashable, Compiled] = OrderedDict()
+registry_lock = threading.Lock()
+MAX_FUNCTIONS = 512
+#: handles for calls with objects among the arguments, kept by the identity of the objects
+MAX_OBJECT_HANDLES = 32
+#: traces that may come to nothing, and traces in a row without a replay, before a signature runs interpreted
+MAX_WASTED_TRACES = 16

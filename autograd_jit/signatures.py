@@ -1,0 +1,113 @@
+"""What two calls must share to share a program: the signature of the arguments, the key of the operator."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from .trace import tree
+
+__all__ = [
+    "ObjectBuild",
+    "Placeholder",
+    "all_plain",
+    "build_key",
+    "dynamic_leaves",
+    "is_plain",
+    "leaf_signature",
+    "placeholder",
+    "share_objects",
+]
+
+
+def dynamic_leaves(leaves: list) -> list:
+    from .trace.trace_call import is_dynamic
+
+    return [leaf for leaf in leaves if is_dynamic(leaf)]
+
+
+def leaf_signature(leaf: Any) -> Hashable:
+    """What two leaves must share to share programs."""
+    kind = type(leaf)
+    if kind is np.ndarray:
+        return (kind, leaf.dtype, leaf.shape)
+    if kind is float or kind is complex:
+        return (kind,)
+    if isinstance(leaf, np.generic):
+        return (kind, leaf.dtype)
+    return (kind, leaf)
+
+
+#: Python's immutable values, part of the signature as they are
+_STATIC_TYPES = frozenset([int, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented)])
+
+
+def is_plain(leaf: Any) -> bool:
+    """Whether a leaf is an input of the tape or an immutable value; not so an object, whose state may change."""
+    kind = type(leaf)
+    if kind in _STATIC_TYPES or kind is Placeholder:
+        return True
+    return dynamic_leaves([leaf]) != [] or isinstance(leaf, (enum.Enum, np.dtype))
+
+
+def all_plain(leaves: list) -> bool:
+    return all(map(is_plain, leaves))
+
+
+def share_objects(leaves: list, captured: list) -> bool:
+    """Whether one array turns up twice among arguments and captured arrays, so that ``is`` would see it."""
+    arrays = [id(value) for value in (*leaves, *captured) if isinstance(value, np.ndarray)]
+    return len(set(arrays)) < len(arrays)
+
+
+class Placeholder:
+    """Stands for an argument that is an object, in a call of the handle that captured the object."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@functools.lru_cache(maxsize=256)
+def placeholder(number: int) -> Placeholder:
+    return Placeholder(number)
+
+
+class ObjectBuild:
+    """``build`` for a partial that holds the function and the objects among its arguments."""
+
+    def __init__(self, build: Callable) -> None:
+        self.build = build
+        self.key = ("objects", build_key(build))
+
+    def __call__(self, holder: functools.partial) -> Callable:
+        run, objects = self.build(holder.func), holder.args
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            leaves, structure = tree.flatten((args, kwargs))
+            leaves = [objects[leaf.number] if type(leaf) is Placeholder else leaf for leaf in leaves]
+            args, kwargs = tree.unflatten(structure, leaves)
+            return run(*args, **kwargs)
+
+        return call
+
+
+def build_key(build: Callable) -> Hashable:
+    """Two operators with equal keys build the same derivative. One that holds something unhashable is like no other.
+
+    To be computed once for each build: such a key is a new object every time.
+    """
+    if isinstance(build, ObjectBuild):
+        return build.key
+    cells = getattr(build, "__closure__", None) or ()
+    values: Any = tuple([cell.cell_contents for cell in cells])
+    try:
+        hash(values)
+    except TypeError:
+        values = object()  # not the ids: those are given to other objects later
+    return (getattr(build, "__code__", build), values)
