@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import pickle
-import sys
 import warnings
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 
 import autograd_jit as aj
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit
+from autograd_jit import grad, jit, known_programs
 from autograd_jit.errors import ArgumentError, BackendError, FallbackWarning, NonScalarOutputError, TraceLimitError
 from autograd_jit.extend import defvjp, primitive
 from autograd_jit.jit import assert_max_traces
@@ -26,7 +25,7 @@ B = np.array([0.5, 0.25, -4.0])
 @pytest.fixture(autouse=True)
 def no_programs_of_other_tests():
     """Functions of one meaning share their programs; counting traces needs a fresh start."""
-    sys.modules["autograd_jit.jit"]._registry.clear()
+    known_programs.registry.clear()
 
 
 def loss(x):
