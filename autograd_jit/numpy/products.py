@@ -115,16 +115,18 @@ def dot(a, b, out=None):
     if not is_traced(a, b):
         return _np.dot(a, b, out)
 
-    refuse("dot", out=out)
+    if out is not None:
+        refuse("dot", out=out)
     a, b = _array(a), _array(b)
-    a_ndim, b_ndim = len(shape_of(a)), len(shape_of(b))
+    a_shape, b_shape = a.shape, b.shape
+    a_ndim, b_ndim = len(a_shape), len(b_shape)
     if a_ndim == 0 or b_ndim == 0:
         return ew.multiply(a, b)
     if b_ndim <= 2 and a_ndim <= 2:
-        if shape_of(a)[-1] != shape_of(b)[0]:
+        if a_shape[-1] != b_shape[0]:
             raise ValueError(
-                f"shapes {shape_of(a)} and {shape_of(b)} not aligned: "
-                f"{shape_of(a)[-1]} (dim {a_ndim - 1}) != {shape_of(b)[0]} (dim 0)"
+                f"shapes {a_shape} and {b_shape} not aligned: "
+                f"{a_shape[-1]} (dim {a_ndim - 1}) != {b_shape[0]} (dim 0)"
             )
         return matmul(a, b)
     return tensordot(a, b, ((a_ndim - 1,), (max(b_ndim - 2, 0),)))

@@ -20,6 +20,7 @@ import numpy as _np
 from ..errors import ArgumentError
 from ..trace.rules import composite, general, linear, nondifferentiable
 from ..trace.samples import call, complexes, mask, normals
+from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
 from .arguments import NoValue, is_traced, normalise_axes, reduced_shape, refuse, shape_of
 from .arguments import as_array as _as_array
@@ -49,13 +50,13 @@ __all__ = [
 
 def _spread(g: Any, shape: tuple, axes: tuple, keepdims: bool) -> Any:
     """The result of a reduction, broadcast back to the shape that was reduced."""
-    if not keepdims and axes:
+    if not keepdims and 0 < len(axes) < len(shape):  # what has no axes left broadcasts as it is
         g = reshape(g, reduced_shape(shape, axes))
     return broadcast_to(g, shape)
 
 
 def _raw_sum(x: Any, axes: tuple, keepdims: bool) -> Any:
-    return _np.sum(x, axis=axes, keepdims=keepdims)
+    return _np.add.reduce(x, axis=axes, keepdims=keepdims)  # type: ignore[call-overload]  # np.sum, 0.7 us earlier
 
 
 reduce_sum = linear(
@@ -161,6 +162,8 @@ def _with_mask_row(*more: Any) -> Any:
 )
 def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
     """As ``numpy.sum``; ``out`` is refused for traced arrays."""
+    if axis is None and type(a) in BOX_TYPES and dtype is out is None and not keepdims and initial is where is NoValue:
+        return reduce_sum(a, tuple(range(a.ndim)), False)  # the commonest call of all
     if not is_traced(a, initial, where):
         return _np.sum(a, axis, dtype, out, keepdims, initial, where)
     refuse("sum", out=out)

@@ -29,6 +29,10 @@ _box_types = Box.type_mappings
 _FLOAT64 = np.dtype(float64)
 
 
+#: types of operands that are no boxes and hold none
+_PLAIN = frozenset({ndarray, float64, float, int})
+
+
 class VJPNode(Node):
     """One differentiated value: its parents, how to pull a cotangent back to each, and its shape and dtype."""
 
@@ -51,9 +55,9 @@ class VJPNode(Node):
 
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
-        # The commonest case, one plain operand, goes straight to NumPy: 0.3 us of the 3 us of a small operation.
-        if len(values) == 1 and not kwargs and ((kind := type(values[0])) is ndarray or kind is float64):
-            ans = prim.fun(values[0])
+        # The commonest case, one or two plain operands, goes straight to NumPy: 0.3 us of the 3 us of an operation.
+        if len(values) < 3 and not kwargs and type(values[0]) in _PLAIN and type(values[-1]) in _PLAIN:
+            ans = prim.fun(*values)
         else:
             ans = prim.wrapped(*values, **kwargs)
         kind = type(ans)
@@ -91,8 +95,13 @@ class VJPNode(Node):
         node.dtype = dtype
         if shape is None and tree.is_container(ans):
             return _box_leaves(ans, level, node)
-        box_type = _box_types.get(kind)
-        return box_type(ans, level, node) if box_type is not None else new_box(ans, level, node)
+        if kind is ndarray or kind is float64:  # new_box, without the call of __init__
+            box = _blank(_box_types[kind])
+            box._value = ans
+            box._trace = level
+            box._node = node
+            return box
+        return new_box(ans, level, node)
 
 
 def _zero_pull(ans: Any, *args: Any, **kwargs: Any) -> Callable:
@@ -255,8 +264,15 @@ def backward_pass(seeds: list[tuple[VJPNode, Any]], inputs: list[VJPNode]) -> li
                 continue
             cotangents = node.pull(g) if node.pull is not None else [pull(g) for pull in node.pulls]
             for parent, cotangent in zip(node.parents, cotangents, strict=True):
-                if cotangent is not None:
-                    _arrive(pending, heap, parent, _fitted(cotangent, parent, node))
+                if cotangent is None:
+                    continue
+                cotangent = _fitted(cotangent, parent, node)
+                number = parent.number
+                if number in pending:
+                    _arrive(pending, heap, parent, cotangent)
+                else:
+                    pending[number] = (parent, cotangent)
+                    heappush(heap, -number)
     return [results.get(node.number) for node in inputs]
 
 

@@ -202,12 +202,27 @@ def _make_wrapper(prim: Primitive) -> Callable:
     fun = prim.fun
 
     def f_wrapped(*args, **kwargs):
-        if len(args) == 1 and not kwargs and type(args[0]) in BOX_TYPES:  # 0.3 us less for the commonest call
-            (arg,) = args
-            node = arg._node
-            if prim.differentiable or node.sees_nondifferentiable:
-                return node.apply(prim, arg._trace, [arg._value], kwargs, ((0, node),))
-            return f_wrapped(arg._value)
+        if not kwargs and 0 < len(args) < 3:  # most calls; 0.3 to 0.6 us less than by the loops of _apply
+            x = args[0]
+            y = args[-1]
+            x_boxed, y_boxed = type(x) in BOX_TYPES, type(y) in BOX_TYPES
+            if not (x_boxed or y_boxed):
+                if type(x) not in _CONTAINERS and type(y) not in _CONTAINERS:
+                    return fun(*args)
+            elif len(args) == 1:
+                if x_boxed and (prim.differentiable or x._node.sees_nondifferentiable):
+                    return x._node.apply(prim, x._trace, [x._value], kwargs, ((0, x._node),))
+            elif prim.differentiable:
+                if x_boxed and y_boxed:
+                    if x._trace == y._trace:
+                        both = ((0, x._node), (1, y._node))
+                        return x._node.apply(prim, x._trace, [x._value, y._value], kwargs, both)
+                    x_boxed = x._trace > y._trace
+                    y_boxed = not x_boxed
+                if x_boxed and type(y) not in _CONTAINERS:
+                    return x._node.apply(prim, x._trace, [x._value, y], kwargs, ((0, x._node),))
+                if y_boxed and type(x) not in _CONTAINERS:
+                    return y._node.apply(prim, y._trace, [x, y._value], kwargs, ((1, y._node),))
         boxed = False
         for arg in args:
             kind = type(arg)
