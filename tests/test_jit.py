@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import pickle
 import warnings
 
@@ -489,3 +490,22 @@ def test_two_thousand_signatures_are_bounded():
     for size in range(300):
         jitted(np.ones(size))
     assert len(jitted._handle.compiled.entries) <= 64
+
+
+def test_a_defect_in_lowering_does_not_lose_the_answer(monkeypatch):
+    program = importlib.import_module("autograd_jit.lower.program")
+    monkeypatch.setattr(program, "expand", lambda tape: 1 / 0)
+    jitted = jit(lambda x: np.sum(x * 3.0))
+    with pytest.warns(FallbackWarning, match="lowering failed"):
+        assert jitted(A) == np.sum(A * 3.0)
+    assert jitted(B) == np.sum(B * 3.0)
+    assert jitted.stats.replays == 0
+
+
+def test_sums_over_unit_axes_are_replayed():
+    """Nothing is left to add up: the kernel must store, not add to what lay in memory."""
+    jitted = jit(lambda x: anp.sum(x * x, axis=0) + 1.0)
+    for seed in range(4):
+        x = np.random.default_rng(seed).normal(size=(1, 5))
+        assert_same(jitted(x), np.sum(x * x, axis=0) + 1.0)
+    assert jitted.stats.replays == 3

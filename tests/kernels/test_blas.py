@@ -10,7 +10,7 @@ import pytest
 from autograd_jit.kernels import blas, llvm
 
 ALL = sorted(name for names in blas.ROUTINES.values() for name in names)
-# What the lowering of issue 5 asks for.
+# What lowering rules of linear algebra need.
 NEEDED = (
     [p + n for n in "gemm gemv syrk potrf potrs trtrs getrf getrs getri gesdd".split() for p in "sdcz"]
     + [p + n for n in ("ger", "dot", "syevd") for p in "sd"]
@@ -91,3 +91,12 @@ define i64 @kernel(ptr %slots, ptr %args) {llvm.KERNEL_ATTRIBUTES} {{
     slots = (ctypes.c_void_p * 3)(*[m.ctypes.data for m in (a, b, c)])
     kernel(slots, ctypes.byref(ctypes.c_int32(6)))
     np.testing.assert_allclose(c, a @ b, rtol=1e-12)
+
+
+def test_products_come_from_numpys_library_where_it_can_be_found():
+    address = blas.product_address("dgemm")
+    assert address
+    if blas._numpy_libraries():
+        assert address != blas.blas_address("dgemm")
+    else:
+        assert address == blas.blas_address("dgemm")
