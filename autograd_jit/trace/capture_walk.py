@@ -129,7 +129,8 @@ class Walk(ObjectVisits, StateChanges):
 
     def _settle_arrays(self) -> None:
         """Decide which arrays are direct, now that every path to them is known, and complete the key."""
-        pending = [node for node in self.nodes.values() if node.kind == "other" or node.is_indirect]
+        fixed = {"other", "instance"} if self.keeps_arguments else {"other"}  # a cache tells an instance from its clone
+        pending = [node for node in self.nodes.values() if node.kind in fixed or node.is_indirect]
         pending += [child for node in self.nodes.values() for slot, child in node.edges if slot is None]
         for node in pending:
             node.is_indirect = True
@@ -321,7 +322,7 @@ class Walk(ObjectVisits, StateChanges):
         node = self.enter(value, place, "method", ())
         self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(types.MethodType)}")
         name = getattr(value.__func__, "__name__", "method")
-        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node))
+        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node, ("self",)))
         inside = Place(node.variable, ".__func__", name, node, ("function",))
         if isinstance(value.__func__, types.FunctionType):
             self.visit_function(value.__func__, inside, instance=value.__self__)

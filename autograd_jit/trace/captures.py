@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy
 
-from .capture_clone import clone
+from .capture_clone import Clone, clone
 from .capture_guards import Item
 from .capture_values import same_array_kind
 from .capture_walk import Walk, walk
@@ -39,7 +39,7 @@ Array = numpy.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class CapturedArray:
-    """An array that variables of the function hold directly: an input of the compiled program."""
+    """An array that the function reaches through what can be cloned: an input of the compiled program."""
 
     paths: tuple[str, ...]
     dtype: numpy.dtype[Any]
@@ -78,7 +78,8 @@ class Captures:
 
     `unsound`: why the function cannot be compiled, or None.
     `arrays`: inputs of the program, fetched by `bind`.
-    `held_arrays`: reached through objects, guarded here by identity; the caller guards their contents.
+    `held_arrays`: reached through modules, classes and other objects that cannot be cloned: guarded here by identity;
+    the caller guards their contents.
     `opaque`, `generators`: (path, object), guarded by identity only.
     `effects`, `impure`: calls seen in the code, for the caller to decide about.
     `structure_key`: equal for functions that can share a program.
@@ -216,15 +217,15 @@ def _remember(key: int, found: Captures) -> None:
     _recent[key] = [weakref.ref(found), *others][:MOST_RECENT_STRUCTURES]
 
 
-def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Callable[..., Any]:
+def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Clone:
     """A callable that behaves as `fn`, except that each direct captured array is ``replacements[i]``.
 
     data = np.ones(3)
     fn = lambda x: x * data
-    clone_with(fn, scan(fn), [10.0])(2)  # 20.0
+    clone_with(fn, scan(fn), [10.0]).call(2)  # 20.0
     """
     if len(replacements) != len(captures.arrays):
         raise ValueError(f"{len(captures.arrays)} captured arrays, but {len(replacements)} replacements")
     if captures._root is None:
-        return fn  # type: ignore[no-any-return]
-    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))  # type: ignore[no-any-return]
+        return Clone(fn, [])
+    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))

@@ -7,6 +7,7 @@ by ``TracedCall.reason``.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from . import tree
+from .capture_clone import Clone
 from .captures import Captures, clone_with
-from .leaks import evict, may_have_leaked
+from .leaks import evict, may_have_leaked, return_originals
 from .recorder import LeaveTrace, Recorder
 from .tape import Tape, tensor_type
 from .tracer import BOX_TYPES, concrete
@@ -52,20 +54,25 @@ def trace_call(
     leaves, structure = tree.flatten(given)
     snapshot = captures.snapshot(fun)
     generators = _GeneratorStates(captures)
+    clone = _with_boxes(recorder, fun, captures)
+    boxed: Any = None
     try:
-        boxed = _recorded_run(recorder, build, fun, captures, given)
+        boxed = _recorded_run(recorder, build, clone, given)
     except LeaveTrace as leave:
         void: str | None = str(leave)
     except Exception as error:
         void = f"{type(error).__name__} under the recorder: {error}"
     else:
         tape = recorder.finish(boxed, {})
-        void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape)
+        void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape) or _altered(clone)
     finally:
         recorder.close()
+    kept = return_originals(clone)
     changed = captures.changed_since(snapshot, fun)
+    del clone
     if void is not None:
         generators.restore()
+        del boxed, given, leaves
         result = build(fun)(*args, **kwargs)
         return TracedCall(result, None, void, time.perf_counter() - started)
     result = tree.map_leaves(concrete, boxed)
@@ -73,6 +80,8 @@ def trace_call(
     reason = recorder.invalid or generators.moved()
     if changed:
         reason = reason or f"it changes state that it captures: {changed}"
+    elif kept:
+        reason = reason or f"it keeps an object that it captures: {kept}"
     if reason or may_have_leaked(recorder):
         left_behind = evict(recorder)
         reason = reason or (f"it keeps a traced value: {left_behind}" if left_behind else None)
@@ -82,15 +91,30 @@ def trace_call(
     return TracedCall(result, tape, reason, time.perf_counter() - started)
 
 
-def _recorded_run(recorder: Recorder, build: Callable, fun: Callable, captures: Captures, given: tuple) -> Any:
-    """The run itself, in a frame of its own that holds no box afterwards."""
+def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:
+    """``fun`` with boxes in place of the arrays that it captures."""
     bound = captures.bind(fun)
-    boxes = [
-        recorder.add_input(array, captured.paths[0] if captured.paths else f"captured{i}")
+    boxes: list[object] = [
+        recorder.add_input(array, _identifier(captured.paths[0]) if captured.paths else f"captured{i}")
         for i, (array, captured) in enumerate(zip(bound, captures.arrays, strict=True))
     ]
-    run = build(clone_with(fun, captures, list(boxes)) if boxes else fun)
-    return run(*given[0], **given[1])
+    return clone_with(fun, captures, boxes) if boxes else Clone(fun, [])
+
+
+def _identifier(path: str) -> str:
+    """``self.layers[0].weights`` as a name for the printed tape: ``self_layers_0_weights``."""
+    return re.sub(r"\W+", "_", path).strip("_")
+
+
+def _recorded_run(recorder: Recorder, build: Callable, clone: Clone, given: tuple) -> Any:
+    """The run itself, in a frame of its own that holds no box afterwards."""
+    return build(clone.call)(*given[0], **given[1])
+
+
+def _altered(clone: Clone) -> str | None:
+    """Whether the run changed a captured object of which it was given a clone: it must change the original."""
+    changed = clone.altered()
+    return f"it changes {changed} that it captures" if changed else None
 
 
 def _mutated(given: tuple, leaves: list, structure: Any) -> str | None:
