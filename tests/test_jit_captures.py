@@ -562,7 +562,6 @@ def test_random_draws_are_noticed():
     generator, state = np.random.default_rng(0), np.random.RandomState(0)
     draws = {
         "numpy global": lambda x: x * np.random.rand(),
-        "wrapped": lambda x: x * anp.random.rand(),
         "generator": lambda x: x * generator.normal(),
         "state": lambda x: x * state.rand(3),
         "module": lambda x: x * random.random(),
@@ -573,6 +572,15 @@ def test_random_draws_are_noticed():
         with warned(1):
             results = [float(jitted(A)[0]) for _ in range(4)]
         assert len(set(results)) == 4, name
+
+
+def test_the_state_of_a_captured_generator_is_no_constant():
+    generator = np.random.RandomState(0)
+    jitted = jit(lambda x: x * generator.get_state()[2])
+    with warned(1):
+        for _ in range(3):
+            assert_same(jitted(A), A * generator.get_state()[2])
+            generator.rand(3)
 
 
 def _draw():

@@ -79,8 +79,7 @@ class ObjectVisits(ContainerVisits):
         if is_library(kind.__module__):  # asking a user's own object for `__self__` may run the user's code
             self._remark(value, place)
         if isinstance(value, GENERATOR_TYPES):
-            self.generators.append((place.path, value))
-            return self._visit_by_identity(value, place)
+            return self._visit_generator(value, place)
         if isinstance(value, io.IOBase):
             self.doubt(f"`{place.path}` is an open file")
             return None
@@ -133,6 +132,16 @@ class ObjectVisits(ContainerVisits):
     def _visit_by_identity(self, value: Any, place: Place) -> Node:
         node = self.enter(value, place, "other", ("is", IdentityKey(value)))
         self.guards.require(f"{node.variable} is not {self.guards.constant(value)}")
+        return node
+
+    def _visit_generator(self, value: Any, place: Place) -> Node:
+        """A random generator: one of this package is an input like an array, others are known by identity."""
+        kind = type(value)
+        if not getattr(kind, "draws_on_tape", False) or not is_library(kind.__module__):
+            self.generators.append((place.path, value))
+            return self._visit_by_identity(value, place)
+        node = self.enter(value, place, "generator", (IdentityKey(kind),))
+        self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(kind)}")
         return node
 
     def _visit_opaque(self, value: Any, place: Place) -> Node:

@@ -37,6 +37,9 @@ MOST_FUNCTIONS = 500
 
 UNCHANGING_CONSTANTS = frozenset(["pi", "e", "tau", "inf", "nan", "newaxis", "euler_gamma"])
 
+#: Mentioned as attributes, these show the state of a random generator without moving it.
+STATE_OF_GENERATORS = frozenset(["get_state", "state", "bit_generator", "getstate", "__getstate__", "_bit_generator"])
+
 #: Mentioned as attributes, these read attributes that the code does not name ("{0.rate}".format(x) does).
 INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
 
@@ -72,6 +75,8 @@ class Walk(ObjectVisits, StateChanges):
         self.is_complete = self.unsound is not None or not (self.is_name_dependent and grew)
         if self.is_complete:
             self._settle_arrays()
+            if self.generators and not STATE_OF_GENERATORS.isdisjoint(self.names):
+                self.doubt(f"it uses the state of a random generator (`{self.generators[0][0]}`)")
 
     # -- what every visit does ---------------------------------------------------------------------------
 

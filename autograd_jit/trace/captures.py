@@ -80,7 +80,8 @@ class Captures:
     `arrays`: inputs of the program, fetched by `bind`.
     `held_arrays`: reached through modules, classes and other objects that cannot be cloned: guarded here by identity;
     the caller guards their contents.
-    `opaque`, `generators`: (path, object), guarded by identity only.
+    `opaque`, `generators`: (path, object), guarded by identity only; not the generators of this package, which are
+    inputs, fetched by `bind_generators`: `generator_paths` names them.
     `effects`, `impure`: calls seen in the code, for the caller to decide about.
     `structure_key`: equal for functions that can share a program.
     """
@@ -108,6 +109,9 @@ class Captures:
         self.check_source = found.guards.check_source()
         self.check_values_source = found.guards.check_source(layouts=False)
         self.bind_source = found.guards.bind_source(direct)
+        drawing = [node for node in found.nodes.values() if node.kind == "generator"]
+        self.bind_generators_source = found.guards.bind_source(drawing)
+        self.generator_paths = tuple(node.paths[0] for node in drawing)
         for node in found.nodes.values():
             node.value = None  # direct arrays belong to the user: nothing here keeps them alive
 
@@ -125,6 +129,11 @@ class Captures:
     def bind(self) -> Callable[[Any], list[Array]]:
         """``bind(fn)``: the arrays that `fn` captures now, in the order of `arrays`."""
         return self._guards.function(self.bind_source, "bind")
+
+    @functools.cached_property
+    def bind_generators(self) -> Callable[[Any], list[Any]]:
+        """``bind_generators(fn)``: the generators of this package that `fn` captures now."""
+        return self._guards.function(self.bind_generators_source, "bind")
 
     @staticmethod
     def _never(fn: Any) -> bool:

@@ -550,7 +550,8 @@ def test_arrays_in_objects_that_are_more_than_their_attributes_are_no_inputs(hol
 
 
 def test_a_clone_that_is_changed_says_so():
-    user = program("class C: pass\nc = C()\nc.W, c.parts = np.ones(3), [np.ones(2)]\ndef f(x): return x @ c.W * c.parts[0].sum()")
+    make = "class C: pass\nc = C()\nc.W, c.parts = np.ones(3), [np.ones(2)]\n"
+    user = program(make + "def f(x): return x @ c.W * c.parts[0].sum()")
     captures = fresh(user.f)
     for change in ["c.W = 3", "c.new = 3", "del c.W", "c.parts.append(1)", "c.parts[0] = 1"]:
         clone = clone_with(user.f, captures, [1.0, 2.0])
