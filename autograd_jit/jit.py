@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -28,6 +29,7 @@ from .known_programs import (
     MAX_FUNCTIONS,
     MAX_OBJECT_HANDLES,
     MAX_WASTED_TRACES,
+    MISS,
     Compiled,
     Entry,
     HeldArrays,
@@ -36,6 +38,7 @@ from .known_programs import (
     registry_lock,
 )
 from .signatures import (
+    Build,
     ObjectBuild,
     all_plain,
     build_key,
@@ -46,7 +49,6 @@ from .signatures import (
     share_objects,
 )
 from .trace import tree
-from .trace.capture_walk import REBUILDABLE_MARK
 from .trace.draws import session
 from .trace.float_errors import default_error_state, error_state, stops_on_errors
 from .trace.tracer import BOX_TYPES
@@ -118,9 +120,6 @@ class _Handle:
         self.warned: set[str] = set()
         self.with_objects: OrderedDict[tuple, _Handle] = OrderedDict()
 
-    def __reduce__(self) -> tuple:
-        return _Handle, (self.build, self.fun, self.name, self.options)
-
     # ---------------------------------------------------------------- the slow path
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
@@ -167,7 +166,7 @@ class _Handle:
         args, kwargs = tree.unflatten(structure, replaced)
         if not kwargs:
             result = handle.fast(args)
-            if result is not _never(()):
+            if result is not MISS:
                 return result
         return handle.slow(args, kwargs)
 
@@ -454,8 +453,6 @@ def _callers_level() -> int:
 
 
 def _never(args: tuple) -> Any:
-    from .lower.replay import MISS
-
     return MISS
 
 
@@ -476,34 +473,73 @@ def _trace_report(name: str, traced: Any, program: Any, why: str, made: int, loa
 # ---------------------------------------------------------------- the public functions
 
 
-def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = None, **options: Any) -> Callable:
-    """The compiled form of ``build(fun)``: what the operators return for ``jit=True``."""
-    if not callable(fun):
-        raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
-    handle = _Handle(build, fun, name or getattr(fun, "__name__", type(fun).__name__), _options(options))
+class Jitted:
+    """A compiled function: what :func:`jit` and the operators with ``jit=True`` return.
 
-    def compiled(*args: Any, **kwargs: Any) -> Any:
-        if fun is not handle.fun:  # a clone of this function, made by the recorder of another trace
-            handle.stats.inlined += 1
-            return build(fun)(*args, **kwargs)  # ``build`` in a cell tells grad(f) from jit(f) where both are captured
+    ``stats``: counts of what happened. ``explain()``, ``tape(*args)``, ``kernels(*args)`` show it; ``clear()`` forgets
+    all programs. Copies are the function itself. It is pickled by its name, or as its operator and its function.
+    """
+
+    __autograd_jit_rebuildable__ = True
+
+    def __init__(self, build: Callable, fun: Callable, name: str, doc: str | None, options: Options) -> None:
+        self._handle = handle = _Handle(build, fun, name, options)
+        with contextlib.suppress(AttributeError, TypeError):
+            functools.update_wrapper(self, handle.interpreted)
+        self.__wrapped__ = fun
+        self.__name__ = name
+        self.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
+        self._transform = (build, fun)
+        self.stats, self.explain, self.clear = handle.stats, handle.explain, handle.clear
+        self.tape, self.kernels = handle.tape, handle.kernels
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        handle = self._handle
         if not kwargs:
             result = handle.fast(args)
-            if result is not miss:
+            if result is not MISS:
                 return result
         return handle.slow(args, kwargs)
 
-    miss = _never(())
-    with contextlib.suppress(AttributeError, TypeError):
-        functools.update_wrapper(compiled, handle.interpreted)
-    compiled.__wrapped__ = fun  # type: ignore[attr-defined]
-    compiled.__name__ = handle.name
-    compiled.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
-    for attribute in ("stats", "explain", "tape", "kernels", "clear"):
-        setattr(compiled, attribute, getattr(handle, attribute))
-    setattr(compiled, REBUILDABLE_MARK, True)
-    compiled._handle = handle  # type: ignore[attr-defined]
-    compiled._transform = (build, fun)  # type: ignore[attr-defined]
-    return compiled
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled function {self.__name__}>"
+
+    def with_function(self, fun: Callable) -> Callable:
+        """The same operator, interpreted, on a clone of the function that the recorder of another trace made."""
+        build, stats = self._handle.build, self._handle.stats
+
+        @functools.wraps(self)
+        def inlined(*args: Any, **kwargs: Any) -> Any:
+            stats.inlined += 1
+            return build(fun)(*args, **kwargs)
+
+        return inlined
+
+    def __copy__(self) -> Jitted:
+        return self
+
+    def __deepcopy__(self, memo: dict) -> Jitted:
+        return self
+
+    def __reduce__(self) -> Any:
+        found: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        name = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name
+        handle = self._handle
+        return Jitted, (handle.build, handle.fun, handle.name, self.__doc__, handle.options)
+
+
+def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = None, **options: Any) -> Jitted:
+    """The compiled form of ``build(fun)``: what the operators return for ``jit=True``."""
+    if not callable(fun):
+        raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
+    return Jitted(build, fun, name or getattr(fun, "__name__", type(fun).__name__), doc, _options(options))
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -545,7 +581,7 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     if transform is not None and getattr(fun, "__wrapped__", None) is transform[1]:
         build, inner = transform
         return jitted(build, inner, name=getattr(fun, "__name__", ""), doc=fun.__doc__, **options)
-    return jitted(_itself, fun, **options)
+    return jitted(Build(_itself), fun, **options)
 
 
 def _itself(fun: Callable) -> Callable:

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_FUNCTIONS",
     "MAX_OBJECT_HANDLES",
     "MAX_WASTED_TRACES",
+    "MISS",
     "Compiled",
     "Entry",
     "HeldArrays",
@@ -23,6 +24,18 @@ __all__ = [
     "registry",
     "registry_lock",
 ]
+
+
+class _Miss:
+    def __repr__(self) -> str:
+        return "MISS"
+
+    def __reduce__(self) -> str:  # pickled as the one object of this name
+        return "MISS"
+
+
+#: what the fast path returns when the call is not one that it knows
+MISS = _Miss()
 
 
 @dataclass

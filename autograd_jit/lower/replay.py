@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ..known_programs import MISS
 from ..trace import tree
 from ..trace.captures import Captures
 from ..trace.draws import GLOBAL_GENERATOR, current_log, perform
@@ -32,19 +33,7 @@ from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
 from .program import Program, drawn_leaves
 
-__all__ = ["MISS", "ReplaySource"]
-
-
-class _Miss:
-    def __repr__(self) -> str:
-        return "MISS"
-
-    def __reduce__(self) -> str:  # pickled as the one object of this name
-        return "MISS"
-
-
-#: what the fast path returns when the call is not one that it knows
-MISS = _Miss()
+__all__ = ["ReplaySource"]
 
 
 class ReplaySource:

@@ -125,6 +125,7 @@ class _Cloner:
                 "function": self._function,
                 "partial": self._partial,
                 "method": self._method,
+                "jitted": self._jitted,
                 "instance": self._instance,
                 "list": self._list,
                 "tuple": self._tuple,
@@ -207,6 +208,10 @@ class _Cloner:
         owners = [child for slot, child in node.edges if slot == ("self",)]
         owner = self.rebuilt(owners[0], value.__self__) if owners else value.__self__
         self.made[id(value)] = types.MethodType(self.rebuilt(function, value.__func__), owner)
+
+    def _jitted(self, node: Node, value: Any) -> None:
+        (function,) = [child for slot, child in node.edges if slot == ("function",)]
+        self.made[id(value)] = value.with_function(self.rebuilt(function, value.__wrapped__))
 
     def _instance(self, node: Node, value: Any) -> None:
         cls = type(value)

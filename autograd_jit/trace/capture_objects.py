@@ -21,7 +21,7 @@ from .capture_guards import Node, Place
 from .capture_values import IdentityKey, is_library, plain_key
 from .tracer import BOX_TYPES
 
-__all__ = ["LIFECYCLE", "ObjectVisits", "is_importable"]
+__all__ = ["LIFECYCLE", "REBUILDABLE_MARK", "ObjectVisits", "is_importable"]
 
 #: Methods that run when an object is made, copied, shown or destroyed: followed only from captured classes.
 LIFECYCLE = frozenset(
@@ -29,6 +29,10 @@ LIFECYCLE = frozenset(
     __init_subclass__ __class_getitem__ __del__ __set_name__ __subclasshook__ __dir__ __sizeof__ __copy__
     __deepcopy__ __getnewargs__ __getnewargs_ex__ __replace__""".split()
 )
+#: A library's own wrapper (such as the function that ``grad(f)`` returns) is rebuilt by `clone_with` only if
+#: it carries this attribute: others, primitives above all, are known by their identity.
+REBUILDABLE_MARK = "__autograd_jit_rebuildable__"
+
 _SEQUENCES = (list, tuple, set, frozenset, collections.deque)
 _DATA_HOLDERS = frozenset(["types.SimpleNamespace", "argparse.Namespace"])
 _UNCHANGING = frozenset(
@@ -103,6 +107,8 @@ class ObjectVisits(ContainerVisits):
             return self._visit_wrapper(value, place, "func")
         if isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType):
             return self._visit_builtin(value, place)
+        if getattr(kind, REBUILDABLE_MARK, False):
+            return self.visit_jitted(value, place)
         if is_library(kind.__module__) and f"{kind.__module__}.{kind.__qualname__}" not in _DATA_HOLDERS:
             return self._visit_library_instance(value, place)
         return self._visit_instance(value, place)
@@ -111,6 +117,9 @@ class ObjectVisits(ContainerVisits):
         raise NotImplementedError
 
     def visit_method(self, value: types.MethodType, place: Place) -> Node:
+        raise NotImplementedError
+
+    def visit_jitted(self, value: Any, place: Place) -> Node:
         raise NotImplementedError
 
     def _remark(self, value: Any, place: Place) -> None:
@@ -180,9 +189,7 @@ class ObjectVisits(ContainerVisits):
         if kind in BOX_TYPES:
             self.opaque.append((place.path, value))
         elif top in ("autograd_jit", "numba", "llvmlite"):
-            wrapped = getattr(value, "__wrapped__", None) if top == "autograd_jit" else None
-            if wrapped is not None:
-                self.visit(wrapped, Place(node.variable, ".__wrapped__", place.path, node))
+            pass  # parts of the machinery: data of their own class, which nothing changes
         elif top in ("numpy", "scipy", "functools") or kind.__module__ == "collections":
             self._visit_attributes(value, node, everything=True)
         elif kind not in (object, type(NotImplemented)) and (

@@ -19,7 +19,7 @@ import numpy
 from .capture_code import CodeFacts, Import, facts_of
 from .capture_findings import TooMuch, imported_module
 from .capture_guards import Node, Place
-from .capture_objects import ObjectVisits, is_importable
+from .capture_objects import REBUILDABLE_MARK, ObjectVisits, is_importable
 from .capture_state import StateChanges
 from .capture_values import (
     IdentityKey,
@@ -42,10 +42,6 @@ STATE_OF_GENERATORS = frozenset(["get_state", "state", "bit_generator", "getstat
 
 #: Mentioned as attributes, these read attributes that the code does not name ("{0.rate}".format(x) does).
 INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
-
-#: A library's own wrapper (such as the function that ``grad(f)`` returns) is rebuilt by `clone_with` only if
-#: it carries this attribute: others, primitives above all, are known by their identity.
-REBUILDABLE_MARK = "__autograd_jit_rebuildable__"
 
 
 def walk(fn: object) -> Walk:
@@ -333,6 +329,19 @@ class Walk(ObjectVisits, StateChanges):
             self.visit_function(value.__func__, inside, instance=value.__self__)
         else:
             self.visit(value.__func__, inside)
+        return node
+
+    def visit_jitted(self, value: Any, place: Place) -> Node:
+        """A compiled function: its operator and the function that it compiles."""
+        constant = self.guards.constant
+        build, fun = value._transform
+        key = value._handle.operator  # computed once: equal for equal operators
+        node = self.enter(value, place, "jitted", (key,))
+        transform = self.guards.variable(f"{node.variable}._transform")
+        self.guards.require(f"{node.variable}.__class__ is not {constant(type(value))}")
+        same = f"{transform}[0] is not {constant(build)}"
+        self.guards.require(same if key is not build else f"{same} and {transform}[0] != {constant(build)}")
+        self.visit(fun, Place(transform, "[1]", place.path, node, ("function",)))
         return node
 
 
