@@ -31,7 +31,8 @@ __all__ = ["Guards", "Item", "Kind", "Node", "Place", "Slot"]
 
 #: Where an owner holds something: ("cell", index), ("global", name), ("default", index), ("kwdefault", name) of a
 #: function, ("argument", index), ("keyword", name), ("function",) of a partial, ("function",), ("self",) of a method,
-#: ("function",) of a compiled function, ("attribute", name), ("slot", name) of an instance, ("item", index or key) of a list, tuple or dict.
+#: ("function",) of a compiled function, ("attribute", name), ("slot", name) of an instance, ("item", index or key)
+#: of a list, tuple or dict.
 Slot = tuple[Any, ...]
 
 #: What `clone` can make anew with other arrays in it, besides "array" itself; "other" is known by its identity.
