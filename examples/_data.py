@@ -8,7 +8,7 @@ import numpy
 
 
 def scikit_learn(name):
-    """``(features, labels)`` of one of scikit-learn's small data sets: ``digits``, ``breast_cancer``, ``diabetes``..."""
+    """``(features, labels)`` of one of scikit-learn's small data sets: ``digits``, ``breast_cancer``, ..."""
     try:
         from sklearn import datasets
     except ImportError:

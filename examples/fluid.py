@@ -1,8 +1,9 @@
 """Back-propagation through a fluid: which way must smoke be blown so that it becomes a ring?
 
-A bar of smoke lies in a square of fluid that wraps around at its sides.  Each time step carries velocity and smoke along
-the flow (J. Stam, "Stable fluids", 1999) and takes out of the velocity what compresses the fluid.  The loss compares
-the smoke at the end with a picture; its gradient runs back through all time steps to the velocity at the beginning.
+A bar of smoke lies in a square of fluid that wraps around at its sides.  Each time step carries velocity and smoke
+along the flow (J. Stam, "Stable fluids", 1999) and takes out of the velocity what compresses the fluid.  The loss
+compares the smoke at the end with a picture; its gradient runs back through all time steps to the velocity at the
+beginning.
 
     python examples/fluid.py --compare
 """
@@ -76,9 +77,9 @@ def work(run):
         return np.mean((simulate(vx, vy, smoke, steps)[-1] - target) ** 2)
 
     gradient = run.watch(value_and_grad(loss, jit=run.jit))
-    velocity = 0.01 * numpy.random.default_rng(0).normal(size=(2, size, size))
+    start = 0.01 * numpy.random.default_rng(0).normal(size=(2, size, size))
     losses = []
-    for value, velocity in adam(lambda v, _: gradient(v), velocity, run.pick(full=150, quick=10), rate=0.02):
+    for value, velocity in adam(lambda v, _: gradient(v), start, run.pick(full=150, quick=10), rate=0.02):
         losses.append(value)
         yield value
     run.tell(f"mean squared difference {losses[0]:.5f} to {losses[-1]:.5f}")

@@ -6,6 +6,8 @@ learned in the end, it is let write.
     python examples/lstm.py --compare
 """
 
+from itertools import pairwise
+
 import numpy
 from _data import Alphabet, manual, windows
 from _harness import Example, adam, main
@@ -55,7 +57,7 @@ def loss(params, text):
     pieces = text.shape[1]
     output, cell = np.repeat(np.tanh(params["output"]), pieces, axis=0), np.repeat(params["cell"], pieces, axis=0)
     likelihood = 0.0
-    for character, target in zip(text[:-1], text[1:]):
+    for character, target in pairwise(text):
         output, cell = advance(params, character, output, cell)
         likelihood += np.sum(predict(params, output) * target)
     return -likelihood / (np.log(2.0) * pieces * (len(text) - 1))
@@ -86,8 +88,8 @@ def work(run):
         return slope(params, pieces[:, first : first + PIECES])
 
     losses, steps = [], run.pick(full=600, quick=30)
-    params = start(len(alphabet), run.pick(full=HIDDEN, quick=24), random)
-    for value, params in adam(gradient, params, steps, rate=0.01):
+    begin = start(len(alphabet), run.pick(full=HIDDEN, quick=24), random)
+    for value, params in adam(gradient, begin, steps, rate=0.01):
         losses.append(value)
         yield value
     run.tell(f"{losses[0]:.2f} to {losses[-1]:.2f} bits a character; it writes\n")

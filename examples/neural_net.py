@@ -5,6 +5,8 @@ Its parameters are a list of (weights, bias) pairs; minibatches of scikit-learn'
     python examples/neural_net.py --compare
 """
 
+from itertools import pairwise
+
 import numpy
 from _data import digits
 from _harness import Example, adam, main
@@ -22,8 +24,7 @@ PENALTY = 1e-4
 def start(sizes, random):
     """Small random weights, zero biases."""
     return [
-        (random.normal(size=(rows, columns)) / rows**0.5, numpy.zeros(columns))
-        for rows, columns in zip(sizes, sizes[1:])
+        (random.normal(size=(rows, columns)) / rows**0.5, numpy.zeros(columns)) for rows, columns in pairwise(sizes)
     ]
 
 

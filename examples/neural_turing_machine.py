@@ -17,7 +17,16 @@ BITS, WORDS = 4, 4
 PLACES, WIDTH, HIDDEN, BATCH = 12, 8, 40, 20
 
 #: what the network says at each step, and how many numbers that takes
-OUTPUTS = {"key": WIDTH, "erase": WIDTH, "add": WIDTH, "strength": 1, "gate": 1, "shift": 3, "sharpness": 1, "bits": BITS}
+OUTPUTS = {
+    "key": WIDTH,
+    "erase": WIDTH,
+    "add": WIDTH,
+    "strength": 1,
+    "gate": 1,
+    "shift": 3,
+    "sharpness": 1,
+    "bits": BITS,
+}
 
 
 def start(random):
@@ -120,9 +129,8 @@ def work(run):
     random = numpy.random.default_rng(0)
     length = run.pick(full=WORDS, quick=3)
     slope = run.watch(value_and_grad(loss, jit=run.jit))
-    params, losses = start(random), []
-    steps = run.pick(full=1500, quick=30)
-    for value, params in adam(lambda params, _: slope(params, *task(random, length)), params, steps, rate):
+    losses, steps = [], run.pick(full=1500, quick=30)
+    for value, params in adam(lambda p, _: slope(p, *task(random, length)), start(random), steps, rate):
         losses.append(value)
         yield value
     words, targets = task(random, length)

@@ -60,9 +60,9 @@ def work(run):
     alphabet = Alphabet(text)
     pieces = windows(alphabet, text, run.pick(full=LENGTH, quick=12))
     slope = run.watch(value_and_grad(loss, jit=run.jit))
-    params = start(len(alphabet), run.pick(full=HIDDEN, quick=20), numpy.random.default_rng(0))
+    begin = start(len(alphabet), run.pick(full=HIDDEN, quick=20), numpy.random.default_rng(0))
     losses, steps = [], run.pick(full=600, quick=40)
-    for value, params in adam(lambda params, _: slope(params, pieces), params, steps, rate):
+    for value, params in adam(lambda p, _: slope(p, pieces), begin, steps, rate):
         losses.append(value)
         yield value
     guessed = alphabet.text(numpy.array(predictions(params, pieces[:-1]))[:, 3])

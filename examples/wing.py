@@ -1,8 +1,8 @@
 """The wing: an obstacle in a wind tunnel, shaped by its gradient until it lifts much and drags little.
 
-The fluid of ``fluid.py`` with something in its way: each cell is solid to a degree between 0 and 1, and solid cells stop
-the flow.  Lift and drag are the momentum that the flow loses downwards and forwards; their ratio is maximised over the
-solidity of all cells in a box in the middle.
+The fluid of ``fluid.py`` with something in its way: each cell is solid to a degree between 0 and 1, and solid cells
+stop the flow.  Lift and drag are the momentum that the flow loses downwards and forwards; their ratio is maximised over
+the solidity of all cells in a box in the middle.
 
     python examples/wing.py --compare
 """
@@ -74,9 +74,9 @@ def work(run):
         return -lift / (drag + 0.01)
 
     gradient = run.watch(value_and_grad(loss, jit=run.jit))
-    params = -2.0 + 0.1 * numpy.random.default_rng(0).normal(size=shape)
+    start = -2.0 + 0.1 * numpy.random.default_rng(0).normal(size=shape)
     losses = []
-    for value, params in adam(lambda p, _: gradient(p), params, run.pick(full=150, quick=10), rate=0.05):
+    for value, params in adam(lambda p, _: gradient(p), start, run.pick(full=150, quick=10), rate=0.05):
         losses.append(value)
         yield value
     run.tell(f"lift over drag {-losses[0]:.3f} to {-losses[-1]:.3f}")
@@ -91,7 +91,9 @@ def picture(figure, result):
     left.imshow(solid, cmap="gray_r", vmin=0, vmax=1)
     left.set_title("solidity")
     middle.imshow(smoke * (1.0 - solid), cmap="magma")
-    middle.quiver(*(part[::2, ::2] for part in (*numpy.meshgrid(*map(numpy.arange, vx.shape[::-1])), vx, -vy)), color="w")
+    middle.quiver(
+        *(part[::2, ::2] for part in (*numpy.meshgrid(*map(numpy.arange, vx.shape[::-1])), vx, -vy)), color="w"
+    )
     middle.set_title("smoke and velocity")
     for axis in (left, middle):
         axis.axis("off")
