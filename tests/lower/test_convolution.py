@@ -8,7 +8,7 @@ import scipy.signal
 
 import autograd_jit.numpy as anp
 from autograd_jit import grad, jit
-from autograd_jit.scipy.signal import convolve, _takes_fft
+from autograd_jit.scipy.signal import _takes_fft, convolve
 
 RANDOM = np.random.default_rng(0)
 #: images, filters, axes, dot_axes

@@ -20,7 +20,7 @@ from .table import as_operand, require_native, result_type, rule_for, shadow, vi
 
 
 def _convolve(b: Builder, op: Op, images: Any, filters: Any, mode: str) -> Operand:
-    """``(rows, inner, *space)`` and ``(columns, inner, *space)`` to ``(rows, columns, *space)``; see ``scipy/signal.py``."""
+    """``(rows, inner, *space)`` and ``(columns, inner, *space)`` to ``(rows, columns, *space)``, as in ``scipy``."""
     type_ = result_type(op)
     a, f = b.view(as_operand(images)), b.view(as_operand(filters))
     require_native(type_.dtype, a.dtype, f.dtype)
