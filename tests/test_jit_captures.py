@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, value_and_grad
+from autograd_jit import grad, jit, make_jvp, value_and_grad
 from autograd_jit.errors import FallbackWarning
+from autograd_jit.extend import defjvp, defjvp_argnum, defvjp, defvjp_argnum, defvjp_argnums, primitive
 from tests.jit_support import assert_same
 
 A = np.array([1.0, -2.0, 3.0])
@@ -237,6 +238,44 @@ def test_primitives_are_told_apart():
     for f in (anp.sin, anp.cos, anp.sum, anp.cumsum):
         Tracked(functools.partial(lambda g, x: g(x), f)).check()
         Tracked((lambda g: lambda x: g(x))(f)).check()
+
+
+@pytest.mark.parametrize("how", ["defvjp", "defvjp_argnum", "defvjp_argnums", "defjvp", "defjvp_argnum"])
+def test_what_derivative_rules_capture(how):
+    """A trace runs the rules of the user's primitives: what they read is on its tape as much as the function's own."""
+    table, scale = np.array([1.0, 2.0, 3.0]), 2.0
+
+    @primitive
+    def total(x):
+        return x.sum()
+
+    reverse = lambda ans, x: lambda g: g * scale * table
+    forward = lambda g, ans, x: np.sum(g * scale * table)
+    register = {
+        "defvjp": lambda: defvjp(total, reverse),
+        "defvjp_argnum": lambda: defvjp_argnum(total, lambda argnum, ans, args, kwargs: reverse(ans, *args)),
+        "defvjp_argnums": lambda: defvjp_argnums(
+            total, lambda argnums, ans, args, kwargs: lambda g: (reverse(ans, *args)(g),)
+        ),
+        "defjvp": lambda: defjvp(total, forward),
+        "defjvp_argnum": lambda: defjvp_argnum(total, lambda argnum, g, ans, args, kwargs: forward(g, ans, *args)),
+    }[how]
+    register()
+    operator = grad if "vjp" in how else lambda f, **options: jit(push(f)) if options else push(f)
+    push = lambda f: lambda x: make_jvp(f)(x)(np.ones(3))[1]
+    tracked = Tracked(lambda x: total(x) ** 2, operator)
+    tracked.check()
+    table[0] = 10.0
+    tracked.check()
+    scale = 3.0
+    tracked.check()
+    table = np.array([4.0, 5.0, 6.0])
+    tracked.check()
+    reverse = lambda ans, x: lambda g: g * table
+    forward = lambda g, ans, x: np.sum(g * table)
+    register()  # another rule for the same function
+    tracked.check()
+    assert tracked.stats.replays >= 5
 
 
 # ---------------------------------------------------------------- defaults, methods, partials, objects

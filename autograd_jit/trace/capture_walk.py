@@ -30,6 +30,8 @@ from .capture_values import (
     is_library,
     plain_key,
 )
+from .rules import user_functions
+from .tracer import Primitive
 
 __all__ = ["REBUILDABLE_MARK", "Walk", "walk"]
 
@@ -187,6 +189,8 @@ class Walk(ObjectVisits, StateChanges):
         own = function.__globals__.get("__name__", "")
         self._visit_cells(node, function, selective=own.partition(".")[0] == "autograd_jit")
         self._visit_defaults(node, function)
+        if is_fixed and isinstance(function.__dict__.get("primitive"), Primitive):
+            self._visit_derivatives(node, function)
         if not library:
             self._visit_globals(node, function, facts)
             self._visit_library_data(node, function, facts)
@@ -235,6 +239,16 @@ class Walk(ObjectVisits, StateChanges):
             self.guards.require(f"len({variable}) != {len(function.__kwdefaults__)}")
             for name, value in function.__kwdefaults__.items():
                 self.visit(value, Place(variable, f"[{name!r}]", f"{name}=", node, ("kwdefault", name)))
+
+    def _visit_derivatives(self, node: Node, function: types.FunctionType) -> None:
+        """The derivative rules of a user's primitive: a trace runs them, and what they read is on its tape."""
+        variable = self.guards.variable(f"{node.variable}.primitive")
+        for table in ("vjps", "vjp_all", "jvps"):
+            rules = getattr(function.primitive, table)  # type: ignore[attr-defined]
+            self.guards.require(f"{variable}.{table} is not {self.guards.constant(rules)}")
+            for access, rule in user_functions(rules):
+                path = f"the derivative of {function.__name__}"
+                self.visit(rule, Place(variable, f".{table}{access}", path, node))
 
     def _visit_globals(self, node: Node, function: types.FunctionType, facts: CodeFacts) -> None:
         namespace = function.__globals__
