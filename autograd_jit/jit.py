@@ -37,13 +37,14 @@ from .known_programs import (
 )
 from .signatures import (
     ObjectBuild,
+    Signature,
     all_plain,
     build_key,
     dynamic_leaves,
     is_plain,
-    leaf_signature,
     placeholder,
     share_objects,
+    signature_of,
 )
 from .trace import tree
 from .trace.capture_walk import REBUILDABLE_MARK
@@ -144,10 +145,11 @@ class _Handle:
             return self._fall_back(args, kwargs, "an array among its arguments is in foreign byte order")
         if compiled.captures.compares_identity and share_objects(leaves, compiled.captures.bind(self.fun)):
             return self._fall_back(args, kwargs, "it compares objects with `is`, and was given one array twice")
-        entry = self._entry(compiled, (structure, tuple([leaf_signature(leaf) for leaf in leaves])))
+        signature = signature_of(compiled, leaves, structure)
+        entry = self._entry(compiled, signature.key)
         if entry.interpreted:
             return self._fall_back(args, kwargs, entry.interpreted)
-        return self._replay_or_trace(compiled, entry, leaves, args, kwargs)
+        return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
 
     def _call_with_objects(self, leaves: list, structure: Any) -> Any:
         """A call with arguments that are objects: what can be reached from them counts as captured."""
@@ -226,7 +228,9 @@ class _Handle:
         compiled.entries[signature] = entry
         return entry
 
-    def _replay_or_trace(self, compiled: Compiled, entry: Entry, leaves: list, args: tuple, kwargs: dict) -> Any:
+    def _replay_or_trace(
+        self, compiled: Compiled, entry: Entry, signature: Signature, leaves: list, args: tuple, kwargs: dict
+    ) -> Any:
         from .lower.program import Diverged
 
         dynamic = dynamic_leaves(leaves)
@@ -256,7 +260,7 @@ class _Handle:
             self._use(compiled, entry, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
             return self._verified(result, path, args, kwargs) if self.options.verify else result
-        return self._trace(compiled, entry, why, args, kwargs)
+        return self._trace(compiled, entry, signature, why, args, kwargs)
 
     def _use(self, compiled: Compiled, entry: Entry, path: Path, args: tuple, kwargs: dict) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
@@ -266,7 +270,9 @@ class _Handle:
 
     # ---------------------------------------------------------------- tracing
 
-    def _trace(self, compiled: Compiled, entry: Entry, why: str, args: tuple, kwargs: dict) -> Any:
+    def _trace(
+        self, compiled: Compiled, entry: Entry, signature: Signature, why: str, args: tuple, kwargs: dict
+    ) -> Any:
         from .kernels import executor
         from .trace.trace_call import trace_call
 
@@ -279,12 +285,15 @@ class _Handle:
             compiled.interpreted = "this Python or NumPy lays out its objects in a way that the executor does not know"
             return self._fall_back(args, kwargs, compiled.interpreted)
         try:
-            traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape")
+            traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape", signature.boxes_integers)
         except BaseException:
             self.stats.fallbacks += 1
             raise
         self.stats.traces += 1
         compiled.traces += 1
+        if traced.failed and signature.boxes_integers:  # of which the function may be unable to make sense
+            signature.fix_integers()
+            return traced.result
         if traced.reason is not None:
             if traced.is_passing and entry.passing < MAX_WASTED_TRACES:
                 entry.passing += 1
@@ -292,9 +301,11 @@ class _Handle:
             compiled.interpreted = traced.reason
             self._warn(traced.reason)
             return traced.result
-        path = self._lower(compiled, traced, why, args, kwargs)
+        integers = signature.taken(traced.integers)
+        path = self._lower(compiled, traced, integers, why, args, kwargs)
         if path is None:
             return traced.result
+        entry = self._entry(compiled, signature.key)
         entry.paths.append(path)
         self._use(compiled, entry, path, args, kwargs)
         return traced.result
@@ -309,7 +320,9 @@ class _Handle:
             return f"{entry.unused} calls in a row took a path of their own; the last: {why}"
         return None
 
-    def _lower(self, compiled: Compiled, traced: Any, why: str, args: tuple, kwargs: dict) -> Path | None:
+    def _lower(
+        self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str, args: tuple, kwargs: dict
+    ) -> Path | None:
         from .lower.compile import counters
         from .lower.program import lower
         from .lower.replay import ReplaySource
@@ -332,8 +345,8 @@ class _Handle:
         held = HeldArrays(compiled.captures.held_arrays) if compiled.captures.held_arrays else None
         source = None
         if program.is_native and not kwargs:
-            source = ReplaySource(program, compiled.captures, args, held.unchanged if held else None)
-        compiled.history.append(_trace_report(self.name, traced, program, why, made, loaded))
+            source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
+        compiled.history.append(_trace_report(self.name, traced, integers, program, why, made, loaded))
         return Path(program, source, held)
 
     # ---------------------------------------------------------------- falling back
@@ -370,20 +383,21 @@ class _Handle:
 
     def program(self, args: tuple, kwargs: dict) -> Any:
         """The program for these arguments, traced now if need be (which runs the function once)."""
-        leaves, structure = tree.flatten((args, kwargs))
-        signature = (structure, tuple([leaf_signature(leaf) for leaf in leaves]))
-        entry = self._known_entry(signature)
+        entry = self._known_entry(args, kwargs)
         if entry is None or entry.last is None:
             self.slow(args, kwargs)
-            entry = self._known_entry(signature)
+            entry = self._known_entry(args, kwargs)
         if entry is None or entry.last is None:
             because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
             raise ArgumentError(f"{self.name} has no tape for these arguments: it runs interpreted ({because})")
         return entry.last.program
 
-    def _known_entry(self, signature: Hashable) -> Entry | None:
+    def _known_entry(self, args: tuple, kwargs: dict) -> Entry | None:
         compiled = self._find_compiled()
-        return None if compiled is None else compiled.entries.get(signature)
+        if compiled is None:
+            return None
+        leaves, structure = tree.flatten((args, kwargs))
+        return compiled.entries.get(signature_of(compiled, leaves, structure).key)
 
     def tape(self, *args: Any, **kwargs: Any) -> Any:
         """The recorded tape for these arguments; prints as Python."""
@@ -434,13 +448,16 @@ def _never(args: tuple) -> Any:
     return MISS
 
 
-def _trace_report(name: str, traced: Any, program: Any, why: str, made: int, loaded: int) -> str:
+def _trace_report(
+    name: str, traced: Any, integers: dict[str, int], program: Any, why: str, made: int, loaded: int
+) -> str:
     lines = [
         f"traced in {traced.seconds * 1e3:.1f} ms, lowered in {program.seconds * 1e3:.1f} ms: {why}",
         f"  {len(traced.tape.ops)} operations, {len(program.table)} kernel launches of "
         f"{len({k.kernel for k in program.kernels})} kernels ({made} compiled, {loaded} from disk, "
         f"{sum(k.seconds for k in program.kernels if k.origin == 'compiled') * 1e3:.0f} ms of compiling in all)",
     ]
+    lines += [f"  integer: {source} == {value}" for source, value in integers.items()]
     lines += [f"  guard: {guard}  # {guard.line}" for guard in traced.tape.guards[:20]]
     if len(traced.tape.guards) > 20:
         lines.append(f"  ... and {len(traced.tape.guards) - 20} more guards")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .trace.integers import IntegerFacts
+
 __all__ = [
     "MAX_FUNCTIONS",
     "MAX_OBJECT_HANDLES",
@@ -98,6 +100,8 @@ class Compiled:
     def __init__(self, captures: Any) -> None:
         self.captures = captures
         self.entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        #: what is made of integer arguments, by the signature without their values
+        self.integers: OrderedDict[Hashable, IntegerFacts] = OrderedDict()
         self.history: list[str] = []
         self.interpreted: str | None = _unsound(captures)
         self.warned: set[str] = set()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from . import tree
 from .captures import Captures, clone_with
+from .integers import IntegerBox, integer_name
 from .leaks import evict, may_have_leaked
 from .recorder import LeaveTrace, Recorder
 from .tape import Tape, tensor_type
@@ -29,6 +30,8 @@ class TracedCall:
     """``result``: what the call returned. ``tape``: its recording.
 
     ``reason``: why the tape must not be replayed, or None. ``is_passing``: another call may well be recorded.
+    ``integers``: the expressions of integer arguments that the tape depends on, with their values.
+    ``failed``: the run went without the recorder, but not with it.
     """
 
     result: Any
@@ -36,10 +39,18 @@ class TracedCall:
     reason: str | None
     seconds: float
     is_passing: bool = False
+    integers: dict[str, int] = field(default_factory=dict)
+    failed: bool = False
 
 
 def trace_call(
-    build: Callable, fun: Callable, captures: Captures, args: tuple, kwargs: dict, name: str
+    build: Callable,
+    fun: Callable,
+    captures: Captures,
+    args: tuple,
+    kwargs: dict,
+    name: str,
+    box_integers: bool = False,
 ) -> TracedCall:
     """Run ``build(fun)(*args, **kwargs)``, recorded.
 
@@ -48,16 +59,17 @@ def trace_call(
     """
     started = time.perf_counter()
     recorder = Recorder(name)
-    given = _boxed_arguments(recorder, args, kwargs)
+    given = _boxed_arguments(recorder, args, kwargs, box_integers)
     leaves, structure = tree.flatten(given)
     snapshot = captures.snapshot(fun)
     generators = _GeneratorStates(captures)
+    failed = False
     try:
         boxed = _recorded_run(recorder, build, fun, captures, given)
     except LeaveTrace as leave:
         void: str | None = str(leave)
     except Exception as error:
-        void = f"{type(error).__name__} under the recorder: {error}"
+        void, failed = f"{type(error).__name__} under the recorder: {error}", True
     else:
         tape = recorder.finish(boxed, {})
         void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape)
@@ -67,7 +79,7 @@ def trace_call(
     if void is not None:
         generators.restore()
         result = build(fun)(*args, **kwargs)
-        return TracedCall(result, None, void, time.perf_counter() - started)
+        return TracedCall(result, None, void, time.perf_counter() - started, failed=failed)
     result = tree.map_leaves(concrete, boxed)
     del boxed, given, leaves
     reason = recorder.invalid or generators.moved()
@@ -79,7 +91,7 @@ def trace_call(
     if reason is None and recorder.handled_error is not None:
         reason = f"it may handle an error that depends on its data ({recorder.handled_error})"
         return TracedCall(result, None, reason, time.perf_counter() - started, is_passing=True)
-    return TracedCall(result, tape, reason, time.perf_counter() - started)
+    return TracedCall(result, tape, reason, time.perf_counter() - started, integers=recorder.integers)
 
 
 def _recorded_run(recorder: Recorder, build: Callable, fun: Callable, captures: Captures, given: tuple) -> Any:
@@ -108,13 +120,18 @@ def _not_rebuildable(tape: Tape) -> str | None:
     return None if tree.is_rebuildable(tape.structure) else "it returns a dataclass that is more than its fields"
 
 
-def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool) -> tuple[tuple, dict]:
     leaves, structure = tree.flatten((args, kwargs))
     names = _names(args, kwargs)
-    boxed = [
-        recorder.add_input(leaf, name) if is_dynamic(leaf) else leaf
-        for leaf, name in zip(leaves, names, strict=True)
-    ]
+    boxed, integers = [], 0
+    for leaf, name in zip(leaves, names, strict=True):
+        if is_dynamic(leaf):
+            boxed.append(recorder.add_input(leaf, name))
+        elif box_integers and type(leaf) is int:
+            boxed.append(IntegerBox(recorder, leaf, integer_name(integers)))
+            integers += 1
+        else:
+            boxed.append(leaf)
     return tree.unflatten(structure, boxed)
 
 
