@@ -23,11 +23,7 @@ def log_gaussian(factor, columns):
     """Log density of each column under a Gaussian of mean zero and covariance ``factor @ factor.T``, summed."""
     whitened = solve(factor, columns)
     count = columns.size // len(columns)
-    return (
-        -0.5 * np.sum(whitened**2)
-        - count * np.sum(np.log(np.diag(factor)))
-        - 0.5 * columns.size * np.log(2 * np.pi)
-    )
+    return -0.5 * np.sum(whitened**2) - count * np.sum(np.log(np.diag(factor))) - 0.5 * columns.size * np.log(2 * np.pi)
 
 
 def log_likelihood(params, inputs, targets):

@@ -6,6 +6,8 @@ batch of matrix products, and weighs their fit against the distance from the pri
     python examples/bayesian_neural_network.py --compare
 """
 
+from itertools import pairwise
+
 import numpy
 from _harness import Example, adam, main
 
@@ -16,13 +18,13 @@ from autograd_jit.numpy import random as npr
 LAYERS = (1, 20, 20, 1)
 NETWORKS = 10
 NOISE = 0.1
-SIZE = sum((rows + 1) * columns for rows, columns in zip(LAYERS, LAYERS[1:]))
+SIZE = sum((rows + 1) * columns for rows, columns in pairwise(LAYERS))
 
 
 def layers(weights):
     """``(weights, biases)`` of each layer, out of vectors of all weights, one for each network."""
     networks, at = len(weights), 0
-    for rows, columns in zip(LAYERS, LAYERS[1:]):
+    for rows, columns in pairwise(LAYERS):
         matrices = weights[:, at : at + rows * columns].reshape(networks, rows, columns)
         at += rows * columns
         yield matrices, weights[:, at : at + columns].reshape(networks, 1, columns)

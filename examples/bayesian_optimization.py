@@ -1,8 +1,8 @@
 """Bayesian optimization: find the lowest point of an expensive function in two dozen looks.
 
-After each look a Gaussian process is fitted to what has been seen, and the next point is where the expected improvement
-over the best so far is largest.  Both are found by following gradients: one with respect to the process's parameters, one
-with respect to the place to look.  The data grow with every look, and so do all shapes.
+After each look a Gaussian process is fitted to what has been seen, and the next point is where the expected
+improvement over the best so far is largest.  Both are found by following gradients: one with respect to the process's
+parameters, one with respect to the place to look.  The data grow with every look, and so do all shapes.
 
     python examples/bayesian_optimization.py --compare
 """
@@ -44,12 +44,12 @@ def fit(objective, start, unflatten, inputs, targets):
 
 
 def next_place(objective, candidates, arguments):
-    """The best of several climbs."""
+    """The best of several climbs, to the three digits that the instrument can be set to."""
     climbs = [
         minimize(objective, start, arguments, jac=True, bounds=BOX, method="L-BFGS-B", options={"maxiter": 20})
         for start in candidates
     ]
-    return min(climbs, key=lambda climb: climb.fun).x
+    return numpy.round(min(climbs, key=lambda climb: climb.fun).x, 3)
 
 
 def work(run):

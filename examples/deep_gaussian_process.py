@@ -89,7 +89,7 @@ def picture(figure, result):
     inputs, targets, params = result
     axes = figure.subplots(1, 3)
     grid = numpy.linspace(-2.0, 2.0, 200)
-    means, deviations = propagate(params, grid, numpy.random.RandomState(2).randn(LAYERS, 20, len(grid)))
+    means, _ = propagate(params, grid, numpy.random.RandomState(2).randn(LAYERS, 20, len(grid)))
     axes[0].plot(grid, means.T, color="#1f5fa8", alpha=0.3, linewidth=1)
     axes[0].plot(inputs, targets, ".", color="#d1495b")
     axes[0].set(title="two layers: draws and data")

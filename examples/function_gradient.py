@@ -1,9 +1,9 @@
 """A gradient with respect to a function: descent in a space of functions, with a type and a box of one's own.
 
-In a reproducing kernel Hilbert space a function can be evaluated by an inner product: ``f(x) = <f, k(x, .)>``.  So the
-gradient of ``f(x)`` with respect to ``f`` itself is the function ``k(x, .)``, and the gradient of any loss of a few values
-of ``f`` is a sum of kernels.  Below, functions become values that can be boxed, added and differentiated by; what is then
-minimised is an ordinary expression in ``f``.
+In a reproducing kernel Hilbert space a function can be evaluated by an inner product:  ``f(x) = <f, k(x, .)>``.  So
+the gradient of ``f(x)`` with respect to ``f`` itself is the function ``k(x, .)``, and the gradient of any loss of a
+few values of ``f`` is a sum of kernels.  Below, functions become values that can be boxed, added and differentiated
+by; what is then minimised is an ordinary expression in ``f``.
 
     python examples/function_gradient.py --compare
 """

@@ -1,8 +1,8 @@
 """A mixture of Gaussians fitted by Newton's method with conjugate gradients, on Fisher's irises.
 
 The mixture's likelihood is a hilly function of shares, means and covariances.  SciPy's Newton-CG follows it with
-gradients and with products of the Hessian and a vector; neither the Hessian nor any formula for it is ever written down.
-Started from several places, because there are several maxima; no label is used.
+gradients and with products of the Hessian and a vector; neither the Hessian nor any formula for it is ever written
+down.  Started from several places, because there are several maxima; no label is used.
 
     python examples/gaussian_mixture.py --compare
 """
@@ -76,7 +76,9 @@ def work(run):
         first, _ = flatten(start(points, random))
         options = {"maxiter": run.pick(full=50, quick=6)}
         found = minimize(loss, first, jac=gradient, hessp=product, method="Newton-CG", options=options)
-        run.tell(f"start {number}: loss {found.fun:.6f} after {found.nit} steps, {found.nhev} products with the Hessian")
+        run.tell(
+            f"start {number}: loss {found.fun:.6f} after {found.nit} steps, {found.nhev} products with the Hessian"
+        )
         fits.append((found.fun, unflatten(found.x)))
         yield found.fun
     return points, species, min(fits, key=lambda fit: fit[0])[1]

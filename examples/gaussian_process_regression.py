@@ -1,8 +1,8 @@
 """Gaussian process regression: the length scale of every feature, learnt from the marginal likelihood.
 
 How fast does the course of diabetes change with age, blood pressure, each of six serum measurements?  A short length
-scale says fast, a long one that the feature hardly matters.  Twelve numbers are fitted by SciPy's L-BFGS on scikit-learn's
-442 patients, and tested by cross-validation.
+scale says fast, a long one that the feature hardly matters.  Twelve numbers are fitted by SciPy's L-BFGS on
+scikit-learn's 442 patients, and tested by cross-validation.
 
     python examples/gaussian_process_regression.py --compare
 """
@@ -35,8 +35,8 @@ def load(count):
 
 def work(run):
     """A step is a part left out: fit on the rest, predict it."""
-    inputs, targets = load(run.pick(full=300, quick=80))
-    parts, evaluations = run.pick(full=(10, 60), quick=(4, 10))
+    inputs, targets = load(run.pick(full=160, quick=60))
+    parts, evaluations = run.pick(full=(8, 60), quick=(4, 10))
     start, unflatten = flatten({"log_amplitude": 0.0, "log_lengths": numpy.ones(10), "log_noise": -0.5})
     left_out = numpy.arange(len(targets)) % parts
     predictions, fitted = numpy.zeros(len(targets)), []
@@ -49,7 +49,12 @@ def work(run):
 
         objective = run.watch(value_and_grad(loss, jit=run.jit))
         found = minimize(
-            objective, start, (train_inputs, train_targets), jac=True, method="L-BFGS-B", options={"maxfun": evaluations}
+            objective,
+            start,
+            (train_inputs, train_targets),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxfun": evaluations},
         )
         fitted.append(unflatten(found.x))
         predictions[test], _ = predict(fitted[-1], train_inputs, train_targets, inputs[test])

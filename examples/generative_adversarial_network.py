@@ -1,10 +1,12 @@
 """A generative adversarial network: one network makes points, the other tries to tell them from real ones.
 
-The real points lie on a ring of eight spots.  The generator turns noise into points and is rewarded for every one that
-the discriminator takes for real; both are trained by Adam, in turns.
+The real points lie on a ring of eight spots.  The generator turns noise into points and is rewarded for every one
+that the discriminator takes for real; both are trained by Adam, in turns.
 
     python examples/generative_adversarial_network.py --compare
 """
+
+from itertools import pairwise
 
 import numpy
 from _harness import Example, main
@@ -28,7 +30,7 @@ def network(params, inputs):
 
 
 def initial(sizes, random):
-    return [(random.randn(m, n) * (1.5 / m) ** 0.5, numpy.zeros(n)) for m, n in zip(sizes, sizes[1:])]
+    return [(random.randn(m, n) * (1.5 / m) ** 0.5, numpy.zeros(n)) for m, n in pairwise(sizes)]
 
 
 def discriminator_loss(discriminator, generator, real, noise):
@@ -76,7 +78,7 @@ def work(run):
     criticise = run.watch(value_and_grad(discriminator_loss, jit=run.jit))
     improve = run.watch(value_and_grad(generator_loss, jit=run.jit))
     movers = Adam(discriminator, 2e-3), Adam(generator, 1e-3)
-    for _ in range(run.pick(full=3000, quick=100)):
+    for _ in range(run.pick(full=2000, quick=100)):
         noise = random.randn(batch, NOISE)
         critic_loss, slopes = criticise(discriminator, generator, ring(batch, random), noise)
         discriminator = movers[0].step(slopes)

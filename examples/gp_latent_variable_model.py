@@ -1,7 +1,7 @@
 """A Gaussian process latent variable model: handwritten digits laid out on a plane.
 
-Each image gets two coordinates, every pixel is a smooth function of them, and the coordinates are what the gradient is
-taken by.  No label is used; the picture colours them in afterwards.  Images by scikit-learn.
+Each image gets two coordinates, every pixel is a smooth function of them, and the coordinates are what the gradient
+is taken by.  No label is used; the picture colours them in afterwards.  Images by scikit-learn.
 
     python examples/gp_latent_variable_model.py --compare
 """

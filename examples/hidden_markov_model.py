@@ -1,9 +1,9 @@
 """A hidden Markov model that finds vowels and consonants by itself: expectation-maximisation through gradients.
 
-The log of the probability of a text, summed over all ways in which hidden states could have produced it, is one forward
-recursion.  Its gradient with respect to the logarithms of the model's probabilities is how often each is expected to have
-been used; normalise those counts, and that is a step of expectation-maximisation.  No backward recursion is written.  The
-text is Python's own documentation, out of the standard library.
+The log of the probability of a text, summed over all ways in which hidden states could have produced it, is one
+forward recursion.  Its gradient with respect to the logarithms of the model's probabilities is how often each is
+expected to have been used; normalise those counts, and that is a step of expectation-maximisation.  No backward
+recursion is written.  The text is Python's own documentation, out of the standard library.
 
     python examples/hidden_markov_model.py --compare
 """

@@ -1,9 +1,9 @@
 """A no-U-turn sampler on a hierarchical model: eight schools, and hundreds of thousands of small gradients.
 
-Eight schools tried a coaching programme (Rubin 1981); how much of the difference between them is chance?  The posterior of
-the schools' effects, their mean and their spread is explored by Hamiltonian trajectories that go on until they turn back
-(Hoffman and Gelman, arXiv:1111.4246).  The model has ten numbers, so that all the time goes where a loop of small
-gradients spends it.
+Eight schools tried a coaching programme (Rubin 1981); how much of the difference between them is chance?  The
+posterior of the schools' effects, their mean and their spread is explored by Hamiltonian trajectories that go on
+until they turn back (Hoffman and Gelman, arXiv:1111.4246).  The model has ten numbers, so that all the time goes
+where a loop of small gradients spends it.
 
     python examples/hierarchical_sampler.py --compare
 """
@@ -125,7 +125,10 @@ def work(run):
         yield float(sampler.density), *sampler.position
     draws = numpy.array(draws)
     spread = numpy.exp(draws[:, 1])
-    run.tell(f"{sampler.gradients} gradients, step {step:.3f}, mean effect {draws[:, 0].mean():.2f}, spread {spread.mean():.2f}")
+    run.tell(
+        f"{sampler.gradients} gradients, step {step:.3f}, "
+        f"mean effect {draws[:, 0].mean():.2f}, spread {spread.mean():.2f}"
+    )
     return draws[:, :1] + spread[:, None] * draws[:, 2:], draws
 
 

@@ -1,8 +1,8 @@
 """Independent component analysis: three sources told apart from three mixtures of them.
 
 Unmixed signals are the ones that look least like sums of many things.  The unmixing matrix climbs the likelihood of
-heavy-tailed sources by the relative gradient (Cardoso and Laheld 1996), which is the plain one times ``W.T @ W`` and does
-not care how badly the sources were mixed.
+heavy-tailed sources by the relative gradient (Cardoso and Laheld 1996), which is the plain one times ``W.T @ W`` and
+does not care how badly the sources were mixed.
 
     python examples/independent_component_analysis.py --compare
 """

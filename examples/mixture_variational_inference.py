@@ -58,7 +58,9 @@ def work(run):
     }
     for value, params in adam(gradient, start, run.pick(full=1500, quick=100), rate=0.02):  # noqa: B007
         yield value
-    run.tell(f"bound {-value:.4f}, shares {numpy.sort(numpy.exp(params['logits'] - logsumexp(params['logits']))).round(3)}")
+    run.tell(
+        f"bound {-value:.4f}, shares {numpy.sort(numpy.exp(params['logits'] - logsumexp(params['logits']))).round(3)}"
+    )
     return params
 
 

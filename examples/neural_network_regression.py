@@ -1,10 +1,12 @@
 """Regression by a neural network: a curve through noisy points, and how it gets there.
 
-Two hidden layers, a Gaussian prior on the weights, all points at every step.  The picture shows the curve early, later
-and at the end.
+Two hidden layers, a Gaussian prior on the weights, all points at every step.  The picture shows the curve early,
+later and at the end.
 
     python examples/neural_network_regression.py --compare
 """
+
+from itertools import pairwise
 
 import numpy
 from _harness import Example, adam, main
@@ -41,7 +43,7 @@ def data():
 
 
 def initial(random):
-    return [(1.5 * random.randn(m, n) / m**0.5, random.randn(n)) for m, n in zip(LAYERS, LAYERS[1:])]
+    return [(1.5 * random.randn(m, n) / m**0.5, random.randn(n)) for m, n in pairwise(LAYERS)]
 
 
 def work(run):

@@ -1,8 +1,8 @@
 """Newton's method with an exact Hessian: logistic regression, at every strength of penalty and for every fold.
 
-``hessian(loss, jit=True)`` is the whole matrix of second derivatives, so that each fit takes half a dozen steps to machine
-precision.  Such speed is for fitting often: here forty strengths of penalty, each cross-validated five times, on
-scikit-learn's 569 breast tumours.
+``hessian(loss, jit=True)`` is the whole matrix of second derivatives, so that each fit takes half a dozen steps to
+machine precision.  Such speed is for fitting often: here forty strengths of penalty, each cross-validated five times,
+on scikit-learn's 569 breast tumours.
 
     python examples/newton_method.py --compare
 """
@@ -43,7 +43,9 @@ def loss(weights, penalty, inputs, signs):
 def minimise(gradient, curvature, weights, *arguments):
     """Newton's method: full steps, halved as long as they do not lead downhill."""
     value, slope = gradient(weights, *arguments)
-    for steps in range(1, 50):
+    steps = 0
+    while steps < 50:
+        steps += 1
         step = numpy.linalg.solve(curvature(weights, *arguments), slope)
         if slope @ step < 1e-12:
             break

@@ -1,7 +1,7 @@
 """A variational autoencoder: handwritten digits squeezed through two numbers, and dreamt up from any two.
 
-The encoder says where on a plane an image may lie, and how surely; a draw from there goes to the decoder, which paints the
-image again.  The objective takes its own minibatch and its own draws.  Images by scikit-learn.
+The encoder says where on a plane an image may lie, and how surely; a draw from there goes to the decoder, which
+paints the image again.  The objective takes its own minibatch and its own draws.  Images by scikit-learn.
 
     python examples/variational_autoencoder.py --compare
 """
