@@ -27,6 +27,7 @@ from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitErro
 from .known_programs import (
     MAX_FUNCTIONS,
     MAX_OBJECT_HANDLES,
+    MAX_RECENT,
     MAX_WASTED_TRACES,
     Compiled,
     Entry,
@@ -95,11 +96,13 @@ class _Handle:
         "build",
         "compiled",
         "fast",
+        "followed_by",
         "fun",
         "interpreted",
         "name",
         "operator",
         "options",
+        "recent",
         "stats",
         "warned",
         "with_objects",
@@ -115,6 +118,9 @@ class _Handle:
         self.stats = Stats()
         self.compiled: Compiled | None = None
         self.fast: Callable[[tuple], Any] = _never
+        #: fast paths of the signatures used last, and for each the one that served the call after it
+        self.recent: OrderedDict[Hashable, Callable[[tuple], Any]] = OrderedDict()
+        self.followed_by: dict[Callable, Callable] = {}
         self.warned: set[str] = set()
         self.with_objects: OrderedDict[tuple, _Handle] = OrderedDict()
 
@@ -125,6 +131,11 @@ class _Handle:
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
         """Any call that the fast path does not know."""
+        if not kwargs and len(self.recent) > 1:
+            miss = _never(())
+            result = self._replay_recent(args, miss)
+            if result is not miss:
+                return result
         leaves, structure = tree.flatten((args, kwargs))
         if any(type(leaf) in BOX_TYPES for leaf in leaves) or self._captures_boxes():
             self.stats.inlined += 1
@@ -150,6 +161,23 @@ class _Handle:
         if entry.interpreted:
             return self._fall_back(args, kwargs, entry.interpreted)
         return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
+
+    def _replay_recent(self, args: tuple, miss: Any) -> Any:
+        """A call that takes turns with others (minibatches by number, a short last batch): 5 us instead of 50."""
+        before = self.fast
+        guess = self.followed_by.get(before, _never)
+        result = guess(args)
+        if result is not miss:
+            self.fast = guess
+            return result
+        for fast in tuple(self.recent.values()):
+            if fast is before or fast is guess:
+                continue
+            result = fast(args)
+            if result is not miss:
+                self.fast = self.followed_by[before] = fast
+                return result
+        return miss
 
     def _call_with_objects(self, leaves: list, structure: Any) -> Any:
         """A call with arguments that are objects: what can be reached from them counts as captured."""
@@ -257,16 +285,21 @@ class _Handle:
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
-            self._use(compiled, entry, path, args, kwargs)
+            self._use(compiled, entry, signature, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
             return self._verified(result, path, args, kwargs) if self.options.verify else result
         return self._trace(compiled, entry, signature, why, args, kwargs)
 
-    def _use(self, compiled: Compiled, entry: Entry, path: Path, args: tuple, kwargs: dict) -> None:
+    def _use(
+        self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict
+    ) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
         if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
-            self.fast = path.source.make(self.fun, self.stats, None)
+            self.fast = self.recent[signature.key] = path.source.make(self.fun, self.stats, None)
+            while len(self.recent) > MAX_RECENT:
+                self.recent.popitem(last=False)
+                self.followed_by.clear()
 
     # ---------------------------------------------------------------- tracing
 
@@ -307,7 +340,7 @@ class _Handle:
             return traced.result
         entry = self._entry(compiled, signature.key)
         entry.paths.append(path)
-        self._use(compiled, entry, path, args, kwargs)
+        self._use(compiled, entry, signature, path, args, kwargs)
         return traced.result
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
@@ -425,6 +458,8 @@ class _Handle:
     def clear(self) -> None:
         """Forget all programs of this function."""
         self.fast = _never
+        self.recent.clear()
+        self.followed_by.clear()
         if self.compiled is not None:
             with registry_lock:
                 for key in [key for key, value in registry.items() if value is self.compiled]:

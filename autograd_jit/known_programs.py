@@ -17,6 +17,7 @@ from .trace.integers import IntegerFacts
 __all__ = [
     "MAX_FUNCTIONS",
     "MAX_OBJECT_HANDLES",
+    "MAX_RECENT",
     "MAX_WASTED_TRACES",
     "Compiled",
     "Entry",
@@ -131,5 +132,7 @@ registry_lock = threading.Lock()
 MAX_FUNCTIONS = 512
 #: handles for calls with objects among the arguments, kept by the identity of the objects
 MAX_OBJECT_HANDLES = 32
+#: signatures of a jitted function whose fast paths are tried before the arguments are looked at
+MAX_RECENT = 16
 #: traces that may come to nothing, and traces in a row without a replay, before a signature runs interpreted
 MAX_WASTED_TRACES = 16
