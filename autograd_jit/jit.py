@@ -104,6 +104,7 @@ class _Handle:
         "options",
         "recent",
         "stats",
+        "strangers",
         "warned",
         "with_objects",
     )
@@ -123,6 +124,8 @@ class _Handle:
         self.followed_by: dict[Callable, Callable] = {}
         self.warned: set[str] = set()
         self.with_objects: OrderedDict[tuple, _Handle] = OrderedDict()
+        #: calls in a row with objects never seen before, and the replays when the last of them came
+        self.strangers = (0, 0)
 
     def __reduce__(self) -> tuple:
         return _Handle, (self.build, self.fun, self.name, self.options)
@@ -149,7 +152,7 @@ class _Handle:
         if compiled.interpreted:
             return self._fall_back(args, kwargs, compiled.interpreted)
         if not all_plain(leaves):
-            return self._call_with_objects(leaves, structure)
+            return self._call_with_objects(leaves, structure, args, kwargs)
         if not is_rebuildable(structure):
             return self._fall_back(args, kwargs, "a dataclass among its arguments cannot be rebuilt from its fields")
         if not all([leaf.dtype.isnative for leaf in leaves if type(leaf) is np.ndarray]):
@@ -179,12 +182,21 @@ class _Handle:
                 return result
         return miss
 
-    def _call_with_objects(self, leaves: list, structure: Any) -> Any:
+    def _call_with_objects(self, leaves: list, structure: Any, args: tuple, kwargs: dict) -> Any:
         """A call with arguments that are objects: what can be reached from them counts as captured."""
         objects = tuple([leaf for leaf in leaves if not is_plain(leaf)])
         key = tuple([id(value) for value in objects])
         handle = self.with_objects.get(key)
         if handle is None:
+            count, replays = self.strangers
+            count = count + 1 if replays == self.stats.replays else 1
+            self.strangers = count, self.stats.replays
+            if count > MAX_WASTED_TRACES:
+                kinds = ", ".join(sorted({type(value).__name__ for value in objects}))
+                reason = f"it is given other objects ({kinds}) at every call, and programs know objects by identity"
+                if count == MAX_WASTED_TRACES + 1 and self.compiled is not None:
+                    self.compiled.history.append(f"{self.name}: interpreted from now on: {reason}")
+                return self._fall_back(args, kwargs, reason)
             holder = functools.partial(self.fun, *objects)  # keeps the objects alive, and so their ids
             handle = _Handle(ObjectBuild(self.build), holder, self.name, self.options)
             handle.stats, handle.warned = self.stats, self.warned

@@ -16,7 +16,7 @@ from autograd_jit import value_and_grad
 
 LAYERS = (1, 24, 24, 1)
 NOISE = 0.1
-SHOWN = (20, 150, 1000)
+SHOWN = (50, 200, 600)
 
 
 def predict(params, inputs):
@@ -55,8 +55,8 @@ def work(run):
 
     gradient = run.watch(value_and_grad(loss, jit=run.jit))
     stages = {}
-    steps = run.pick(full=3000, quick=150)
-    for step, (value, params) in enumerate(adam(gradient, initial(numpy.random.RandomState(1)), steps, rate=0.01)):
+    steps = run.pick(full=1500, quick=150)
+    for step, (value, params) in enumerate(adam(gradient, initial(numpy.random.RandomState(1)), steps, rate=0.001)):
         if step in SHOWN or step == steps - 1:
             stages[step] = params
         yield value
