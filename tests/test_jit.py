@@ -289,6 +289,36 @@ def test_the_number_of_signatures_is_bounded():
     assert len(jitted._handle.compiled.entries) <= 8
 
 
+def test_calls_that_take_turns_do_not_look_at_their_arguments_again(monkeypatch):
+    """Replays of a few signatures in turn go from one fast path to another, in whatever order they come."""
+    jitted = jit(lambda x, n: x * 2.0 + n % 3)
+    calls = [(np.ones(size), n) for size in (2, 3) for n in range(6)]
+    for args in calls:
+        jitted(*args)
+    for args in calls:
+        jitted(*args)
+    monkeypatch.setattr(type(jitted._handle), "_find_compiled", None)  # the slow path would call it
+    for position in [*range(12), 3, 3, 0, 7, 11, 2, 5, 5, 1, *range(12)]:
+        x, n = calls[position]
+        np.testing.assert_array_equal(jitted(x, n), x * 2.0 + n % 3)
+    assert (jitted.stats.traces, jitted.stats.fallbacks) == (6, 0)
+
+
+def test_recent_fast_paths_see_what_changed():
+    """Each checks captured state for itself; forgetting all programs forgets them, too."""
+    scale = np.array([2.0])
+    jitted = jit(lambda x, n: x * scale * n)
+    for n in (1, 2, 1, 2):
+        jitted(np.ones(2), n)
+    scale[0] = 5.0
+    for n in (1, 2, 1, 2):
+        np.testing.assert_array_equal(jitted(np.ones(2), n), [5.0 * n] * 2)
+    assert jitted.stats.traces == 2
+    jitted.clear()
+    jitted(np.ones(2), 1)
+    assert jitted.stats.traces == 3
+
+
 def test_signatures_in_use_are_kept():
     jitted = jit(lambda x, n: x * n, max_signatures=4)
     for n in range(12):

@@ -292,6 +292,10 @@ def test_shapes_that_depend_on_data(name):
     compare(lambda x: SHAPES[name](x), *[(x.astype(np.float32),) for x in calls])
 
 
+def test_an_array_made_of_a_number_is_an_array():
+    compare(lambda x: (anp.array(x), anp.asarray(x) + 1.0, anp.array([x, 1.0])), (2.0,), (3.0,), (np.float64(4.0),))
+
+
 # ---------------------------------------------------------------- static arguments
 
 

@@ -29,6 +29,7 @@ from ..trace import tree
 from ..trace.captures import Captures
 from ..trace.draws import GLOBAL_GENERATOR, current_log, perform
 from ..trace.float_errors import default_error_state, error_state
+from ..trace.integers import integer_name
 from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
 from .program import Program, drawn_leaves
@@ -42,7 +43,14 @@ class ReplaySource:
     ``retry(args, draws)`` makes the call in the general way, given the random draws that were made for it.
     """
 
-    def __init__(self, program: Program, captures: Captures, args: tuple, held: Callable[[], bool] | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        captures: Captures,
+        args: tuple,
+        integers: dict[str, int],
+        held: Callable[[], bool] | None,
+    ) -> None:
         frame = program.new_frame()
         self.constants: dict[str, Any] = {
             "frame": frame,  # owns the memory that ``call`` works in
@@ -65,8 +73,10 @@ class ReplaySource:
         self.lines: list[str] = []
         self.made: list[str] = []  # the draws, for a call that has to be made in another way
         self.inputs: list[str] = []
+        self.integers: list[str] = []
         self._count = 0
         self._arguments(args)
+        self._integers(integers)
         self._captures(captures)
         if program.has_draws:
             self._draw(program)
@@ -125,10 +135,20 @@ class ReplaySource:
             return
         if value is None or value is True or value is False or value is Ellipsis:
             self._unless(f"{name} is {value!r}")
-        elif type(value) in (int, str, bytes):
+        elif type(value) is int:
+            self._unless(f"type({name}) is {self._name('t', int)}")
+            self.integers.append(name)
+        elif type(value) in (str, bytes):
             self._unless(f"type({name}) is {self._name('t', type(value))} and {name} == {value!r}")
         else:
             self._unless(f"{name} is {self._name('v', value)}")
+
+    def _integers(self, integers: dict[str, int]) -> None:
+        """Checks of what the program depends on of integer arguments."""
+        if integers:
+            names = [integer_name(position) for position in range(len(self.integers))]
+            self.lines.append(f"{', '.join(names)}, = {', '.join(self.integers)},")
+            self._unless(" and ".join([f"{source} == {value!r}" for source, value in integers.items()]))
 
     # ---------------------------------------------------------------- captured state, run, results
 

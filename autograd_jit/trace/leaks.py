@@ -13,6 +13,7 @@ from typing import Any
 
 from .capture_clone import Clone
 from .capture_values import is_library
+from .integers import IntegerBox
 from .recorder import Recorder, TapeVar
 from .tape_box import TAPE_BOXES
 
@@ -44,9 +45,9 @@ def evict(recorder: Recorder) -> str | None:
 
 
 def _boxes_of(recorder: Recorder) -> list:
-    kinds = frozenset(TAPE_BOXES)
+    kinds = frozenset([*TAPE_BOXES, IntegerBox])
     found = [candidate for candidate in gc.get_objects() if type(candidate) in kinds]
-    return [box for box in found if type(box._node) is TapeVar and box._node.recorder is recorder]
+    return [box for box in found if isinstance(box._node, TapeVar) and box._node.recorder is recorder]
 
 
 def return_originals(clone: Clone) -> str | None:

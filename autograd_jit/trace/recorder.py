@@ -18,7 +18,7 @@ import numpy as np
 from . import tree
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
-from .tape import Constant, Guard, Op, Tape, Var, source_line, tensor_type
+from .tape import Constant, Guard, Op, Tape, Var, _vars_in, source_line, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
 
@@ -69,6 +69,8 @@ class Recorder:
         self.generators: list[Any] = []
         self.own_generators: list[Any] = []
         self.draws: list[Draw] = []
+        #: expressions of integer arguments whose values the run took (``integers.py``)
+        self.integers: dict[str, int] = {}
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
 
@@ -142,6 +144,8 @@ class Recorder:
         # Before the call: a primitive that wrote into a plain argument would change the snapshot.
         args = tuple([self._recorded(value) for value in recorded])
         named = {name: self._recorded(value) for name, value in kwargs.items()}
+        if self.integers and next(_vars_in((args, named)), None) is None:  # of integer arguments, plain by now
+            return prim.wrapped(*plain, **plain_kwargs)
         watched = None if _is_known(prim) else _copies((plain, plain_kwargs))
         ans = self._applied(prim, plain, plain_kwargs)
         if watched and _restore(watched):

@@ -327,6 +327,8 @@ def native_primitive(function: Callable, values: tuple) -> tuple[Primitive | Non
 def _binary(name: str, function: Callable, swapped: bool) -> Callable:
     def method(self: PythonScalarTapeBox, other: Any) -> Any:
         kind = type(other)
+        if kind is not PythonScalarTapeBox and issubclass(kind, PythonScalarTapeBox):  # an integer argument
+            other, kind = other._value, int
         if kind is not PythonScalarTapeBox and kind not in _PYTHON_NUMBERS:
             return getattr(TapeBox, name)(self, other) if _is_numpy(other) else NotImplemented
         return self._recorder.record_python(function, *((other, self) if swapped else (self, other)))

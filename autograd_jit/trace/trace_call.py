@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from . import tree
 from .capture_clone import Clone
 from .captures import Captures, clone_with
 from .draws import DrawLog, perform, session, unlogged
+from .integers import IntegerBox, integer_name
 from .leaks import evict, may_have_leaked, return_originals
 from .recorder import LeaveTrace, Recorder
 from .tape import Op, Tape, tensor_type
@@ -32,6 +33,8 @@ class TracedCall:
     """``result``: what the call returned. ``tape``: its recording.
 
     ``reason``: why the tape must not be replayed, or None. ``is_passing``: another call may well be recorded.
+    ``integers``: the expressions of integer arguments that the tape depends on, with their values.
+    ``failed``: the run went without the recorder, but not with it.
     """
 
     result: Any
@@ -39,10 +42,18 @@ class TracedCall:
     reason: str | None
     seconds: float
     is_passing: bool = False
+    integers: dict[str, int] = field(default_factory=dict)
+    failed: bool = False
 
 
 def trace_call(
-    build: Callable, fun: Callable, captures: Captures, args: tuple, kwargs: dict, name: str
+    build: Callable,
+    fun: Callable,
+    captures: Captures,
+    args: tuple,
+    kwargs: dict,
+    name: str,
+    box_integers: bool = False,
 ) -> TracedCall:
     """Run ``build(fun)(*args, **kwargs)``, recorded.
 
@@ -50,14 +61,21 @@ def trace_call(
     raises what it raises.
     """
     with session() as log, log.attempt():
-        return _trace_call(build, fun, captures, args, kwargs, Recorder(name), log)
+        return _trace_call(build, fun, captures, args, kwargs, Recorder(name), box_integers, log)
 
 
 def _trace_call(
-    build: Callable, fun: Callable, captures: Captures, args: tuple, kwargs: dict, recorder: Recorder, log: DrawLog
+    build: Callable,
+    fun: Callable,
+    captures: Captures,
+    args: tuple,
+    kwargs: dict,
+    recorder: Recorder,
+    box_integers: bool,
+    log: DrawLog,
 ) -> TracedCall:
     started = time.perf_counter()
-    given = _boxed_arguments(recorder, args, kwargs)
+    given = _boxed_arguments(recorder, args, kwargs, box_integers)
     leaves, structure = tree.flatten(given)
     snapshot = captures.snapshot(fun)
     recorder.generators = captures.bind_generators(fun)
@@ -65,13 +83,14 @@ def _trace_call(
     drawn_before = log.mark()
     clone = _with_boxes(recorder, fun, captures)
     boxed: Any = None
+    failed = False
     log.recorders.append(recorder)
     try:
         boxed = _recorded_run(build, clone, given)
     except LeaveTrace as leave:
         void: str | None = str(leave)
     except Exception as error:
-        void = f"{type(error).__name__} under the recorder: {error}"
+        void, failed = f"{type(error).__name__} under the recorder: {error}", True
     else:
         tape = recorder.finish(boxed, {})
         void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape) or _altered(clone)
@@ -86,7 +105,7 @@ def _trace_call(
         log.take_back(drawn_before)
         del boxed, given, leaves
         result = build(fun)(*args, **kwargs)
-        return TracedCall(result, None, void, time.perf_counter() - started)
+        return TracedCall(result, None, void, time.perf_counter() - started, failed=failed)
     result = tree.map_leaves(concrete, boxed)
     del boxed, given, leaves
     reason = recorder.invalid or generators.moved(recorder)
@@ -100,7 +119,7 @@ def _trace_call(
     if reason is None and recorder.handled_error is not None:
         reason = f"it may handle an error that depends on its data ({recorder.handled_error})"
         return TracedCall(result, None, reason, time.perf_counter() - started, is_passing=True)
-    return TracedCall(result, tape, reason, time.perf_counter() - started)
+    return TracedCall(result, tape, reason, time.perf_counter() - started, integers=recorder.integers)
 
 
 def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:
@@ -144,13 +163,18 @@ def _not_rebuildable(tape: Tape) -> str | None:
     return None if tree.is_rebuildable(tape.structure) else "it returns a dataclass that is more than its fields"
 
 
-def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool) -> tuple[tuple, dict]:
     leaves, structure = tree.flatten((args, kwargs))
     names = _names(args, kwargs)
-    boxed = [
-        recorder.add_input(leaf, name) if is_dynamic(leaf) else leaf
-        for leaf, name in zip(leaves, names, strict=True)
-    ]
+    boxed, integers = [], 0
+    for leaf, name in zip(leaves, names, strict=True):
+        if is_dynamic(leaf):
+            boxed.append(recorder.add_input(leaf, name))
+        elif box_integers and type(leaf) is int:
+            boxed.append(IntegerBox(recorder, leaf, integer_name(integers)))
+            integers += 1
+        else:
+            boxed.append(leaf)
     return tree.unflatten(structure, boxed)
 
 

@@ -49,6 +49,8 @@ class Box:
 
     #: value type -> box class
     type_mappings: ClassVar[dict[type, type[Box]]] = {}
+    #: whether it is a plain integer to everyone but a recorder, who watches what is made of it
+    stands_for_integer: ClassVar[bool] = False
     #: every concrete box class
     types: ClassVar[set[type]] = set()
 
@@ -131,9 +133,12 @@ def _apply(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     values = list(args)
     boxed = []
     for position, arg in enumerate(args):
-        if type(arg) in BOX_TYPES and arg._trace == level:
-            values[position] = arg._value
-            boxed.append((position, arg._node))
+        if type(arg) in BOX_TYPES:
+            if arg._trace == level:
+                values[position] = arg._value
+                boxed.append((position, arg._node))
+            elif arg.stands_for_integer:  # rules see plain integers
+                values[position] = arg._value
     node = boxed[0][1]
     if prim.differentiable or node.sees_nondifferentiable:
         return node.apply(prim, level, values, kwargs, boxed)
@@ -219,6 +224,8 @@ def _make_wrapper(prim: Primitive) -> Callable:
                     if x._trace == y._trace:
                         both = ((0, x._node), (1, y._node))
                         return x._node.apply(prim, x._trace, [x._value, y._value], kwargs, both)
+                    if x.stands_for_integer or y.stands_for_integer:
+                        return _apply(prim, args, kwargs)
                     x_boxed = x._trace > y._trace
                     y_boxed = not x_boxed
                 if x_boxed and type(y) not in _CONTAINERS:
