@@ -374,7 +374,8 @@ class Frame:
         if op.prim.draws is not None:
             self._keep(step, drawn_leaves(op, perform(op, self.generators)), held)
             return
-        ans = op.prim.fun(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
+        function = op.prim.replayed or op.prim.fun
+        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
         leaves, structure = tree.flatten(ans)
         if structure != op.structure:
             raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")

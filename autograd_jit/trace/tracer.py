@@ -102,7 +102,9 @@ class Node:
 class Primitive:
     """The facts about one primitive: its name, its plain function and its derivative rules."""
 
-    __slots__ = ("differentiable", "draws", "fun", "jvps", "name", "normalise", "vjp_all", "vjps", "wrapped")
+    __slots__ = (
+        "differentiable", "draws", "fun", "jvps", "name", "normalise", "replayed", "vjp_all", "vjps", "wrapped",
+    )  # fmt: skip
 
     def __init__(self, fun: Callable, name: str, differentiable: bool) -> None:
         self.fun = fun
@@ -119,6 +121,8 @@ class Primitive:
         self.wrapped: Callable = fun
         #: the method of a random generator that it stands for on a tape, or None
         self.draws: str | None = None
+        #: what replays call in place of ``fun``, with the same answer
+        self.replayed: Callable | None = None
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
