@@ -19,7 +19,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Compiled gradients against interpreted ones, gradients by hand, and other systems where installed.",
+        description="Compiled gradients against interpreted ones, gradients by hand, and other installed systems.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="leave out the large sizes and measure briefly")
