@@ -124,7 +124,7 @@ class Worker:
     def __init__(self, family: str, python: str = sys.executable) -> None:
         self.family, self.python = family, python
         self.process: subprocess.Popen | None = None
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker is
 
     def start(self) -> None:
         """Start the process if it is not running; raises Failed with the reason if the family cannot be had."""

@@ -1,6 +1,7 @@
 """Neural networks, from a handful of units to scikit-learn's digits; softmax over rows."""
 
 from functools import cache, partial
+from itertools import pairwise
 
 import numpy
 
@@ -116,7 +117,7 @@ def layers_of(*widths: int) -> list:
     """Weights and biases of a network with these widths."""
     return [
         (draws(before, after, seed=2 * n) / numpy.sqrt(before), 0.1 * draws(after, seed=2 * n + 1))
-        for n, (before, after) in enumerate(zip(widths, widths[1:]))
+        for n, (before, after) in enumerate(pairwise(widths))
     ]
 
 

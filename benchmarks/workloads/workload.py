@@ -14,11 +14,12 @@ class Workload:
     ``autograd.numpy`` and ``jax.numpy``, and under torch through :mod:`benchmarks.torch_names`.  The gradient is taken
     with respect to the loss's first argument.
 
-    ``tiny`` makes the arguments of the tests; ``other`` those of the same structure at another shape, where our compiler
-    is expected to compile nothing.  ``loops`` says that Python loops unroll onto the tape, ``memory_bound`` that a good
-    gradient is limited by memory, ``second_order`` that what is wanted is the Hessian times the last argument, which the
-    loss does not see.  ``drive(value_and_gradient, arguments)`` makes a complete job of many evaluations, timed as one;
-    its result is compared with that of the others to within ``tolerance``.  ``cannot_run`` gives reasons by system.
+    ``tiny`` makes the arguments of the tests; ``other`` those of the same structure at another shape, where our
+    compiler is expected to compile nothing.  ``loops`` says that Python loops unroll onto the tape, ``memory_bound``
+    that a good gradient is limited by memory, ``second_order`` that what is wanted is the Hessian times the last
+    argument, which the loss does not see.  ``drive(value_and_gradient, arguments)`` makes a complete job of many
+    evaluations, timed as one; its result is compared with that of the others to within ``tolerance``.  ``cannot_run``
+    gives reasons by system.
     """
 
     name: str
