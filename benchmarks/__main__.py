@@ -11,7 +11,7 @@ from pathlib import Path
 from . import measure, report
 from .rivals import FAMILIES, OURS
 from .run import Row, Session, run
-from .worker import Worker
+from .worker import Failed, TooSlow, Worker
 from .workloads import BY_NAME, SUITE, Workload
 
 
@@ -75,28 +75,37 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.cores :])
     with tempfile.TemporaryDirectory() as folder:
         os.environ["AUTOGRAD_JIT_CACHE_DIR"] = folder  # first calls shall compile
-        rows, unavailable = measured(workloads, session(options))
+        rows, unavailable, failed = measured(workloads, session(options))
     print(f"\n{report.closing(rows, unavailable)}")
+    for name, why in failed.items():
+        print(f"{name}: FAILED: {why}")
     if options.json:
         options.json.write_text(report.as_json(rows, unavailable) + "\n")
     if options.picture:
         from .picture import draw
 
         draw(rows, options.picture)
+    if failed:
+        sys.exit(f"{len(failed)} of {len(workloads)} workloads failed: {', '.join(failed)}")
     return rows
 
 
-def measured(workloads: Sequence[Workload], session: Session) -> tuple[list[Row], dict[str, str]]:
-    """Every row, printed as it is found, and the families that could not be had."""
+def measured(workloads: Sequence[Workload], session: Session) -> tuple[list[Row], dict[str, str], dict[str, str]]:
+    """Every row, printed as it is found; the families that could not be had; the workloads that failed."""
     print(report.header(), flush=True)
-    rows = []
+    rows, failed = [], {}
     try:
         for workload in workloads:
-            rows.append(run(workload, session))
-            print(report.line(rows[-1]), flush=True)
+            try:
+                rows.append(run(workload, session))
+            except (measure.ResultMismatch, Failed, TooSlow) as error:
+                failed[workload.name] = str(error)
+                print(f"{workload.name}: FAILED: {error}", flush=True)
+            else:
+                print(report.line(rows[-1]), flush=True)
     finally:
         session.close()
-    return rows, session.unavailable
+    return rows, session.unavailable, failed
 
 
 if __name__ == "__main__":

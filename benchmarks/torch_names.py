@@ -4,12 +4,15 @@ A torch user would write the same programs with these very calls; nothing here c
 """
 
 import torch
-from torch import (
-    matmul,
-)
 
-abs = torch.abs
 torch.set_default_dtype(torch.float64)
+
+arctan2, cos, exp, log, log1p, sign, sin, sqrt, tanh = (
+    getattr(torch, name) for name in "arctan2 cos exp log log1p sign sin sqrt tanh".split()
+)
+abs, diag, einsum, linalg, outer, reshape, stack = (
+    getattr(torch, name) for name in "abs diag einsum linalg outer reshape stack".split()
+)
 
 
 def sum(x, axis=None, keepdims=False):
@@ -46,7 +49,7 @@ def concatenate(parts, axis=0):
 
 
 def dot(x, y):
-    return matmul(x, y)
+    return torch.matmul(x, y)
 
 
 def eye(size):

@@ -73,21 +73,21 @@ def minimise(method: str, **options):
     return drive
 
 
-def valley(size: int) -> tuple:
-    """The usual start, repeated."""
-    return (numpy.resize([-1.2, 1.0], size),)
+def near_minimum(size: int) -> tuple:
+    """A start from which searches need tens of steps, not the valley's thousands, at any size."""
+    return (1.0 + 0.1 * draws(size),)
 
 
-def minimisation(size: int, method: str, quick=True, tolerance=1e-3, **options) -> Workload:
-    # Searches stop where rounding lets them: places agree to the search's own tolerance only.
+def minimisation(size: int, method: str, quick=True, **options) -> Workload:
+    # Searches stop within their own tolerance, not ours, of the minimum.
     return Workload(
         f"{method.lower()} rosenbrock {size:.0e}".replace("e+0", "e"),
         rosenbrock,
-        lambda: valley(size),
-        lambda: valley(4),
+        lambda: near_minimum(size),
+        lambda: near_minimum(4),
         quick=quick,
         drive=minimise(method, **options),
-        tolerance=tolerance,
+        tolerance=1e-4,
     )
 
 
@@ -128,7 +128,7 @@ WORKLOADS = (
         cannot_run={"jax": "jax.jit cannot trace a while loop that looks at the value"},
     ),
     minimisation(10, "BFGS"),
-    # The valley takes thousands of steps at these sizes: enough of them to time.
-    minimisation(1000, "CG", maxiter=60),
-    minimisation(1_000_000, "L-BFGS-B", quick=False, maxiter=5),
+    minimisation(1000, "CG"),
+    minimisation(1000, "L-BFGS-B"),
+    minimisation(1_000_000, "L-BFGS-B", quick=False, maxiter=3),
 )
