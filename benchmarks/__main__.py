@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import measure, report
-from .rivals import FAMILIES, OURS
+from .rivals import FAMILIES, OURS, TORCH_COMPILE
 from .run import Row, Session, run
 from .worker import Failed, TooSlow, Worker
 from .workloads import BY_NAME, SUITE, Workload
@@ -31,6 +31,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--no-rivals", action="store_true", help="leave out the other systems")
     add("--patience", metavar="S", type=float, default=8.0, help="leave out a rival whose first call takes longer")
     add("--torch-python", metavar="FILE", default=sys.executable, help="the interpreter that has torch (and NumPy)")
+    add("--torch-compile", action="store_true", help="torch.compile besides eager torch: many seconds a workload")
     add("--cores", metavar="N", type=int, help="run on this many cores: busy machines punish threads that wait")
     return parser.parse_args(argv)
 
@@ -62,7 +63,8 @@ def session(options: argparse.Namespace) -> Session:
     families = [OURS] if options.no_rivals else [OURS, *asked]
     interpreters = {"torch": options.torch_python}
     workers = {family: Worker(family, interpreters.get(family, sys.executable)) for family in families}
-    return Session(workers, options.patience, effort(options))
+    left_out = frozenset() if options.torch_compile else frozenset({TORCH_COMPILE})
+    return Session(workers, options.patience, effort(options), left_out)
 
 
 def main(argv: Sequence[str] | None = None) -> list[Row]:

@@ -13,6 +13,7 @@ from .workloads import Workload
 
 INTERPRETED, COMPILED, PRIMAL = "interpreted", "compiled", "primal"
 BY_HAND, NJIT = "by hand", "njit"
+TORCH, TORCH_COMPILE = "torch", "torch.compile"
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,8 @@ def torch() -> list[System]:
         return with_value(library.compile(loss, dynamic=False))
 
     return [
-        System("torch", torch_names, lambda loss: gradient_of(with_value(loss)), with_value, differentiate),
-        System("torch.compile", torch_names, lambda loss: gradient_of(compiled(loss)), compiled, differentiate),
+        System(TORCH, torch_names, lambda loss: gradient_of(with_value(loss)), with_value, differentiate),
+        System(TORCH_COMPILE, torch_names, lambda loss: gradient_of(compiled(loss)), compiled, differentiate),
     ]
 
 

@@ -76,11 +76,12 @@ class Remote:
 
 @dataclass
 class Session:
-    """The workers, and how long a rival's first call may take."""
+    """The workers, how long a rival's first call may take, how long to measure, and whom not to ask."""
 
     workers: Mapping[str, Worker]
     patience: float
     effort: measure.Effort
+    left_out: frozenset[str] = frozenset()
     unavailable: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -93,7 +94,7 @@ class Session:
         found = {}
         for family, worker in self.workers.items():
             try:
-                found |= dict.fromkeys(worker.ask("names"), family)
+                found |= {name: family for name in worker.ask("names") if name not in self.left_out}
             except (Failed, TooSlow) as error:
                 self.unavailable[family] = str(error)
         return found
