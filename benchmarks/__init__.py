@@ -1,6 +1,6 @@
 """Timings of compiled gradients against interpreted ones and against other systems.
 
 ``python -m benchmarks`` times the compiler, ``python -m benchmarks.launches`` says where one gradient spends its time,
-``python -m benchmarks.tracer`` times the interpreted tracer.  On a machine with other work running, ``--cores 1`` gives
-steadier ratios: thread pools that wait for a core that is busy cost their system tenfold.
+``python -m benchmarks.tracer`` times the interpreted tracer.  On a machine with other work running, ``--busy`` gives
+steadier ratios.
 """

@@ -2,21 +2,23 @@
 
 Each launch of the program is run many times over by the native executor, on the memory that the launches before it have
 left, and its time set against that of the whole.  What launches do not account for is the call, and Python steps.
+Times are of the processor, so that other work does not count; threads of BLAS do, all of them.
 """
 
 import argparse
-import time
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import measure
-from .rivals import COMPILED, ours
+from .rivals import ours
 from .workloads import BY_NAME
 
 #: how long each kind of launch is repeated, at the least
 SECONDS = 0.002
+CLOCK = measure.CLOCKS["cpu"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def launch_times(target: Callable, arguments: tuple) -> list[LaunchTime]:
     lines = [line for line, is_native in zip(listing.schedule, native, strict=True) if is_native]
     found: dict[str, list[float]] = defaultdict(list)
     for position, (name, entry) in enumerate(zip(lines, program.table, strict=True)):
-        if len(found[name]) >= 3:  # as good as any
-            found[name].append(sum(found[name]) / len(found[name]))
+        if len(found[name]) >= 3:  # the others take as long
+            found[name].append(statistics.median(found[name][:3]))
         else:
             found[name].append(seconds_of(frame, position, entry))
     del outputs
@@ -70,11 +72,8 @@ def seconds_of(frame: Any, position: int, entry: tuple) -> float:
         while True:
             frame.table = numpy.array([[entry[0], entry[1].ctypes.data]] * count, numpy.int64)
             repeated = frame._caller(0, (0, count))
-            began = time.perf_counter()
-            repeated()
-            spent = time.perf_counter() - began
-            if spent > SECONDS:
-                return spent / count
+            if measure.time_loop(repeated, 1, CLOCK) > SECONDS:
+                return min(measure.time_loop(repeated, 1, CLOCK) for _ in range(3)) / count
             count *= 4
     finally:
         frame.table = table
@@ -91,8 +90,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     target, arguments = ours()[1].target(workload), workload.arguments()
     assert target is not None
     times = launch_times(target, arguments)
-    call = measure.Call(lambda: target(*arguments))
-    whole = sorted(measure.interleaved_samples({COMPILED: call}, measure.FULL)[COMPILED])[0]
+    count = measure.repetitions(lambda: target(*arguments), 10 * SECONDS, CLOCK)
+    whole = min(measure.time_loop(lambda: target(*arguments), count, CLOCK) for _ in range(5)) / count
     inside = sum(launch.seconds for launch in times)
     print(f"{workload.name}: {1e6 * whole:,.1f} us a gradient, {1e6 * inside:,.1f} of it in launches")
     for launch in times[: options.most]:

@@ -36,11 +36,15 @@ FULL = Effort(rounds=7, seconds=0.02, budget=4.0)
 QUICK = Effort(rounds=3, seconds=0.005, budget=1.0)
 
 
-def timed(call: Callable[[], object]) -> tuple[object, float]:
+#: Seconds so far: by the wall, or used by this process with all of its threads, which other work does not lengthen.
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def timed(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> tuple[object, float]:
     """The result of one call, and how many seconds it took."""
-    began = time.perf_counter()
+    began = clock()
     result = call()
-    return result, time.perf_counter() - began
+    return result, clock() - began
 
 
 class Contestant(Protocol):
@@ -83,21 +87,21 @@ def interleaved_medians(contestants: Mapping[str, Contestant], effort: Effort) -
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
-def repetitions(call: Callable[[], object], seconds: float) -> int:
+def repetitions(call: Callable[[], object], seconds: float, clock: Callable[[], float] = time.perf_counter) -> int:
     """How many calls fill that time; counted by doubling, which also warms the call up."""
     count = 1
-    while (spent := time_loop(call, count)) < seconds:
+    while (spent := time_loop(call, count, clock)) < seconds:
         # One call may be slow by accident: grow at most tenfold a try.
         count = min(10 * count, max(2 * count, int(count * seconds / max(spent, 1e-9))))
     return count
 
 
-def time_loop(call: Callable[[], object], count: int) -> float:
+def time_loop(call: Callable[[], object], count: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds for that many calls in a row."""
-    began = time.perf_counter()
+    began = clock()
     for _ in range(count):
         call()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 # ---------------------------------------------------------------- comparing results

@@ -34,9 +34,10 @@ class Failed(Exception):
 class Bench:
     """The prepared calls of one family. Results of its methods can be pickled."""
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, clock: str = "wall") -> None:
         from .rivals import FAMILIES
 
+        self.clock = measure.CLOCKS[clock]
         self.systems = {system.name: system for system in FAMILIES[family]()}
         self.targets: dict[str, Callable] = {}
         self.calls: dict[str, Callable[[], Any]] = {}
@@ -65,7 +66,7 @@ class Bench:
 
     def first(self, name: str) -> float:
         """Seconds of the first call. More calls follow, that whatever a system does on its second is done."""
-        _, seconds = measure.timed(self.calls[name])
+        _, seconds = measure.timed(self.calls[name], self.clock)
         if seconds < 1.0 or not self.workload.drive:
             self.calls[name]()
         return seconds
@@ -74,11 +75,11 @@ class Bench:
         return self.calls[name]()
 
     def repetitions(self, name: str, seconds: float) -> int:
-        return measure.repetitions(self.calls[name], seconds)
+        return measure.repetitions(self.calls[name], seconds, self.clock)
 
     def time(self, name: str, count: int) -> float:
         """Seconds for that many calls."""
-        return measure.time_loop(self.calls[name], count)
+        return measure.time_loop(self.calls[name], count, self.clock)
 
     def peak_bytes(self, name: str) -> int:
         """Peak of what a call allocates (NumPy reports to tracemalloc), besides what is kept between calls."""
@@ -121,8 +122,8 @@ class Bench:
 class Worker:
     """A :class:`Bench` in a process of its own, restarted after it was ended for being slow."""
 
-    def __init__(self, family: str, python: str = sys.executable) -> None:
-        self.family, self.python = family, python
+    def __init__(self, family: str, python: str = sys.executable, clock: str = "wall") -> None:
+        self.family, self.python, self.clock = family, python, clock
         self.process: subprocess.Popen | None = None
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker is
 
@@ -130,7 +131,7 @@ class Worker:
         """Start the process if it is not running; raises Failed with the reason if the family cannot be had."""
         if self.process is None:
             self.process = subprocess.Popen(
-                [self.python, "-m", "benchmarks.worker", self.family],
+                [self.python, "-m", "benchmarks.worker", self.family, self.clock],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
@@ -179,14 +180,14 @@ class Worker:
             self.process = None
 
 
-def serve(family: str, requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(family: str, clock: str, requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
 
     def answer(done: bool, value: Any) -> None:
         pickle.dump((done, value), answers)
         answers.flush()
 
-    bench = Bench(family)
+    bench = Bench(family, clock)
     answer(True, None)
     while True:
         try:
@@ -204,4 +205,4 @@ def serve(family: str, requests: BinaryIO, answers: BinaryIO) -> None:
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print
-    serve(sys.argv[1], sys.stdin.buffer, answers)
+    serve(sys.argv[1], sys.argv[2], sys.stdin.buffer, answers)

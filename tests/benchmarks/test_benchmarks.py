@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy
@@ -37,7 +38,7 @@ def test_command_writes_table_json_and_picture(tmp_path):
     picture = tmp_path / "ratios.svg"
     names = ["rosenbrock 1e1", "taylor sine", "bfgs rosenbrock 1e1"]
     output, document = run_command(
-        tmp_path, "--only", ",".join(names), "--rivals", "autograd", "--picture", str(picture)
+        tmp_path, "--only", ",".join(names), "--rivals", "autograd", "--busy", "--picture", str(picture)
     )
     assert [row["workload"] for row in document["workloads"]] == names
     for row in document["workloads"]:
@@ -114,6 +115,12 @@ def test_missing_family_is_a_reason(monkeypatch):
     monkeypatch.setattr(absent, "family", "no such family")
     with pytest.raises(Failed, match="no such family"):
         absent.start()
+
+
+def test_cpu_clock_does_not_count_waiting():
+    wait = lambda: time.sleep(0.02)
+    assert measure.time_loop(wait, 1, measure.CLOCKS["wall"]) >= 0.02
+    assert measure.time_loop(wait, 1, measure.CLOCKS["cpu"]) < 0.01
 
 
 def test_peak_memory_counts_temporaries():
