@@ -16,7 +16,7 @@ import numpy as np
 
 from . import tree
 from .float_errors import default_error_state, error_state, stops_on_errors
-from .tape import Constant, Guard, Op, Tape, Var, source_line, tensor_type
+from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
 
@@ -51,9 +51,10 @@ class Recorder:
 
     ``invalid`` is a reason, in the user's terms, once something happened that the tape cannot reproduce;
     ``left`` one why the run itself is void; ``handled_error`` names an error that the function may have handled.
+    ``base``: the function that the run starts in (see :class:`SourceLines`).
     """
 
-    def __init__(self, name: str, max_ops: int = 1_000_000) -> None:
+    def __init__(self, name: str, max_ops: int = 1_000_000, base: Callable | None = None) -> None:
         self.name = name
         self.level = new_level()
         self.inputs: list[Var] = []
@@ -65,6 +66,9 @@ class Recorder:
         self.max_ops = max_ops
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
+        self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
+        self._facts: dict[Primitive, tuple[bool, bool]] = {}  # whether it draws random numbers; whether it is ours
+        self._lines = SourceLines(base)
 
     # ---------------------------------------------------------------- inputs and outputs
 
@@ -125,24 +129,49 @@ class Recorder:
     # ---------------------------------------------------------------- operations
 
     def record(self, prim: Primitive, level: int, values: list, recorded: list, kwargs: dict) -> Any:
-        """Apply ``prim`` to plain values and write it down. ``recorded``: values with Vars in place of boxes."""
-        plain = [self._strip(value) for value in values]
-        plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()} if kwargs else {}
+        """Apply ``prim`` to plain values and write it down.
+
+        ``recorded``: values with Vars in place of boxes. Both lists belong to this call.
+        """
         if self.is_closed:
-            return prim.wrapped(*plain, **plain_kwargs)
-        if getattr(prim.wrapped, "_draws", False):
+            return prim.wrapped(*self._strip(values), **self._strip(kwargs))
+        is_foreign = self._prepare(values, recorded)
+        plain_kwargs, named = kwargs, kwargs
+        if kwargs:
+            plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()}
+            is_foreign = is_foreign or self._foreign(list(plain_kwargs.values()))
+            named = {name: self._recorded(value) for name, value in kwargs.items()}
+        facts = self._facts.get(prim)
+        if facts is None:
+            facts = self._facts[prim] = getattr(prim.wrapped, "_draws", False), _is_known(prim)
+        draws, is_ours = facts
+        if draws:
             self.spoil(f"{prim.name} draws random numbers")
-        if self._foreign(plain) or (plain_kwargs and self._foreign(list(plain_kwargs.values()))):
+        if is_foreign:
             self.spoil("it uses a value traced by an outer transformation")
-            return prim.wrapped(*plain, **plain_kwargs)
-        # Before the call: a primitive that wrote into a plain argument would change the snapshot.
-        args = tuple([self._recorded(value) for value in recorded])
-        named = {name: self._recorded(value) for name, value in kwargs.items()}
-        watched = None if _is_known(prim) else _copies((plain, plain_kwargs))
-        ans = self._applied(prim, plain, plain_kwargs)
+            return prim.wrapped(*values, **plain_kwargs)
+        watched = None if is_ours else _copies((values, plain_kwargs))
+        ans = self._applied(prim, values, plain_kwargs)
         if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
-        return self._written(prim, args, named, ans)
+        return self._written(prim, tuple(recorded), named, ans)
+
+    def _prepare(self, values: list, recorded: list) -> bool:
+        """Make ``values`` plain and ``recorded`` what the tape holds; whether a value is of an outer trace.
+
+        Done before the call: a primitive that wrote into a plain argument would change the snapshot.
+        """
+        is_foreign = False
+        for position, value in enumerate(values):
+            kind = type(value)
+            if kind is np.ndarray:
+                if type(recorded[position]) is not Var:
+                    recorded[position] = self._constant(value)
+            elif kind not in _STATIC and (kind is not tuple or not _STATIC.issuperset(map(type, value))):
+                values[position] = plain = self._strip(value)
+                is_foreign = is_foreign or self._foreign([plain])
+                recorded[position] = self._recorded(recorded[position])
+        return is_foreign
 
     def _applied(self, prim: Primitive, plain: list, kwargs: dict) -> Any:
         if error_state() is not default_error_state and stops_on_errors():
@@ -150,7 +179,7 @@ class Recorder:
         try:
             return prim.fun(*plain, **kwargs)
         except Exception as error:
-            self.handled_error = f"{type(error).__name__} of {prim.name} at {source_line(4)}"
+            self.handled_error = f"{type(error).__name__} of {prim.name} at {self._lines.above(4)}"
             raise
 
     def _written(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
@@ -158,6 +187,27 @@ class Recorder:
         if len(self.ops) >= self.max_ops:
             self.spoil(f"it performs more than {self.max_ops:,} operations")
             return ans
+        type_ = self._type_of(ans)
+        if type_ is None:
+            return self._written_container(prim, args, kwargs, ans)
+        self._numbers += 1
+        var = Var(self._numbers, type_)
+        self.ops.append(Op(prim, args, kwargs, (var,), tree.LEAF, self._lines.above(4)))
+        return self._box(ans, var)
+
+    def _type_of(self, value: Any) -> TensorType | None:
+        if type(value) is not np.ndarray:
+            return _FLOAT64 if type(value) is np.float64 else tensor_type(value)
+        key = value.shape, value.dtype
+        type_ = self._types.get(key)
+        if type_ is None:
+            type_ = tensor_type(value)
+            if type_ is not None:
+                self._types[key] = type_
+        return type_
+
+    def _written_container(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
+        """As :meth:`_written` for a primitive that returned several values, or something else than numbers."""
         leaves, structure = tree.flatten(ans)
         outputs, boxes = [], []
         for leaf in leaves:
@@ -167,7 +217,7 @@ class Recorder:
             var = self._new_var(leaf)
             outputs.append(var)
             boxes.append(self._box(leaf, var))
-        self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, source_line(4)))
+        self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, self._lines.above(5)))
         return tree.unflatten(structure, boxes)
 
     def record_foreign(self, function: Callable, name: str, args: tuple, kwargs: dict) -> Any:
@@ -266,11 +316,16 @@ class Recorder:
     def guard(self, node: TapeVar, kind: str, expected: Any) -> None:
         """Write down that the path depends on this value."""
         if not self.is_closed:
-            self.ops.append(Guard(node.var, kind, expected, source_line(3)))
+            self.ops.append(Guard(node.var, kind, expected, self._lines.above(3)))
 
 
 #: types of results that are what they are: text, bytes, None, numbers of any size
 _IMMUTABLE = frozenset([str, bytes, type(None), int, bool, float, complex, type(Ellipsis), type(NotImplemented)])
+
+
+#: types of arguments that are on the tape as they are
+_STATIC = frozenset([float, int, bool, complex, str, type(None), type(Ellipsis), np.float64, np.float32])
+_FLOAT64 = TensorType((), np.dtype(np.float64), "scalar")
 
 
 @functools.lru_cache(maxsize=1024)

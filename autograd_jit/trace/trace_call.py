@@ -47,7 +47,7 @@ def trace_call(
     raises what it raises.
     """
     started = time.perf_counter()
-    recorder = Recorder(name)
+    recorder = Recorder(name, base=_recorded_run)
     given = _boxed_arguments(recorder, args, kwargs)
     leaves, structure = tree.flatten(given)
     snapshot = captures.snapshot(fun)
