@@ -47,6 +47,7 @@ from .signatures import (
 )
 from .trace import tree
 from .trace.capture_walk import REBUILDABLE_MARK
+from .trace.draws import session
 from .trace.float_errors import default_error_state, error_state, stops_on_errors
 from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
@@ -226,12 +227,29 @@ class _Handle:
         compiled.entries[signature] = entry
         return entry
 
+    def resume(self, args: tuple, made: tuple) -> Any:
+        """A call that the fast path has begun: ``made`` are the random draws it made, to be served again."""
+        with session() as log, log.attempt():
+            for generator, name, answer in made:
+                log.add(generator, name, answer)
+            return self.slow(args, {})
+
     def _replay_or_trace(self, compiled: Compiled, entry: Entry, leaves: list, args: tuple, kwargs: dict) -> Any:
+        if not entry.draws:
+            return self._attempts(compiled, entry, leaves, args, kwargs, lambda: None)
+        with session() as log, log.attempt() as start:
+            return self._attempts(compiled, entry, leaves, args, kwargs, lambda: log.rewind(start))
+
+    def _attempts(
+        self, compiled: Compiled, entry: Entry, leaves: list, args: tuple, kwargs: dict, rewind: Callable[[], None]
+    ) -> Any:
+        """Replay path after path, then trace. ``rewind``: the next attempt is served the draws of the one before."""
         from .lower.program import Diverged
 
         dynamic = dynamic_leaves(leaves)
         bound = compiled.captures.bind(self.fun)
         inputs = (*dynamic, *bound)
+        generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         path, why = entry.last, "first call with this signature"
         tried: set[int] = set()
         while path is not None and id(path) not in tried:
@@ -241,28 +259,34 @@ class _Handle:
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
             try:
-                outputs = path.program.run(inputs)
+                outputs = path.program.run(inputs, generators)
             except Diverged as divergence:
+                rewind()
                 self.stats.guard_failures += divergence.guard is not None
                 why = f"another path: {divergence}"
                 path = entry.after(path, divergence.guard, divergence.actual)
                 continue
             except BackendError as error:
+                rewind()
                 return self._fall_back(args, kwargs, str(error))
             except Exception:  # of a Python step: what the function makes of it, it must say itself
+                rewind()
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
             self._use(compiled, entry, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
-            return self._verified(result, path, args, kwargs) if self.options.verify else result
+            if not self.options.verify:
+                return result
+            rewind()
+            return self._verified(result, path, args, kwargs)
         return self._trace(compiled, entry, why, args, kwargs)
 
     def _use(self, compiled: Compiled, entry: Entry, path: Path, args: tuple, kwargs: dict) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
         if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
-            self.fast = path.source.make(self.fun, self.stats, None)
+            self.fast = path.source.make(self.fun, self.stats, self.resume)
 
     # ---------------------------------------------------------------- tracing
 
@@ -296,6 +320,7 @@ class _Handle:
         if path is None:
             return traced.result
         entry.paths.append(path)
+        entry.draws |= path.program.has_draws
         self._use(compiled, entry, path, args, kwargs)
         return traced.result
 

@@ -54,6 +54,7 @@ class Entry:
     last: Path | None = None
     interpreted: str | None = None
     passing: int = 0  # traces that could not be used, while the next one might
+    draws: bool = False  # some path draws random numbers
     unused: int = 0  # traces in a row without a replay between them
     replays: int = 0  # of the handle, when the last trace was made
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy
 
+from .capture_clone import is_cloneable
 from .capture_containers import ContainerVisits, user_bases
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, MUTATORS, verdict
 from .capture_guards import Node, Place
@@ -78,8 +79,7 @@ class ObjectVisits(ContainerVisits):
         if is_library(kind.__module__):  # asking a user's own object for `__self__` may run the user's code
             self._remark(value, place)
         if isinstance(value, GENERATOR_TYPES):
-            self.generators.append((place.path, value))
-            return self._visit_by_identity(value, place)
+            return self._visit_generator(value, place)
         if isinstance(value, io.IOBase):
             self.doubt(f"`{place.path}` is an open file")
             return None
@@ -95,6 +95,7 @@ class ObjectVisits(ContainerVisits):
         if isinstance(value, _SEQUENCES):
             return self._visit_sequence(value, place)
         if isinstance(value, staticmethod | classmethod | _LRU_CACHE):
+            self.keeps_arguments |= isinstance(value, _LRU_CACHE)
             return self._visit_wrapper(value, place, "__wrapped__")
         if isinstance(value, property):
             return self._visit_wrapper(value, place, "fget")
@@ -131,6 +132,16 @@ class ObjectVisits(ContainerVisits):
     def _visit_by_identity(self, value: Any, place: Place) -> Node:
         node = self.enter(value, place, "other", ("is", IdentityKey(value)))
         self.guards.require(f"{node.variable} is not {self.guards.constant(value)}")
+        return node
+
+    def _visit_generator(self, value: Any, place: Place) -> Node:
+        """A random generator: one of this package is an input like an array, others are known by identity."""
+        kind = type(value)
+        if not getattr(kind, "draws_on_tape", False) or not is_library(kind.__module__):
+            self.generators.append((place.path, value))
+            return self._visit_by_identity(value, place)
+        node = self.enter(value, place, "generator", (IdentityKey(kind),))
+        self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(kind)}")
         return node
 
     def _visit_opaque(self, value: Any, place: Place) -> Node:
@@ -223,7 +234,7 @@ class ObjectVisits(ContainerVisits):
         if _has_c_state(kind):
             return self._visit_opaque(value, place)
         key = (IdentityKey(kind), *((IdentityKey(value),) if isinstance(value, enum.Enum) else ()))
-        node = self.enter(value, place, "other", key)
+        node = self.enter(value, place, "instance" if is_cloneable(kind) else "other", key)
         if isinstance(value, enum.Enum):
             guards.require(f"{node.variable} is not {guards.constant(value)}")
         else:
@@ -270,7 +281,7 @@ class ObjectVisits(ContainerVisits):
             for name, held in list(attributes.items()):
                 if everything or self._is_relevant(name):
                     self.note(Place(guarded, "", path), "attribute", name)
-                    self.visit(held, Place(guarded, f"[{name!r}]", f"{path}.{name}", node))
+                    self.visit(held, Place(guarded, f"[{name!r}]", f"{path}.{name}", node, ("attribute", name)))
             self._guard_unshadowed(type(value), attributes, guarded)
         for name, descriptor in _slots_of(type(value), of_libraries=everything):
             if everything or self._is_relevant(name):
@@ -287,7 +298,7 @@ class ObjectVisits(ContainerVisits):
     def _visit_slot(self, value: Any, node: Node, name: str, descriptor: Any) -> None:
         path = f"{node.paths[0]}.{name}"
         read = self.guards.constant(descriptor.__get__)
-        place = Place(f"{read}({node.variable})", "", path, node)
+        place = Place(f"{read}({node.variable})", "", path, node, ("slot", name))
         try:
             held = descriptor.__get__(value)
         except AttributeError:

@@ -37,6 +37,9 @@ MOST_FUNCTIONS = 500
 
 UNCHANGING_CONSTANTS = frozenset(["pi", "e", "tau", "inf", "nan", "newaxis", "euler_gamma"])
 
+#: Mentioned as attributes, these show the state of a random generator without moving it.
+STATE_OF_GENERATORS = frozenset(["get_state", "state", "bit_generator", "getstate", "__getstate__", "_bit_generator"])
+
 #: Mentioned as attributes, these read attributes that the code does not name ("{0.rate}".format(x) does).
 INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
 
@@ -72,6 +75,8 @@ class Walk(ObjectVisits, StateChanges):
         self.is_complete = self.unsound is not None or not (self.is_name_dependent and grew)
         if self.is_complete:
             self._settle_arrays()
+            if self.generators and not STATE_OF_GENERATORS.isdisjoint(self.names):
+                self.doubt(f"it uses the state of a random generator (`{self.generators[0][0]}`)")
 
     # -- what every visit does ---------------------------------------------------------------------------
 
@@ -129,7 +134,8 @@ class Walk(ObjectVisits, StateChanges):
 
     def _settle_arrays(self) -> None:
         """Decide which arrays are direct, now that every path to them is known, and complete the key."""
-        pending = [node for node in self.nodes.values() if node.kind == "other" or node.is_indirect]
+        fixed = {"other", "instance"} if self.keeps_arguments else {"other"}  # a cache tells an instance from its clone
+        pending = [node for node in self.nodes.values() if node.kind in fixed or node.is_indirect]
         pending += [child for node in self.nodes.values() for slot, child in node.edges if slot is None]
         for node in pending:
             node.is_indirect = True
@@ -321,7 +327,7 @@ class Walk(ObjectVisits, StateChanges):
         node = self.enter(value, place, "method", ())
         self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(types.MethodType)}")
         name = getattr(value.__func__, "__name__", "method")
-        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node))
+        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node, ("self",)))
         inside = Place(node.variable, ".__func__", name, node, ("function",))
         if isinstance(value.__func__, types.FunctionType):
             self.visit_function(value.__func__, inside, instance=value.__self__)

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from . import tree
+from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
@@ -64,10 +66,14 @@ class Recorder:
         self.handled_error: str | None = None
         self.is_closed = False
         self.max_ops = max_ops
+        #: the random generators that the function captures, by number; those that it makes itself, with a seed
+        self.generators: list[Any] = []
+        self.own_generators: list[Any] = []
+        self.draws: list[Draw] = []
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
-        self._facts: dict[Primitive, tuple[bool, bool]] = {}  # whether it draws random numbers; whether it is ours
+        self._is_ours: dict[Primitive, bool] = {}
         self._lines = SourceLines(base)
 
     # ---------------------------------------------------------------- inputs and outputs
@@ -141,15 +147,12 @@ class Recorder:
             plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()}
             is_foreign = is_foreign or self._foreign(list(plain_kwargs.values()))
             named = {name: self._recorded(value) for name, value in kwargs.items()}
-        facts = self._facts.get(prim)
-        if facts is None:
-            facts = self._facts[prim] = getattr(prim.wrapped, "_draws", False), _is_known(prim)
-        draws, is_ours = facts
-        if draws:
-            self.spoil(f"{prim.name} draws random numbers")
         if is_foreign:
             self.spoil("it uses a value traced by an outer transformation")
             return prim.wrapped(*values, **plain_kwargs)
+        is_ours = self._is_ours.get(prim)
+        if is_ours is None:
+            is_ours = self._is_ours[prim] = _is_known(prim)
         watched = None if is_ours else _copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
         if watched and _restore(watched):
@@ -219,6 +222,29 @@ class Recorder:
             boxes.append(self._box(leaf, var))
         self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, self._lines.above(5)))
         return tree.unflatten(structure, boxes)
+
+    def record_draw(self, draw: Draw, answer: Any) -> Any:
+        """A draw from a random generator: a step that draws anew at every replay. Gives ``answer``, boxed."""
+        if self.is_closed or any(generator is draw.generator for generator in self.own_generators):
+            return answer  # of a generator that is seeded in each call: the same samples every time
+        number = self._number_of(draw.generator)
+        if number is None:
+            self.spoil(f"it draws ({draw.name}) from a generator that is neither captured nor made from a seed")
+        elif draw.name == "shuffle" or "out" in draw.kwargs:
+            self.spoil(f"it draws ({draw.name}) into an array that is there; `permutation` gives a new one")
+        self.draws.append(draw)
+        args = tuple([self._recorded(arg) for arg in draw.args])
+        kwargs = {name: self._recorded(value) for name, value in draw.kwargs.items()}
+        if answer is None:  # seed()
+            self.ops.append(Op(draw_primitive(draw.name), (number, *args), kwargs, (), tree.LEAF, self._lines.above(4)))
+            return None
+        return self._written(draw_primitive(draw.name), (number, *args), kwargs, answer)
+
+    def _number_of(self, generator: Any) -> int | None:
+        """The number by which replays know a generator; that of NumPy's global one is -1."""
+        if isinstance(generator, ModuleType):
+            return -1
+        return next((i for i, captured in enumerate(self.generators) if captured is generator), None)
 
     def record_foreign(self, function: Callable, name: str, args: tuple, kwargs: dict) -> Any:
         """A function of NumPy that has no counterpart here: a step that calls it again at every replay."""

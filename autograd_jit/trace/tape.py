@@ -26,7 +26,18 @@ from ..errors import TapeError
 from . import tree
 from .tracer import Primitive
 
-__all__ = ["Constant", "Guard", "Op", "SourceLines", "Tape", "TensorType", "Var", "source_line", "tensor_type", "verify"]
+__all__ = [
+    "Constant",
+    "Guard",
+    "Op",
+    "SourceLines",
+    "Tape",
+    "TensorType",
+    "Var",
+    "source_line",
+    "tensor_type",
+    "verify",
+]
 
 _SHORT = {"float": "f", "complex": "c", "int": "i", "uint": "u", "bool": "b"}
 
