@@ -6,11 +6,9 @@ progress, with the built-in function that runs it.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +17,7 @@ import numpy as np
 from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
-from ..trace import tree
+from ..trace import collector, tree
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
@@ -132,22 +130,10 @@ class OutputPlan:
 def lower(tape: Tape) -> Program:
     """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link."""
     started = time.perf_counter()
-    with _collector_paused():
+    with collector.paused():
         program = _lowered(tape)
     program.seconds = time.perf_counter() - started
     return program
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No search for cyclic garbage: lowering makes none, but so many objects that searching took half its time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _lowered(tape: Tape) -> Program:

@@ -73,7 +73,7 @@ class Recorder:
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
-        self._is_ours: dict[Primitive, bool] = {}
+        self._ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
         self._lines = SourceLines(base)
 
     # ---------------------------------------------------------------- inputs and outputs
@@ -150,10 +150,7 @@ class Recorder:
         if is_foreign:
             self.spoil("it uses a value traced by an outer transformation")
             return prim.wrapped(*values, **plain_kwargs)
-        is_ours = self._is_ours.get(prim)
-        if is_ours is None:
-            is_ours = self._is_ours[prim] = _is_known(prim)
-        watched = None if is_ours else _copies((values, plain_kwargs))
+        watched = None if prim in self._ours or self._is_ours(prim) else _copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
         if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
@@ -176,6 +173,13 @@ class Recorder:
                 recorded[position] = self._recorded(recorded[position])
         return is_foreign
 
+    def _is_ours(self, prim: Primitive) -> bool:
+        """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
+        known = isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
+        if known:
+            self._ours.add(prim)
+        return known
+
     def _applied(self, prim: Primitive, plain: list, kwargs: dict) -> Any:
         if error_state() is not default_error_state and stops_on_errors():
             self.spoil("it computes under np.errstate(...='raise'), which a replay does not watch")
@@ -190,23 +194,22 @@ class Recorder:
         if len(self.ops) >= self.max_ops:
             self.spoil(f"it performs more than {self.max_ops:,} operations")
             return ans
-        type_ = self._type_of(ans)
+        kind = type(ans)
+        if kind is np.ndarray:
+            type_ = self._types.get((ans.shape, ans.dtype)) or self._type_of(ans)
+        else:
+            type_ = _FLOAT64 if kind is np.float64 else tensor_type(ans)
         if type_ is None:
             return self._written_container(prim, args, kwargs, ans)
         self._numbers += 1
         var = Var(self._numbers, type_)
         self.ops.append(Op(prim, args, kwargs, (var,), tree.LEAF, self._lines.above(4)))
-        return self._box(ans, var)
+        return (_BOXES.get(kind) or box_class(ans))(ans, self.level, TapeVar(self, var))
 
-    def _type_of(self, value: Any) -> TensorType | None:
-        if type(value) is not np.ndarray:
-            return _FLOAT64 if type(value) is np.float64 else tensor_type(value)
-        key = value.shape, value.dtype
-        type_ = self._types.get(key)
-        if type_ is None:
-            type_ = tensor_type(value)
-            if type_ is not None:
-                self._types[key] = type_
+    def _type_of(self, array: np.ndarray) -> TensorType | None:
+        type_ = tensor_type(array)
+        if type_ is not None:
+            self._types[array.shape, array.dtype] = type_
         return type_
 
     def _written_container(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
@@ -352,16 +355,13 @@ _IMMUTABLE = frozenset([str, bytes, type(None), int, bool, float, complex, type(
 #: types of arguments that are on the tape as they are
 _STATIC = frozenset([float, int, bool, complex, str, type(None), type(Ellipsis), np.float64, np.float32])
 _FLOAT64 = TensorType((), np.dtype(np.float64), "scalar")
+#: box classes of the commonest results
+_BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, int, bool)} | {np.ndarray: TapeBox}
 
 
 @functools.lru_cache(maxsize=1024)
 def _primitive_of(function: Callable, name: str) -> Primitive:
     return Primitive(function, name, differentiable=False)
-
-
-def _is_known(prim: Primitive) -> bool:
-    """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
-    return isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
 
 
 def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -277,34 +277,37 @@ class SourceLines:
 
     def above(self, depth: int) -> str:
         """The line of the innermost frame outside libraries, from ``depth`` frames up."""
-        return self._from(sys._getframe(depth))
-
-    def _from(self, frame: Any) -> str:
+        frame: Any = sys._getframe(depth)
         is_library, base = self._is_library, self._base
         while frame is not None:
             code = frame.f_code
-            filename = code.co_filename
-            library = is_library.get(filename)
+            library = is_library.get(code.co_filename)
             if library is None:
-                module = frame.f_globals.get("__name__", "")
-                library = filename.startswith("<") or module.startswith(("autograd_jit.", "numpy.", "scipy."))
-                is_library[filename] = library
+                library = self._look_at(frame)
             if not library:
-                place = (filename, frame.f_lineno)
-                text = self._texts.get(place)
-                if text is None:
-                    text = self._texts[place] = _line_text(*place, frame.f_globals)
-                return text
+                return self._texts.get((code.co_filename, frame.f_lineno)) or self._text(frame)
             frame = frame.f_back
             if code is base:
-                if self._above_base is None:
-                    self._base = None
-                    self._above_base = self._from(frame)
-                    self._base = base
-                return self._above_base
+                return self._beyond(frame)
         return ""
 
+    def _beyond(self, frame: Any) -> str:
+        """The line that called the run, whose caller is ``frame``."""
+        if self._above_base is None:
+            while frame is not None and self._look_at(frame):
+                frame = frame.f_back
+            self._above_base = "" if frame is None else self._text(frame)
+        return self._above_base
 
-def _line_text(filename: str, number: int, module: dict[str, Any]) -> str:
-    text = linecache.getline(filename, number, module).strip()
-    return f"{os.path.basename(filename)}:{number}: {text}".rstrip(": ")
+    def _look_at(self, frame: Any) -> bool:
+        filename, module = frame.f_code.co_filename, frame.f_globals.get("__name__", "")
+        library = filename.startswith("<") or module.startswith(("autograd_jit.", "numpy.", "scipy."))
+        self._is_library[filename] = library
+        return library
+
+    def _text(self, frame: Any) -> str:
+        filename, number = frame.f_code.co_filename, frame.f_lineno
+        text = linecache.getline(filename, number, frame.f_globals).strip()
+        text = f"{os.path.basename(filename)}:{number}: {text}".rstrip(": ")
+        self._texts[filename, number] = text
+        return text
