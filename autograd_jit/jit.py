@@ -249,7 +249,7 @@ class _Handle:
                 continue
             except BackendError as error:
                 return self._fall_back(args, kwargs, str(error))
-            except Exception:  # of a Python step: what the function makes of it, it must say itself
+            except Exception:  # of a step, or Stopped: what the function makes of it, it must say itself
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
