@@ -320,7 +320,7 @@ class _Handle:
             except BackendError as error:
                 rewind()
                 return self._fall_back(args, kwargs, str(error))
-            except Exception:  # of a Python step: what the function makes of it, it must say itself
+            except Exception:  # of a step, or Stopped: what the function makes of it, it must say itself
                 rewind()
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..trace.tape import Guard
 from .graph import (
+    Call,
     Check,
     CopyStep,
     Gemm,
@@ -47,6 +48,7 @@ class Builder:
         self._count = 0
         self._known: dict[Any, Value] = {}
         self._literals: dict[Value, Literal] = {}  # values that hold one literal
+        self.made_by: dict[Value, Call] = {}  # the call that computes a value
 
     # ---------------------------------------------------------------- values
 
@@ -178,6 +180,33 @@ class Builder:
         shape = (left.shape[0], left.shape[1], right.shape[2])
         key = ("gemm", _key(left), _key(right))
         return self._node(key, lambda out: Gemm(left, right, out), shape, left.dtype).view()
+
+    def call(
+        self,
+        routine: str,
+        args: tuple[View, ...],
+        results: tuple[tuple[tuple[int, ...], Any], ...],
+        numbers: tuple[int, ...],
+        *,
+        work: int,
+        may_stop: bool = False,
+    ) -> tuple[Value, ...]:
+        """A native routine; ``results``: shape and dtype of each."""
+        key = ("call", routine, args, numbers)
+        known = self.find_call(routine, args, numbers)
+        if known is not None:
+            return known.results
+        values = tuple([self.new_value(shape, np.dtype(dtype)) for shape, dtype in results])
+        node = Call(routine, args, numbers, values, may_stop, work)
+        self.graph.nodes.append(node)
+        self._known[key] = values[0]
+        self.made_by.update(dict.fromkeys(values, node))
+        return values
+
+    def find_call(self, routine: str, args: tuple[View, ...], numbers: tuple[int, ...]) -> Call | None:
+        """The call of a routine with these operands, if there has been one."""
+        known = self._known.get(("call", routine, args, numbers))
+        return None if known is None else self.made_by[known]
 
     def assemble(self, shape: tuple[int, ...], dtype: np.dtype, source: Operand | None) -> Value:
         """A buffer to be written piece by piece (see :meth:`piece`)."""

@@ -91,7 +91,7 @@ class _Structure:
     def _operand(self, operand: Operand) -> tuple:
         if type(operand) is Literal:
             return operand.dtype, operand.bits
-        value, shape, strides, offset = operand
+        value, shape, strides, offset = operand  # type: ignore[misc]
         number = self._numbers.get(value)
         if number is None:
             number = self._numbers[value] = len(self.values)

@@ -8,6 +8,7 @@ slices and broadcasts are views and cost nothing. Nodes compute values:
     Init      a buffer filled with zeros or with a copy, to be written by ...
     Piece     ... stores into (or adds to) a region of such a buffer: concatenation, the adjoint of slicing
     Gemm      a (batched) matrix product by BLAS
+    Call      a native routine that is no loop nest: LAPACK, sorting, recurrences
     Step      a call of the primitive's own Python function
     Check     a guard
 
@@ -29,6 +30,7 @@ from ..errors import TapeError
 from ..trace.tape import Guard, Op
 
 __all__ = [
+    "Call",
     "Check",
     "CopyStep",
     "Gemm",
@@ -272,6 +274,33 @@ class Gemm(Node):
 
     def __str__(self) -> str:
         return f"{_typed(self.out)} = gemm({self.left}, {self.right})"
+
+
+@dataclass(eq=False)
+class Call(Node):
+    """A routine of :mod:`autograd_jit.kernels.library` on operands of three axes (batch, rows, columns).
+
+    ``numbers``: what else the routine is told; the first is the batch. ``may_stop``: it raises for some values, which a
+    replay leaves to the interpreted call. ``work``: operations, about. The last results may be memory to work in.
+    """
+
+    routine: str
+    args: tuple[View, ...]
+    numbers: tuple[int, ...]
+    results: tuple[Value, ...]
+    may_stop: bool
+    work: int
+
+    def operands(self) -> Iterable[Operand]:
+        return self.args
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return self.results
+
+    def __str__(self) -> str:
+        numbers = "".join([f", {number}" for number in self.numbers])
+        return f"{', '.join(map(_typed, self.results))} = {self.routine}({', '.join(map(str, self.args))}{numbers})"
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import emit_llvm, emit_python
 from .compile import CompiledKernel
-from .graph import Check, Gemm, Node
+from .graph import Call, Check, Gemm, Node
 from .kernel import Launch
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def _alone(node: Node) -> str:
         (batch, rows, inner), columns = node.left.shape, node.right.shape[2]
         routine = "dgemm" if node.out.dtype.itemsize == 8 else "sgemm"
         return f"BLAS {routine}, {batch} times {rows}x{inner} @ {inner}x{columns}"
+    if isinstance(node, Call):
+        return f"{node.routine} over {', '.join(['x'.join(map(str, view.shape)) for view in node.args])}"
     return f"Python step: {node}"
 
 

@@ -26,12 +26,12 @@ from .compile import CompiledKernel, compile_kernels
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
-from .graph import Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
+from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
 from .kernel import Launch
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
 
-__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "drawn_leaves", "finish", "lower"]
+__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stopped", "drawn_leaves", "finish", "lower"]
 
 #: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
 RELEASE_ABOVE = 20_000
@@ -44,6 +44,10 @@ class Diverged(Exception):
         super().__init__(why)
         self.guard = guard
         self.actual = actual
+
+
+class Stopped(Exception):
+    """A native routine met values for which NumPy raises (a singular matrix): the call is for the interpreter."""
 
 
 @dataclass(eq=False)
@@ -61,6 +65,7 @@ class Program:
     table: list[tuple[int, np.ndarray]]
     segments: list[tuple[int, int] | Step]
     checks: dict[int, Check]
+    calls: dict[int, Call]
     operations: int
     seconds: float = 0.0
     frames: list[Frame] = field(default_factory=list)
@@ -106,7 +111,8 @@ class Program:
     def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
         """Run on arrays and scalars that fit the tape's inputs, and generators to draw from; the output leaves.
 
-        Raises Diverged where the recorded path is not the one that these values take.
+        Raises Diverged where the recorded path is not the one that these values take, and Stopped (or whatever a
+        Python step raises) where the interpreted call may raise.
         """
         try:
             frame = self.frames.pop()
@@ -148,7 +154,7 @@ def _lowered(tape: Tape) -> Program:
     fixed = [*graph.inputs, *graph.constants, *delivered]
     memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
     slots = {value: number for number, value in enumerate(fixed)}
-    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, 0)
+    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, {}, 0)
     _link(program)
     return program
 
@@ -213,6 +219,10 @@ def _link(program: Program) -> None:
         elif isinstance(node, Gemm):
             program.table.append((executor.utility("agj_gemm"), _gemm_words(program, node)))
             program.operations += node.out.size * node.left.shape[2]
+        elif isinstance(node, Call):
+            program.calls[len(program.table)] = node
+            program.table.append(_call_entry(program, node))
+            program.operations += node.work
         else:
             assert isinstance(node, Step)
             if len(program.table) > start:
@@ -227,6 +237,20 @@ def _check_words(program: Program, node: Check) -> np.ndarray:
     slot, offset = program.address_of(node.arg.value)
     expected = np.frombuffer(node.expected.ljust(-(-len(node.expected) // 8) * 8, b"\0"), np.int64)
     return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
+
+
+def _call_entry(program: Program, node: Call) -> tuple[int, np.ndarray]:
+    """The function and the words of a native routine: see :mod:`autograd_jit.kernels.library`."""
+    from ..kernels import library
+
+    function, addresses = library.entry(node.routine, node.args[0].dtype)
+    words = [*node.numbers, *[0] * (library.NUMBERS - len(node.numbers)), *addresses]
+    for view in node.args:
+        slot, offset = program.address_of(view.value)
+        words += [slot, offset + view.offset * view.dtype.itemsize, *view.strides]
+    for value in node.results:
+        words += program.address_of(value)
+    return function, np.array(words, np.int64)
 
 
 def _gemm_words(program: Program, node: Gemm) -> np.ndarray:
@@ -419,11 +443,13 @@ class Frame:
 
     # ------------------------------------------------------------ divergence
 
-    def diverged(self, block: int, start: int = 0) -> Diverged:
-        """The guard that stopped the run just made, and the bytes found."""
+    def diverged(self, block: int, start: int = 0) -> Diverged | Stopped:
+        """What stopped the run just made: a guard, and the bytes found; or a routine."""
         status = int(self.blocks[block][6])
         position = start + (status >> 8)
         check = self.program.checks.get(position)
+        if position in self.program.calls:
+            return Stopped(f"{self.program.calls[position]} stopped with reason {status & 255}")
         if check is None:
             return Diverged(None, None, f"kernel {position} stopped with reason {status & 255}")
         slot, offset = self.program.address_of(check.arg.value)

@@ -10,7 +10,7 @@ import numpy as np
 from ...numpy import products
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
-from ..graph import Operand, View
+from ..graph import Literal, Operand, View
 from .table import (
     as_operand,
     require_native,
@@ -45,9 +45,19 @@ def product(b: Builder, left: View, right: View) -> View:
     """``left @ right`` of equal batch axes, by loops or by BLAS."""
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     vector = m == 1 or n == 1
+    if k == 1:
+        return _outer(b, left, right)
     if m * k * n <= (SMALL_VECTOR_PRODUCT if vector else SMALL_PRODUCT) or k == 0:
         return _multiply_and_sum(b, left, right)
     return _batched_gemm(b, left, right, left.shape[:-2])
+
+
+def _outer(b: Builder, left: View, right: View) -> View:
+    """A column times a row: nothing is summed. (A sum that starts from zero turns -0.0 into 0.0.)"""
+    shape = (*left.shape[:-1], right.shape[-1])
+    product = b.map("multiply", (left.broadcast(shape), right.broadcast(shape)), left.dtype, shape)
+    zero = Literal(left.dtype.type(0), left.dtype)
+    return b.view(b.map("add", (product, zero), left.dtype, shape))
 
 
 def _multiply_and_sum(b: Builder, left: View, right: View) -> View:
