@@ -63,7 +63,7 @@ def work(run):
     images, targets = (part[:400] for part in digits())
     slope = run.watch(value_and_grad(make_loss(images, targets), jit=run.jit))
     weights, losses = numpy.zeros((64, 10)), []
-    for _ in range(run.pick(full=1500, quick=50)):
+    for _ in range(run.pick(full=20_000, quick=50)):
         value, gradient = slope(weights)
         weights = weights - 0.5 * gradient
         losses.append(value)
@@ -86,7 +86,7 @@ def picture(figure, result):
         axis.axis("off")
 
 
-EXAMPLE = Example(__file__, __doc__, work, picture, size=(10, 4.5))
+EXAMPLE = Example(__file__, __doc__, work, picture, size=(10, 4.5), prepare=digits)
 
 if __name__ == "__main__":
     main(EXAMPLE)
