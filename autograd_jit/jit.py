@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -29,6 +30,7 @@ from .known_programs import (
     MAX_OBJECT_HANDLES,
     MAX_RECENT,
     MAX_WASTED_TRACES,
+    MISS,
     Compiled,
     Entry,
     HeldArrays,
@@ -37,6 +39,7 @@ from .known_programs import (
     registry_lock,
 )
 from .signatures import (
+    Build,
     ObjectBuild,
     Signature,
     all_plain,
@@ -48,7 +51,7 @@ from .signatures import (
     signature_of,
 )
 from .trace import tree
-from .trace.capture_walk import REBUILDABLE_MARK
+from .trace.draws import session
 from .trace.float_errors import default_error_state, error_state, stops_on_errors
 from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
@@ -127,18 +130,18 @@ class _Handle:
         #: calls in a row with objects never seen before, and the replays when the last of them came
         self.strangers = (0, 0)
 
-    def __reduce__(self) -> tuple:
-        return _Handle, (self.build, self.fun, self.name, self.options)
-
     # ---------------------------------------------------------------- the slow path
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
         """Any call that the fast path does not know."""
         if not kwargs and len(self.recent) > 1:
-            miss = _never(())
-            result = self._replay_recent(args, miss)
-            if result is not miss:
+            result = self._replay_recent(args)
+            if result is not MISS:
                 return result
+        return self.find(args, kwargs)
+
+    def find(self, args: tuple, kwargs: dict) -> Any:
+        """A call whose program is found by its captured state, its signature and its path, in this order."""
         leaves, structure = tree.flatten((args, kwargs))
         if any(type(leaf) in BOX_TYPES for leaf in leaves) or self._captures_boxes():
             self.stats.inlined += 1
@@ -165,22 +168,22 @@ class _Handle:
             return self._fall_back(args, kwargs, entry.interpreted)
         return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
 
-    def _replay_recent(self, args: tuple, miss: Any) -> Any:
+    def _replay_recent(self, args: tuple) -> Any:
         """A call that takes turns with others (minibatches by number, a short last batch): 5 us instead of 50."""
         before = self.fast
         guess = self.followed_by.get(before, _never)
         result = guess(args)
-        if result is not miss:
+        if result is not MISS:
             self.fast = guess
             return result
         for fast in tuple(self.recent.values()):
             if fast is before or fast is guess:
                 continue
             result = fast(args)
-            if result is not miss:
+            if result is not MISS:
                 self.fast = self.followed_by[before] = fast
                 return result
-        return miss
+        return MISS
 
     def _call_with_objects(self, leaves: list, structure: Any, args: tuple, kwargs: dict) -> Any:
         """A call with arguments that are objects: what can be reached from them counts as captured."""
@@ -208,7 +211,7 @@ class _Handle:
         args, kwargs = tree.unflatten(structure, replaced)
         if not kwargs:
             result = handle.fast(args)
-            if result is not _never(()):
+            if result is not MISS:
                 return result
         return handle.slow(args, kwargs)
 
@@ -268,14 +271,38 @@ class _Handle:
         compiled.entries[signature] = entry
         return entry
 
+    def resume(self, args: tuple, made: tuple) -> Any:
+        """A call that the fast path has begun: ``made`` are the random draws it made, to be served again."""
+        with session() as log, log.attempt():
+            for generator, name, answer in made:
+                log.add(generator, name, answer)
+            return self.find(args, {})
+
     def _replay_or_trace(
         self, compiled: Compiled, entry: Entry, signature: Signature, leaves: list, args: tuple, kwargs: dict
     ) -> Any:
+        if not entry.draws:
+            return self._attempts(compiled, entry, signature, leaves, args, kwargs, lambda: None)
+        with session() as log, log.attempt() as start:
+            return self._attempts(compiled, entry, signature, leaves, args, kwargs, lambda: log.rewind(start))
+
+    def _attempts(
+        self,
+        compiled: Compiled,
+        entry: Entry,
+        signature: Signature,
+        leaves: list,
+        args: tuple,
+        kwargs: dict,
+        rewind: Callable[[], None],
+    ) -> Any:
+        """Replay path after path, then trace. ``rewind``: the next attempt is served the draws of the one before."""
         from .lower.program import Diverged
 
         dynamic = dynamic_leaves(leaves)
         bound = compiled.captures.bind(self.fun)
         inputs = (*dynamic, *bound)
+        generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         path, why = entry.last, "first call with this signature"
         tried: set[int] = set()
         while path is not None and id(path) not in tried:
@@ -285,21 +312,27 @@ class _Handle:
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
             try:
-                outputs = path.program.run(inputs)
+                outputs = path.program.run(inputs, generators)
             except Diverged as divergence:
+                rewind()
                 self.stats.guard_failures += divergence.guard is not None
                 why = f"another path: {divergence}"
                 path = entry.after(path, divergence.guard, divergence.actual)
                 continue
             except BackendError as error:
+                rewind()
                 return self._fall_back(args, kwargs, str(error))
             except Exception:  # of a Python step: what the function makes of it, it must say itself
+                rewind()
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
             self._use(compiled, entry, signature, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
-            return self._verified(result, path, args, kwargs) if self.options.verify else result
+            if not self.options.verify:
+                return result
+            rewind()
+            return self._verified(result, path, args, kwargs)
         return self._trace(compiled, entry, signature, why, args, kwargs)
 
     def _use(
@@ -308,7 +341,7 @@ class _Handle:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
         if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
-            self.fast = self.recent[signature.key] = path.source.make(self.fun, self.stats, None)
+            self.fast = self.recent[signature.key] = path.source.make(self.fun, self.stats, self.resume)
             while len(self.recent) > MAX_RECENT:
                 self.recent.popitem(last=False)
                 self.followed_by.clear()
@@ -352,6 +385,7 @@ class _Handle:
             return traced.result
         entry = self._entry(compiled, signature.key)
         entry.paths.append(path)
+        entry.draws |= path.program.has_draws
         self._use(compiled, entry, signature, path, args, kwargs)
         return traced.result
 
@@ -490,8 +524,6 @@ def _callers_level() -> int:
 
 
 def _never(args: tuple) -> Any:
-    from .lower.replay import MISS
-
     return MISS
 
 
@@ -515,34 +547,73 @@ def _trace_report(
 # ---------------------------------------------------------------- the public functions
 
 
-def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = None, **options: Any) -> Callable:
-    """The compiled form of ``build(fun)``: what the operators return for ``jit=True``."""
-    if not callable(fun):
-        raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
-    handle = _Handle(build, fun, name or getattr(fun, "__name__", type(fun).__name__), _options(options))
+class Jitted:
+    """A compiled function: what :func:`jit` and the operators with ``jit=True`` return.
 
-    def compiled(*args: Any, **kwargs: Any) -> Any:
-        if fun is not handle.fun:  # a clone of this function, made by the recorder of another trace
-            handle.stats.inlined += 1
-            return build(fun)(*args, **kwargs)  # ``build`` in a cell tells grad(f) from jit(f) where both are captured
+    ``stats``: counts of what happened. ``explain()``, ``tape(*args)``, ``kernels(*args)`` show it; ``clear()`` forgets
+    all programs. Copies are the function itself. It is pickled by its name, or as its operator and its function.
+    """
+
+    __autograd_jit_rebuildable__ = True
+
+    def __init__(self, build: Callable, fun: Callable, name: str, doc: str | None, options: Options) -> None:
+        self._handle = handle = _Handle(build, fun, name, options)
+        with contextlib.suppress(AttributeError, TypeError):
+            functools.update_wrapper(self, handle.interpreted)
+        self.__wrapped__ = fun
+        self.__name__ = name
+        self.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
+        self._transform = (build, fun)
+        self.stats, self.explain, self.clear = handle.stats, handle.explain, handle.clear
+        self.tape, self.kernels = handle.tape, handle.kernels
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        handle = self._handle
         if not kwargs:
             result = handle.fast(args)
-            if result is not miss:
+            if result is not MISS:
                 return result
         return handle.slow(args, kwargs)
 
-    miss = _never(())
-    with contextlib.suppress(AttributeError, TypeError):
-        functools.update_wrapper(compiled, handle.interpreted)
-    compiled.__wrapped__ = fun  # type: ignore[attr-defined]
-    compiled.__name__ = handle.name
-    compiled.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
-    for attribute in ("stats", "explain", "tape", "kernels", "clear"):
-        setattr(compiled, attribute, getattr(handle, attribute))
-    setattr(compiled, REBUILDABLE_MARK, True)
-    compiled._handle = handle  # type: ignore[attr-defined]
-    compiled._transform = (build, fun)  # type: ignore[attr-defined]
-    return compiled
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled function {self.__name__}>"
+
+    def with_function(self, fun: Callable) -> Callable:
+        """The same operator, interpreted, on a clone of the function that the recorder of another trace made."""
+        build, stats = self._handle.build, self._handle.stats
+
+        @functools.wraps(self)
+        def inlined(*args: Any, **kwargs: Any) -> Any:
+            stats.inlined += 1
+            return build(fun)(*args, **kwargs)
+
+        return inlined
+
+    def __copy__(self) -> Jitted:
+        return self
+
+    def __deepcopy__(self, memo: dict) -> Jitted:
+        return self
+
+    def __reduce__(self) -> Any:
+        found: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        name = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name
+        handle = self._handle
+        return Jitted, (handle.build, handle.fun, handle.name, self.__doc__, handle.options)
+
+
+def jitted(build: Callable, fun: Callable, *, name: str = "", doc: str | None = None, **options: Any) -> Jitted:
+    """The compiled form of ``build(fun)``: what the operators return for ``jit=True``."""
+    if not callable(fun):
+        raise ArgumentError(f"jit needs a function, not {type(fun).__name__}")
+    return Jitted(build, fun, name or getattr(fun, "__name__", type(fun).__name__), doc, _options(options))
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -584,7 +655,7 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     if transform is not None and getattr(fun, "__wrapped__", None) is transform[1]:
         build, inner = transform
         return jitted(build, inner, name=getattr(fun, "__name__", ""), doc=fun.__doc__, **options)
-    return jitted(_itself, fun, **options)
+    return jitted(Build(_itself), fun, **options)
 
 
 def _itself(fun: Callable) -> Callable:

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_OBJECT_HANDLES",
     "MAX_RECENT",
     "MAX_WASTED_TRACES",
+    "MISS",
     "Compiled",
     "Entry",
     "HeldArrays",
@@ -26,6 +27,18 @@ __all__ = [
     "registry",
     "registry_lock",
 ]
+
+
+class _Miss:
+    def __repr__(self) -> str:
+        return "MISS"
+
+    def __reduce__(self) -> str:  # pickled as the one object of this name
+        return "MISS"
+
+
+#: what the fast path returns when the call is not one that it knows
+MISS = _Miss()
 
 
 @dataclass
@@ -57,6 +70,7 @@ class Entry:
     last: Path | None = None
     interpreted: str | None = None
     passing: int = 0  # traces that could not be used, while the next one might
+    draws: bool = False  # some path draws random numbers
     unused: int = 0  # traces in a row without a replay between them
     replays: int = 0  # of the handle, when the last trace was made
 

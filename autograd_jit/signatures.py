@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .trace import tree
 from .trace.integers import IntegerFacts
 
 __all__ = [
+    "Build",
     "ObjectBuild",
     "Placeholder",
     "Signature",
@@ -131,6 +133,17 @@ def placeholder(number: int) -> Placeholder:
     return Placeholder(number)
 
 
+@dataclass(frozen=True)
+class Build:
+    """How an operator makes its result: ``make(fun, *parameters)``. Can be compared, hashed and pickled."""
+
+    make: Callable
+    parameters: tuple = ()
+
+    def __call__(self, fun: Callable) -> Callable:
+        return self.make(fun, *self.parameters)
+
+
 class ObjectBuild:
     """``build`` for a partial that holds the function and the objects among its arguments."""
 
@@ -157,10 +170,8 @@ def build_key(build: Callable) -> Hashable:
     """
     if isinstance(build, ObjectBuild):
         return build.key
-    cells = getattr(build, "__closure__", None) or ()
-    values: Any = tuple([cell.cell_contents for cell in cells])
     try:
-        hash(values)
+        hash(build)
     except TypeError:
-        values = object()  # not the ids: those are given to other objects later
-    return (getattr(build, "__code__", build), values)
+        return object()  # not its id, which is given to other objects later
+    return build

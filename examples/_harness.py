@@ -389,11 +389,11 @@ class cold_cache:
 # ---------------------------------------------------------------- minimisers that take a step at a time
 
 
-def adam(gradient: Callable, params: Any, steps: int, rate: float = 0.001, decay: tuple = (0.9, 0.999)) -> Iterator:
+def adam(gradient: Callable, params: Any, steps: int, rate: Any = 0.001, decay: tuple = (0.9, 0.999)) -> Iterator:
     """Adam (Kingma and Ba, arXiv:1412.6980) on arrays in any container.
 
-    ``gradient(params, step)`` gives value and gradient.  Yields ``(value, params)`` once a step: the value before the
-    update, the parameters after it.
+    ``gradient(params, step)`` gives value and gradient; ``rate`` is a number or a function of the step.  Yields
+    ``(value, params)`` once a step: the value before the update, the parameters after it.
     """
     from autograd_jit.misc import flatten
 
@@ -405,6 +405,6 @@ def adam(gradient: Callable, params: Any, steps: int, rate: float = 0.001, decay
         mean = decay[0] * mean + (1 - decay[0]) * flat_slope
         square = decay[1] * square + (1 - decay[1]) * flat_slope**2
         unbiased_mean, unbiased_square = mean / (1 - decay[0] ** (step + 1)), square / (1 - decay[1] ** (step + 1))
-        x = x - rate * unbiased_mean / (numpy.sqrt(unbiased_square) + 1e-8)
+        x = x - (rate(step) if callable(rate) else rate) * unbiased_mean / (numpy.sqrt(unbiased_square) + 1e-8)
         params = unflatten(x)
         yield value, params

@@ -53,7 +53,7 @@ def work(run):
     images, labels = load(run.pick(full=100, quick=40))
     gradient = run.watch(value_and_grad(make_loss(images), jit=run.jit))
     first = start(images)
-    for value, params in adam(gradient, first, run.pick(full=200, quick=30), rate=0.01):  # noqa: B007
+    for value, params in adam(gradient, first, run.pick(full=200, quick=30), rate=0.01):
         yield value
     run.tell(f"final loss {value:.2f}")
     return first["places"], params["places"], labels

@@ -13,7 +13,17 @@ import pytest
 
 import autograd_jit as aj
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, known_programs
+from autograd_jit import (
+    deriv,
+    grad,
+    hessian,
+    jacobian,
+    jit,
+    known_programs,
+    make_ggnvp,
+    multigrad_dict,
+    value_and_grad,
+)
 from autograd_jit.errors import ArgumentError, BackendError, FallbackWarning, NonScalarOutputError, TraceLimitError
 from autograd_jit.extend import defvjp, primitive
 from autograd_jit.jit import assert_max_traces
@@ -503,16 +513,64 @@ def test_calls_add_up():
     assert jitted.stats.calls == 6
 
 
-def test_copies_and_pickles():
-    assert copy.deepcopy(MODULE_LEVEL) is MODULE_LEVEL
-    cloudpickle = pytest.importorskip("cloudpickle")
-    again = cloudpickle.loads(cloudpickle.dumps(grad(loss, jit=True)))
-    assert_same(again(A), grad(loss)(A))
+@pytest.mark.parametrize("operator", [jit, grad, value_and_grad, hessian, jacobian, multigrad_dict, deriv])
+def test_pickles_of_importable_functions(operator):
+    compiled = operator(loss) if operator is jit else operator(loss, jit=True)
+    again = pickle.loads(pickle.dumps(compiled))
+    assert again is not compiled and again.__name__ == compiled.__name__ and type(again) is type(compiled)
+    for x in (A, B, A):
+        assert_same(again(x), compiled(x))
+    with_options = pickle.loads(pickle.dumps(grad(squares, argnum=1, jit=True, max_paths=3)))
+    assert_same(with_options(A, B), 2 * B * A)
+    assert with_options._handle.options.max_paths == 3
+
+
+def squares(x, y):
+    return anp.sum(x * y**2)
+
+
+def test_pickles_by_name_and_copies():
+    for compiled in (MODULE_LEVEL, decorated):
+        assert copy.deepcopy(compiled) is copy.copy(compiled) is compiled
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(jit(lambda x: x))
+    cloudpickle = pytest.importorskip("cloudpickle")
+    again = cloudpickle.loads(cloudpickle.dumps(grad(lambda x: loss(x) * 2, jit=True)))
+    assert_same(again(A), grad(loss)(A) * 2)
+
+
+@jit
+def decorated(x):
+    return loss(x)
 
 
 MODULE_LEVEL = jit(loss)
+
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale = scale
+
+    @jit
+    def loss(self, x):
+        return anp.sum(x * self.scale)
+
+
+def test_compiled_methods_are_bound():
+    first, second = Scaled(np.full(3, 2.0)), Scaled(np.full(3, 5.0))
+    for x in (A, B):
+        assert_same([first.loss(x), second.loss(x), Scaled.loss(first, x)], [np.sum(x) * k for k in (2.0, 5.0, 2.0)])
+    assert_same(grad(first.loss, jit=True)(A), first.scale)
+
+
+def test_the_outer_function_of_a_gauss_newton_product_is_captured():
+    scale = np.array(2.0)
+    product = make_ggnvp(lambda x: anp.tanh(x), lambda y: scale * anp.sum(y**2), jit=True)
+    plain = make_ggnvp(lambda x: anp.tanh(x), lambda y: scale * anp.sum(y**2))
+    for value in (2.0, 2.0, 3.0):
+        scale[...] = value
+        assert_same(product(A)(B), plain(A)(B))
 
 
 def test_two_thousand_signatures_are_bounded():

@@ -14,7 +14,7 @@ import numpy as np
 from ..trace.tape import Constant, Guard, Op, Tape, Var
 from . import rules
 from .builder import Builder, NoLowering, is_native
-from .graph import Graph, Literal, Operand, Step, View
+from .graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Step, View
 from .rules.table import BOOL, RULES
 
 __all__ = ["RULES", "expand"]
@@ -24,6 +24,10 @@ __all__ = ["RULES", "expand"]
 def expand(tape: Tape) -> Graph:
     """The kernel graph of a tape, dead code included (see :mod:`autograd_jit.lower.simplify`)."""
     return _Expansion(tape).graph()
+
+
+#: nodes that compute, whatever their operands hold
+_CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm)
 
 
 class _Expansion:
@@ -49,6 +53,8 @@ class _Expansion:
         return self.builder.graph
 
     def _op(self, op: Op) -> None:
+        if op.prim.draws is not None:
+            return self._draw(op)
         rule = rules.find(op.prim)
         try:
             if rule is None:
@@ -62,6 +68,17 @@ class _Expansion:
                     raise NoLowering(f"the rule gives {result.dtype}{result.shape}, not {var.type}")
         except NoLowering as why:
             results = self._step(op, str(why))
+        for var, result in zip(op.outputs, results, strict=True):
+            self.operands[var.number] = result
+
+    def _draw(self, op: Op) -> None:
+        """A random draw: an input, where nothing before it can stop the run, which would then have drawn too much."""
+        nodes = self.builder.graph.nodes
+        if all(isinstance(node, _CANNOT_STOP) for node in nodes):
+            self.builder.graph.draws.append(op)
+            results = [self.builder.input(var.type.shape, var.type.dtype) for var in op.outputs]
+        else:
+            results = self._step(op, "draws random numbers")
         for var, result in zip(op.outputs, results, strict=True):
             self.operands[var.number] = result
 

@@ -315,6 +315,8 @@ class Graph:
     constants: dict[Value, np.ndarray] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
+    #: random draws to be made before the run: their results are inputs, after those of the tape
+    draws: list[Op] = field(default_factory=list)
 
     def __str__(self) -> str:
         head = f"graph({', '.join(map(_typed, self.inputs))}):"

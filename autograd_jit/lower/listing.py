@@ -60,7 +60,7 @@ class KernelListing:
 
     ``str()`` shows each kernel's source and the schedule: kernels, calls of BLAS, guards and Python steps in the order
     in which they run. Iterating gives a :class:`KernelEntry` each; ``sources`` and ``llvm`` are lists of texts,
-    ``schedule`` a list of lines.
+    ``schedule`` a list of lines and ``groups``, as long, the operations that each of its steps is made of.
     """
 
     def __init__(self, program: Program) -> None:
@@ -76,6 +76,7 @@ class KernelListing:
             KernelEntry(f"kernel{number}", compiled[key], tuple(launches[key])) for number, key in enumerate(launches)
         ]
         self.schedule = self._schedule(program)
+        self.groups = program.groups
 
     def _schedule(self, program: Program) -> list[str]:
         names = {id(launch): entry.name for entry in self.entries for launch in entry.launches}

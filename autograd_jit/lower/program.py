@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,8 @@ from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
 from ..trace import tree
 from ..trace.capture_values import is_library
-from ..trace.tape import Constant, Guard, Tape, TensorType, Var
+from ..trace.draws import perform
+from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels
 from .expand import expand
@@ -29,7 +30,7 @@ from .kernel import Launch, build
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
 
-__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "finish", "lower"]
+__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "drawn_leaves", "finish", "lower"]
 
 #: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
 RELEASE_ABOVE = 20_000
@@ -85,8 +86,24 @@ class Program:
     def arena_slot(self) -> int:
         return len(self.slots)
 
-    def run(self, inputs: tuple) -> list:
-        """Run on arrays and scalars that fit the tape's inputs; the output leaves.
+    @property
+    def draws(self) -> list[Op]:
+        """Random draws made before the run."""
+        return self.graph.draws
+
+    @property
+    def has_draws(self) -> bool:
+        """Whether a run draws random numbers, before or in between."""
+        steps = [step for step in self.steps if not isinstance(step, CopyStep)]
+        return bool(self.draws) or any(step.op.prim.draws is not None for step in steps)
+
+    @property
+    def input_types(self) -> list[TensorType]:
+        """Types of what a frame is given: the tape's inputs, then the results of the first draws."""
+        return [var.type for var in [*self.tape.inputs, *[out for op in self.draws for out in op.outputs]]]
+
+    def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
+        """Run on arrays and scalars that fit the tape's inputs, and generators to draw from; the output leaves.
 
         Raises Diverged where the recorded path is not the one that these values take.
         """
@@ -95,7 +112,7 @@ class Program:
         except IndexError:  # asking first would race with other threads
             frame = self.new_frame()
         try:
-            return frame.run(inputs)
+            return frame.run(inputs, generators)
         finally:
             self.frames.append(frame)
 
@@ -252,7 +269,8 @@ class Frame:
             [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
         )
         self.specs = executor.specification(self._specifications())
-        self.arguments = len(program.tape.inputs) + len(program.graph.outputs)
+        self.arguments = len(program.input_types) + len(program.graph.outputs)
+        self.generators: Sequence[Any] = ()
         self.blocks: list[np.ndarray] = []
         if program.is_native:
             self.call = self._caller(self.arguments, (0, len(program.table)))
@@ -264,8 +282,7 @@ class Frame:
 
     def _specifications(self) -> list[Spec]:
         specs = []
-        for slot, var in enumerate(self.program.tape.inputs):
-            type_ = var.type
+        for slot, type_ in enumerate(self.program.input_types):
             if type_.kind == "array":
                 specs.append(Spec(executor.ARRAY, slot, np.ndarray, type_.dtype, type_.shape))
             else:
@@ -274,6 +291,14 @@ class Frame:
         for out in self.program.graph.outputs:
             specs.append(Spec(OUTPUT, self.program.slots[out.value]))
         return specs
+
+    def acceptance(self) -> Callable:
+        """A built-in function that gives None for arguments that fit the tape's inputs, and runs nothing."""
+        block = np.zeros(executor.BLOCK_WORDS, np.int64)
+        slots = np.zeros_like(self.slots)  # those of the frame may be in use by another thread
+        block[:5] = len(self.program.tape.inputs), self.specs.ctypes.data, slots.ctypes.data, self.table.ctypes.data, 0
+        self.blocks += [block, slots]
+        return executor.make_caller(block)
 
     def _caller(self, arguments: int, segment: tuple[int, int]) -> Callable:
         start, stop = segment
@@ -289,10 +314,13 @@ class Frame:
 
     # ------------------------------------------------------------ the general run, any layout, Python steps
 
-    def run(self, inputs: tuple) -> list:
+    def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
         """As :meth:`Program.run`. Arguments of any layout are accepted."""
         program = self.program
-        inputs_ready = tuple([_ready(x, var.type) for x, var in zip(inputs, program.tape.inputs, strict=True)])
+        self.generators = generators
+        drawn = [leaf for op in program.draws for leaf in drawn_leaves(op, perform(op, generators))]
+        given = zip((*inputs, *drawn), program.input_types, strict=True)
+        inputs_ready = tuple([_ready(x, type_) for x, type_ in given])
         fresh = [
             np.empty(out.type.shape, out.type.dtype) for out in program.outputs if out.type and out.kind == "fresh"
         ]
@@ -343,10 +371,18 @@ class Frame:
             return value
 
         op = step.op
+        if op.prim.draws is not None:
+            self._keep(step, drawn_leaves(op, perform(op, self.generators)), held)
+            return
         ans = op.prim.fun(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
         leaves, structure = tree.flatten(ans)
         if structure != op.structure:
             raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
+        self._keep(step, leaves, held)
+
+    def _keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
+        """Store the results of a Python step, if they are of the types that were traced."""
+        op = step.op
         for leaf, value in zip(leaves, step.results, strict=True):
             array = np.asarray(leaf)
             if array.shape != value.shape or array.dtype != value.dtype:
@@ -386,7 +422,15 @@ class Frame:
         return Diverged(check.number, actual, _describe(check, actual))
 
 
-_PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": int, "bool": bool}
+def drawn_leaves(op: Op, answer: Any) -> list:
+    """The leaves of a draw as a frame takes them; of what `seed` gives there are none."""
+    leaves = tree.flatten(answer)[0] if op.outputs else []
+    return [NATIVE_SCALARS[type(leaf)](leaf) if type(leaf) in NATIVE_SCALARS else leaf for leaf in leaves]
+
+
+#: Python's integers lie in memory in a way of their own
+NATIVE_SCALARS: dict[type, type] = {int: np.int64, bool: np.bool_}
+_PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}
 
 
 def _describe(check: Check, actual: bytes) -> str:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from . import tree
+from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .tape import Constant, Guard, Op, Tape, Var, _vars_in, source_line, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
@@ -65,6 +67,10 @@ class Recorder:
         self.max_ops = max_ops
         #: expressions of integer arguments whose values the run took (``integers.py``)
         self.integers: dict[str, int] = {}
+        #: the random generators that the function captures, by number; those that it makes itself, with a seed
+        self.generators: list[Any] = []
+        self.own_generators: list[Any] = []
+        self.draws: list[Draw] = []
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
 
@@ -132,8 +138,6 @@ class Recorder:
         plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()} if kwargs else {}
         if self.is_closed:
             return prim.wrapped(*plain, **plain_kwargs)
-        if getattr(prim.wrapped, "_draws", False):
-            self.spoil(f"{prim.name} draws random numbers")
         if self._foreign(plain) or (plain_kwargs and self._foreign(list(plain_kwargs.values()))):
             self.spoil("it uses a value traced by an outer transformation")
             return prim.wrapped(*plain, **plain_kwargs)
@@ -173,6 +177,29 @@ class Recorder:
             boxes.append(self._box(leaf, var))
         self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, source_line(4)))
         return tree.unflatten(structure, boxes)
+
+    def record_draw(self, draw: Draw, answer: Any) -> Any:
+        """A draw from a random generator: a step that draws anew at every replay. Gives ``answer``, boxed."""
+        if self.is_closed or any(generator is draw.generator for generator in self.own_generators):
+            return answer  # of a generator that is seeded in each call: the same samples every time
+        number = self._number_of(draw.generator)
+        if number is None:
+            self.spoil(f"it draws ({draw.name}) from a generator that is neither captured nor made from a seed")
+        elif draw.name == "shuffle" or "out" in draw.kwargs:
+            self.spoil(f"it draws ({draw.name}) into an array that is there; `permutation` gives a new one")
+        self.draws.append(draw)
+        args = tuple([self._recorded(arg) for arg in draw.args])
+        kwargs = {name: self._recorded(value) for name, value in draw.kwargs.items()}
+        if answer is None:  # seed()
+            self.ops.append(Op(draw_primitive(draw.name), (number, *args), kwargs, (), tree.LEAF, source_line(4)))
+            return None
+        return self._written(draw_primitive(draw.name), (number, *args), kwargs, answer)
+
+    def _number_of(self, generator: Any) -> int | None:
+        """The number by which replays know a generator; that of NumPy's global one is -1."""
+        if isinstance(generator, ModuleType):
+            return -1
+        return next((i for i, captured in enumerate(self.generators) if captured is generator), None)
 
     def record_foreign(self, function: Callable, name: str, args: tuple, kwargs: dict) -> Any:
         """A function of NumPy that has no counterpart here: a step that calls it again at every replay."""

@@ -30,6 +30,7 @@ __all__ = [
     "new_box",
     "new_level",
     "notrace_primitive",
+    "plain_integer",
     "primitive",
     "register_notrace",
 ]
@@ -102,7 +103,7 @@ class Node:
 class Primitive:
     """The facts about one primitive: its name, its plain function and its derivative rules."""
 
-    __slots__ = ("differentiable", "fun", "jvps", "name", "normalise", "vjp_all", "vjps", "wrapped")
+    __slots__ = ("differentiable", "draws", "fun", "jvps", "name", "normalise", "vjp_all", "vjps", "wrapped")
 
     def __init__(self, fun: Callable, name: str, differentiable: bool) -> None:
         self.fun = fun
@@ -117,6 +118,8 @@ class Primitive:
         #: optional ``(args, kwargs) -> (args, kwargs)`` which moves boxed keyword arguments into place
         self.normalise: Callable | None = None
         self.wrapped: Callable = fun
+        #: the method of a random generator that it stands for on a tape, or None
+        self.draws: str | None = None
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -143,7 +146,7 @@ def _apply(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     return prim.wrapped(*values, **kwargs)
 
 
-def _hidden_boxes(value: Any) -> bool:
+def hidden_boxes(value: Any) -> bool:
     """Whether a keyword argument or a container holds a box."""
     kind = type(value)
     if kind in BOX_TYPES:
@@ -155,7 +158,7 @@ def _hidden_boxes(value: Any) -> bool:
     elif kind is not tuple and kind is not list:
         return False
     kinds = set(map(type, value))  # most containers are an index or a shape: 0.2 us to see that
-    return not (kinds.isdisjoint(BOX_TYPES) and (kinds.isdisjoint(_CONTAINERS) or not any(map(_hidden_boxes, value))))
+    return not (kinds.isdisjoint(BOX_TYPES) and (kinds.isdisjoint(_CONTAINERS) or not any(map(hidden_boxes, value))))
 
 
 #: where a box may be hidden
@@ -182,14 +185,14 @@ def _level_inside(value: Any) -> int:
     return 0 if box is None else box._trace
 
 
-def _with_hidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
+def _withhidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """A call whose boxes are inside containers or keyword arguments: bring them to the surface."""
     if prim.normalise is not None:
         args, kwargs = prim.normalise(args, kwargs)
     innermost = _innermost((args, kwargs))
     if innermost._node.sees_nondifferentiable:  # a recorder writes down nested arguments as they are
         return innermost._node.apply_nested(prim, innermost._trace, args, kwargs)
-    hidden = [name for name, value in kwargs.items() if _hidden_boxes(value)]
+    hidden = [name for name, value in kwargs.items() if hidden_boxes(value)]
     if hidden:
         raise TracedValueError(
             f"{prim.name}() was given a traced value as keyword argument {hidden[0]!r}, which "
@@ -235,10 +238,10 @@ def _make_wrapper(prim: Primitive) -> Callable:
             kind = type(arg)
             if kind in BOX_TYPES:
                 boxed = True
-            elif kind in _CONTAINERS and _hidden_boxes(arg):
-                return _with_hidden_boxes(prim, args, kwargs)
-        if kwargs and _hidden_boxes(kwargs):
-            return _with_hidden_boxes(prim, args, kwargs)
+            elif kind in _CONTAINERS and hidden_boxes(arg):
+                return _withhidden_boxes(prim, args, kwargs)
+        if kwargs and hidden_boxes(kwargs):
+            return _withhidden_boxes(prim, args, kwargs)
         return _apply(prim, args, kwargs) if boxed else fun(*args, **kwargs)
 
     return f_wrapped
@@ -304,6 +307,11 @@ def concrete(x: Any) -> Any:
     while type(x) in BOX_TYPES:
         x = x._value
     return x
+
+
+def plain_integer(x: Any) -> Any:
+    """``x``, or the number that a box of an integer argument stands for; a recorder notes that it was taken."""
+    return x._value if type(x) in BOX_TYPES and x.stands_for_integer else x
 
 
 def new_box(value: Any, trace: int, node: Node) -> Box:

@@ -38,14 +38,17 @@ def arithmetic(name: str) -> Rule:
         require_native(type_.dtype, *[o.dtype for o in operands])
         if type_.dtype == BOOL or (type_.dtype.kind == "i" and name not in _INTEGER_OPS):
             raise NoLowering(f"{name} of dtype {type_.dtype.name}")
+        if type_.dtype.kind == "i" and type_.weak and name in _DIVISIONS:
+            raise NoLowering(f"{name} of Python integers, which raises for zero")
         return b.map(name, tuple([b.cast(o, type_.dtype) for o in operands]), type_.dtype, type_.shape)
 
     return rule
 
 
 _INTEGER_OPS = frozenset(
-    "add subtract multiply negative positive square maximum minimum absolute sign fmax fmin".split()
+    "add subtract multiply negative positive square maximum minimum absolute sign fmax fmin mod floor_divide".split()
 )
+_DIVISIONS = frozenset(["mod", "floor_divide"])
 _NAN_AWARE = frozenset(["maximum", "minimum", "fmax", "fmin"])
 
 

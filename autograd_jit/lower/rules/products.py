@@ -38,10 +38,10 @@ def _matmul(b: Builder, op: Op, x: Any, y: Any) -> Operand:
     right = y if len(y.shape) > 1 else View(y.value, (*y.shape, 1), (*y.strides, 0), y.offset)
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     left, right = left.broadcast(batch + left.shape[-2:]), right.broadcast(batch + right.shape[-2:])
-    return with_shape(_product(b, left, right), type_.shape)
+    return with_shape(product(b, left, right), type_.shape)
 
 
-def _product(b: Builder, left: View, right: View) -> View:
+def product(b: Builder, left: View, right: View) -> View:
     """``left @ right`` of equal batch axes, by loops or by BLAS."""
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     vector = m == 1 or n == 1
@@ -183,9 +183,9 @@ def _contract(b: Builder, chosen: list[tuple[View, str]], needed: set[str]) -> t
         raise NoLowering("einsum with broadcast axes of size one")
     left = _grouped(b, _permuted((x, x_labels), batch + rows + inner), sizes, (batch, rows, inner))
     right = _grouped(b, _permuted((y, y_labels), batch + inner + columns), sizes, (batch, inner, columns))
-    product = _product(b, left, right)
+    combined = product(b, left, right)
     labels = batch + rows + columns
-    return with_shape(product, tuple([sizes[c] for c in labels])), labels
+    return with_shape(combined, tuple([sizes[c] for c in labels])), labels
 
 
 def _grouped(b: Builder, view: View, sizes: dict[str, int], groups: tuple[str, str, str]) -> View:
