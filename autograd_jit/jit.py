@@ -108,6 +108,7 @@ class _Handle:
         "recent",
         "stats",
         "strangers",
+        "turns",
         "warned",
         "with_objects",
     )
@@ -124,6 +125,7 @@ class _Handle:
         self.fast: Callable[[tuple], Any] = _never
         #: fast paths of the signatures used last, and for each the one that served the call after it
         self.recent: OrderedDict[Hashable, Callable[[tuple], Any]] = OrderedDict()
+        self.turns: tuple[Callable[[tuple], Any], ...] = ()
         self.followed_by: dict[Callable, Callable] = {}
         self.warned: set[str] = set()
         self.with_objects: OrderedDict[tuple, _Handle] = OrderedDict()
@@ -134,14 +136,10 @@ class _Handle:
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
         """Any call that the fast path does not know."""
-        if not kwargs and len(self.recent) > 1:
+        if not kwargs and len(self.turns) > 1:
             result = self._replay_recent(args)
             if result is not MISS:
                 return result
-        return self.find(args, kwargs)
-
-    def find(self, args: tuple, kwargs: dict) -> Any:
-        """A call whose program is found by its captured state, its signature and its path, in this order."""
         leaves, structure = tree.flatten((args, kwargs))
         if any(type(leaf) in BOX_TYPES for leaf in leaves) or self._captures_boxes():
             self.stats.inlined += 1
@@ -176,7 +174,7 @@ class _Handle:
         if result is not MISS:
             self.fast = guess
             return result
-        for fast in tuple(self.recent.values()):
+        for fast in self.turns:
             if fast is before or fast is guess:
                 continue
             result = fast(args)
@@ -276,7 +274,7 @@ class _Handle:
         with session() as log, log.attempt():
             for generator, name, answer in made:
                 log.add(generator, name, answer)
-            return self.find(args, {})
+            return self.slow(args, {})
 
     def _replay_or_trace(
         self, compiled: Compiled, entry: Entry, signature: Signature, leaves: list, args: tuple, kwargs: dict
@@ -341,10 +339,11 @@ class _Handle:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
         if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
-            self.fast = self.recent[signature.key] = path.source.make(self.fun, self.stats, self.resume)
+            self.recent[signature.key] = self.fast = path.source.make(self.fun, self.stats, self.resume)
             while len(self.recent) > MAX_RECENT:
                 self.recent.popitem(last=False)
                 self.followed_by.clear()
+            self.turns = tuple(self.recent.values())  # in one piece, for threads that go through it
 
     # ---------------------------------------------------------------- tracing
 
@@ -505,6 +504,7 @@ class _Handle:
         """Forget all programs of this function."""
         self.fast = _never
         self.recent.clear()
+        self.turns = ()
         self.followed_by.clear()
         if self.compiled is not None:
             with registry_lock:

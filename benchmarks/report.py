@@ -4,15 +4,15 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from .rivals import COMPILED, INTERPRETED
+from .rivals import BY_HAND, COMPILED, INTERPRETED, NJIT, TORCH, TORCH_COMPILE
 from .run import Row
 
-PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "autograd", "jax")
+PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "autograd", "jax", "torch")
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -31,46 +31,133 @@ def amount(value: float | None, width: int) -> str:
     return f"{value:>{width},.{min(digits, 3)}f}"
 
 
-# ---------------------------------------------------------------- the table of the compiler
+# ---------------------------------------------------------------- the table
+
+EITHER_TORCH = (TORCH, TORCH_COMPILE)
+
+#: title, unit, width, and what a row shows there
+COLUMNS: tuple[tuple[str, str, int, Callable[[Row], float | int | None]], ...] = (
+    ("interp.", "us", 10, lambda row: row.microseconds[INTERPRETED]),
+    ("autograd", "us", 10, lambda row: row.microseconds.get("autograd")),
+    ("jax", "us", 9, lambda row: row.microseconds.get("jax")),
+    ("torch", "us", 9, lambda row: fastest(row, EITHER_TORCH)),
+    ("by hand", "us", 9, lambda row: row.microseconds.get(BY_HAND)),
+    ("njit", "us", 9, lambda row: row.microseconds.get(NJIT)),
+    ("OURS", "us", 9, lambda row: row.microseconds[COMPILED]),
+    ("interp.", "x", 8, lambda row: row.ratio(INTERPRETED)),
+    ("autograd", "x", 9, lambda row: row.ratio("autograd")),
+    ("jax", "x", 7, lambda row: row.ratio("jax")),
+    ("torch", "x", 7, lambda row: row.ratio(*EITHER_TORCH)),
+    ("by hand", "x", 8, lambda row: row.ratio(BY_HAND)),
+    ("njit", "x", 7, lambda row: row.ratio(NJIT)),
+    ("grad/f", "x", 7, lambda row: row.cheap_gradient),
+    ("copy", "%", 6, lambda row: None if row.bandwidth_share is None else 100 * row.bandwidth_share),
+    ("peak", "x", 7, lambda row: memory_ratio(row)),
+    ("1st", "s", 7, lambda row: row.first_call_seconds[COMPILED]),
+    ("jax 1st", "s", 8, lambda row: row.first_call_seconds.get("jax")),
+    ("launches", "", 9, lambda row: row.profile.get("launches")),
+    ("kernels", "", 8, lambda row: row.profile.get("kernels")),
+    ("python", "steps", 7, lambda row: row.profile.get("python_steps")),
+)
+NAME_WIDTH = 23
 
 
-def header(rivals: Sequence[str]) -> str:
-    """Column titles for ``line``."""
-    columns = [
-        f"{'workload':<16}",
-        f"{INTERPRETED:>12}",
-        f"{COMPILED:>11}",
-        f"{'ratio':>8}",
-        f"{'1st call':>9}",
-    ]
-    columns += [f"{name:>11}" for name in rivals]
-    columns += [f"{'jax 1st':>8}"] if "jax" in rivals else []
-    columns += [f"{'kernels':>8}", f"{'2nd shape':>10}", f"{'difference':>11}"]
-    units = f"{'':<16}{'us':>12}{'us':>11}{'':>8}{'s':>9}" + f"{'us':>11}" * len(rivals)
-    units += f"{'s':>8}" if "jax" in rivals else ""
-    return "".join(columns) + "\n" + units
+def fastest(row: Row, names: Sequence[str]) -> float | None:
+    """The least of these times."""
+    return min((row.microseconds[name] for name in names if name in row.microseconds), default=None)
 
 
-def line(row: Row, rivals: Sequence[str]) -> str:
+def memory_ratio(row: Row) -> float | None:
+    """Peak memory of the interpreted gradient over that of the compiled one."""
+    ours = row.peak_bytes.get(COMPILED)
+    return row.peak_bytes[INTERPRETED] / ours if ours else None
+
+
+def header() -> str:
+    """Column titles and units for ``line``."""
+    titles = f"{'workload':<{NAME_WIDTH}}" + "".join(f"{title:>{width}}" for title, _, width, _ in COLUMNS)
+    units = " " * NAME_WIDTH + "".join(f"{unit:>{width}}" for _, unit, width, _ in COLUMNS)
+    return f"{titles}\n{units}"
+
+
+def line(row: Row) -> str:
     """One workload."""
-    times, first = row.microseconds, row.first_call_seconds
-    text = f"{row.workload:<16}{amount(times[INTERPRETED], 12)}{amount(times[COMPILED], 11)}"
-    text += f"{amount(row.ratio, 7)}x{amount(first[COMPILED], 9)}"
-    text += "".join(amount(times.get(name), 11) for name in rivals)
-    text += amount(first.get("jax"), 8) if "jax" in rivals else ""
-    other = row.kernels_compiled_at_other_shape
-    text += f"{row.kernels_compiled:>8}{'-' if other is None else other:>10}"
-    return text + f"{max(row.differences.values()):>11.1e}"
+    shown = "".join(cell(value(row), width) for _, _, width, value in COLUMNS)
+    return f"{row.workload:<{NAME_WIDTH}}{shown}"
 
 
-def closing(rows: Sequence[Row], rivals: Sequence[str]) -> str:
-    """Geometric means and notes."""
-    lines = [f"geometric mean, {INTERPRETED} / {COMPILED}: {geometric_mean(row.ratio for row in rows):.1f}x"]
-    for name in rivals:
-        ratios = [
-            row.microseconds[name] / row.microseconds[COMPILED] for row in rows if name in row.microseconds
-        ]
-        lines.append(f"geometric mean, {name} / {COMPILED}: {geometric_mean(ratios):.1f}x over {len(ratios)}")
+def cell(value: float | int | None, width: int) -> str:
+    """Counts as they are, measurements by their size."""
+    return f"{value:>{width},}" if isinstance(value, int) else amount(value, width)
+
+
+# ---------------------------------------------------------------- means and shortfalls
+
+CLASSES: tuple[tuple[str, Callable[[Row], bool]], ...] = (
+    ("all", lambda row: True),
+    ("small", lambda row: row.small),
+    ("loops", lambda row: row.loops),
+    ("small or loops", lambda row: row.small or row.loops),
+    ("complete jobs", lambda row: row.complete),
+)
+
+#: what is compared with ours: title, and its ratio in a row
+COMPARED: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
+    ("interpreted", lambda row: row.ratio(INTERPRETED)),
+    ("autograd", lambda row: row.ratio("autograd")),
+    ("jax", lambda row: row.ratio("jax")),
+    ("torch", lambda row: row.ratio(*EITHER_TORCH)),
+    ("by hand", lambda row: row.ratio(BY_HAND)),
+    ("njit", lambda row: row.ratio(NJIT)),
+    ("grad/f", lambda row: row.cheap_gradient),
+)
+
+#: rows worth a look: a ratio to our time below (for grad/f: above) this
+TARGETS = {"interpreted": 15.0, "jax": 0.9, "njit": 0.75, "grad/f": 3.0}
+
+
+def means(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Geometric means of the ratios by class of workload."""
+    found: dict[str, dict[str, float]] = {}
+    for name, belongs in CLASSES:
+        members = [row for row in rows if belongs(row)]
+        ratios = {title: [value for row in members if (value := ratio(row))] for title, ratio in COMPARED}
+        found[name] = {title: geometric_mean(values) for title, values in ratios.items() if values}
+        found[name]["rows"] = len(members)
+    return found
+
+
+def means_table(rows: Sequence[Row]) -> str:
+    """The geometric means, a class a line."""
+    titles = [title for title, _ in COMPARED]
+    lines = [f"{'geometric mean, x':<{NAME_WIDTH}}" + "".join(f"{title:>13}" for title in titles) + f"{'rows':>6}"]
+    for name, values in means(rows).items():
+        if values["rows"]:
+            shown = "".join(amount(values.get(title), 13) for title in titles)
+            lines.append(f"{name:<{NAME_WIDTH}}{shown}{values['rows']:>6.0f}")
+    return "\n".join(lines)
+
+
+def shortfalls(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """For each target, the rows that miss it, worst first."""
+    found = {}
+    for title, ratio in COMPARED:
+        if title not in TARGETS:
+            continue
+        sign = -1 if title == "grad/f" else 1
+        missed = [(sign * value, value, row.workload) for row in rows if (value := ratio(row)) is not None]
+        missed = [entry for entry in missed if entry[0] < sign * TARGETS[title]]
+        found[title] = [f"{workload} {value:.2f}" for _, value, workload in sorted(missed)]
+    return found
+
+
+def closing(rows: Sequence[Row], unavailable: Mapping[str, str]) -> str:
+    """Geometric means, the rows that fall short, and notes."""
+    lines = [means_table(rows), ""]
+    for title, names in shortfalls(rows).items():
+        bound = f"{'above' if title == 'grad/f' else 'below'} {TARGETS[title]:g}"
+        lines.append(f"{title} {bound}: {', '.join(names) or 'none'}")
+    lines += ["", *(f"no {family}: {why}" for family, why in unavailable.items())]
     lines += [f"{row.workload}: {note}" for row in rows for note in row.notes]
     return "\n".join(lines)
 
@@ -107,7 +194,10 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[Row], unavailable: Mapping[str, str]) -> str:
     """Everything measured."""
-    workloads = [asdict(row) | {"ratio": row.ratio} for row in rows]
-    return json.dumps({"environment": environment(), "workloads": workloads}, indent=2)
+    workloads = [
+        asdict(row) | {"small": row.small, "ratios": {title: ratio(row) for title, ratio in COMPARED}} for row in rows
+    ]
+    document = {"environment": environment(), "unavailable": dict(unavailable), "means": means(rows)}
+    return json.dumps(document | {"workloads": workloads}, indent=2)

@@ -5,17 +5,14 @@ import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import measure, report, rivals
 from .rivals import INTERPRETED
-from .workloads import (
-    draws,
-    logistic_arguments,
-    logistic_regression,
-    recurrent_arguments,
-    recurrent_network,
-)
+from .workloads.functions import logistic_arguments, logistic_regression
+from .workloads.networks import recurrent_arguments, recurrent_network
+from .workloads.workload import draws
 
 RIVAL = "autograd"
 
@@ -94,16 +91,24 @@ def run(micro: Micro, systems: Sequence[rivals.System], effort: measure.Effort) 
     """Compare the systems' gradients, then time them; microseconds."""
     arguments = micro.arguments()
     gradients = {system.name: system.gradient(micro.make_loss(system.namespace)) for system in systems}
-    calls = {name: (lambda gradient=gradient: gradient(*arguments)) for name, gradient in gradients.items()}
-    measure.check(micro.name, {name: call() for name, call in calls.items()}, INTERPRETED)
+    measure.check(micro.name, {name: gradient(*arguments) for name, gradient in gradients.items()}, INTERPRETED)
+    calls = {name: measure.Call(partial(gradient, *arguments)) for name, gradient in gradients.items()}
     return {name: 1e6 * seconds for name, seconds in measure.interleaved_medians(calls, effort).items()}
+
+
+def rival() -> list[rivals.System]:
+    """HIPS autograd, if it is installed."""
+    try:
+        return rivals.hips_autograd()
+    except ImportError:
+        return []
 
 
 def line(name: str, times: dict[str, float]) -> str:
     """One program."""
-    rival = times.get(RIVAL)
-    share = f"{rival / times[INTERPRETED]:>8.2f}x" if rival else ""
-    return f"{name:<16}{report.amount(times[INTERPRETED], 14)}{report.amount(rival, 14)}{share}"
+    theirs = times.get(RIVAL)
+    share = f"{theirs / times[INTERPRETED]:>8.2f}x" if theirs else ""
+    return f"{name:<16}{report.amount(times[INTERPRETED], 14)}{report.amount(theirs, 14)}{share}"
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
@@ -112,11 +117,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     parser.add_argument("--quick", action="store_true", help="measure briefly")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the microseconds to this file")
     options = parser.parse_args(argv)
-    systems = [rivals.ours()[0], *rivals.installed([RIVAL])]
+    systems = [rivals.ours()[0], *rival()]
     print(f"{'program':<16}{'autograd_jit, us':>14}{'autograd, us':>14}{'ratio':>9}")
+    effort = measure.QUICK if options.quick else measure.FULL
     results = {}
     for micro in MICRO:
-        results[micro.name] = run(micro, systems, measure.QUICK if options.quick else measure.FULL)
+        results[micro.name] = run(micro, systems, effort)
         print(line(micro.name, results[micro.name]), flush=True)
     if options.json:
         document = {"environment": report.environment(), "microseconds": results}

@@ -49,7 +49,7 @@ def work(run):
 
     def solve(vector, y, times):
         dynamics = lambda y, t, vector: network(y, unflatten(vector))
-        return odeint(dynamics, y, times, (vector,), rtol=1e-8, atol=1e-8)
+        return odeint(dynamics, y, times, (vector,), rtol=1e-10, atol=1e-10)
 
     def loss(vector, y, times, seen):
         return np.mean(np.abs(solve(vector, y, times) - seen))

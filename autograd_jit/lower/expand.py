@@ -60,11 +60,12 @@ class _Expansion:
             if rule is None:
                 raise NoLowering("no lowering rule")
             arguments = [self._argument(arg) for arg in op.args]
-            kwargs = {name: self._argument(value) for name, value in op.kwargs.items()}
+            kwargs = {name: self._argument(value) for name, value in op.kwargs.items()} if op.kwargs else op.kwargs
             results = rule(self.builder, op, *arguments, **kwargs)
             results = results if isinstance(results, list) else [results]
             for var, result in zip(op.outputs, results, strict=True):
-                if result.dtype != var.type.dtype or result.shape != var.type.shape:
+                type_ = var.type
+                if result.shape != type_.shape or result.dtype != type_.dtype:
                     raise NoLowering(f"the rule gives {result.dtype}{result.shape}, not {var.type}")
         except NoLowering as why:
             results = self._step(op, str(why))
@@ -90,9 +91,10 @@ class _Expansion:
 
     def _argument(self, arg: Any) -> Any:
         """Vars and Constants as operands; static values unchanged."""
-        if isinstance(arg, Var):
+        kind = type(arg)
+        if kind is Var:
             return self.operands[arg.number]
-        if isinstance(arg, Constant):
+        if kind is Constant:
             return self._constant(arg)
         if isinstance(arg, (tuple, list)) and any(isinstance(a, (Var, Constant, tuple, list)) for a in arg):
             return type(arg)([self._argument(a) for a in arg])

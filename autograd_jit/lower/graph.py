@@ -16,7 +16,9 @@ The graph prints, one node a line, and :func:`verify` checks it.
 
 from __future__ import annotations
 
+import functools
 import math
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -45,6 +47,10 @@ __all__ = [
 ]
 
 
+_FLOAT64 = np.dtype(np.float64)
+
+
+@functools.lru_cache(maxsize=4096)  # a tape of a loop asks the same few questions a hundred thousand times
 def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides, in elements, of a row-major buffer."""
     strides, step = [], 1
@@ -98,11 +104,10 @@ class View(NamedTuple):
     @property
     def is_dense(self) -> bool:
         """Whether it is the whole buffer in its own order (shape may be regrouped)."""
-        return (
-            self.offset == 0
-            and self.size == self.value.size
-            and canonical(self.shape, self.strides) == canonical(self.shape, dense_strides(self.shape))
-        )
+        _, shape, strides, offset = self
+        if offset or not _is_row_major(shape, strides):
+            return False
+        return shape == self.value.shape or math.prod(shape) == self.value.size
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """The same elements repeated along new or unit axes."""
@@ -122,9 +127,15 @@ class View(NamedTuple):
         return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}>"
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     """Strides with those of unit axes, which mean nothing, set to zero."""
     return tuple([0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)])
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    return canonical(shape, strides) == canonical(shape, dense_strides(shape))
 
 
 class Literal(NamedTuple):
@@ -136,6 +147,13 @@ class Literal(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         return ()
+
+    @property
+    def bits(self) -> bytes:
+        """What tells literals apart: -0.0 from 0.0, and NaN equal to itself."""
+        if self.dtype is _FLOAT64:  # most are
+            return struct.pack("<d", self.value)
+        return np.asarray(self.value, self.dtype).tobytes()
 
     def __str__(self) -> str:
         return repr(np.asarray(self.value)[()].item())

@@ -60,10 +60,12 @@ class KernelListing:
 
     ``str()`` shows each kernel's source and the schedule: kernels, calls of BLAS, guards and Python steps in the order
     in which they run. Iterating gives a :class:`KernelEntry` each; ``sources`` and ``llvm`` are lists of texts,
-    ``schedule`` a list of lines and ``groups``, as long, the operations that each of its steps is made of.
+    ``schedule`` a list of lines and ``groups``, as long, the operations that each of its steps is made of; ``program``
+    is what all of it belongs to.
     """
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         launches: dict[int, list[Launch]] = {}
         compiled: dict[int, CompiledKernel] = {}
         made = iter(program.kernels)

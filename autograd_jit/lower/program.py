@@ -17,16 +17,17 @@ import numpy as np
 from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
-from ..trace import tree
+from ..trace import collector, tree
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels
 from .expand import expand
+from .forms import Forms
 from .fuse import Group, fuse
 from .graph import Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
-from .kernel import Launch, build
+from .kernel import Launch
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
 
@@ -127,21 +128,28 @@ class OutputPlan:
 
 
 def lower(tape: Tape) -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, plan memory, compile, link."""
+    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link."""
     started = time.perf_counter()
+    with collector.paused():
+        program = _lowered(tape)
+    program.seconds = time.perf_counter() - started
+    return program
+
+
+def _lowered(tape: Tape) -> Program:
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
     graph = drop_dead_nodes(graph)
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    launches = [build(group, stored) if group.domain is not None else None for group in groups]
+    forms = Forms(stored)
+    launches = [forms.launch(group) if group.domain is not None else None for group in groups]
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
     fixed = [*graph.inputs, *graph.constants, *delivered]
     memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
     slots = {value: number for number, value in enumerate(fixed)}
     program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, 0)
     _link(program)
-    program.seconds = time.perf_counter() - started
     return program
 
 
@@ -374,7 +382,8 @@ class Frame:
         if op.prim.draws is not None:
             self._keep(step, drawn_leaves(op, perform(op, self.generators)), held)
             return
-        ans = op.prim.fun(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
+        function = op.prim.replayed or op.prim.fun
+        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
         leaves, structure = tree.flatten(ans)
         if structure != op.structure:
             raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")

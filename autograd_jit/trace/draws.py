@@ -27,7 +27,7 @@ import numpy as np
 
 from . import tree
 from .tape import Constant, Op
-from .tracer import Primitive, concrete, getval, hidden_boxes, plain_integer
+from .tracer import BOX_TYPES, Primitive, concrete, getval, hidden_boxes
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -86,8 +86,7 @@ class DrawLog:
         for recorder in self.recorders[:-1]:
             recorder.spoil(f"a compiled function that it calls draws random numbers ({name})")
         recorder = self.recorders[-1]
-        if hidden_boxes((args, kwargs)):
-            args, kwargs = tree.map_leaves(plain_integer, (args, kwargs))
+        args, kwargs = tree.map_leaves(_plain_integer, (args, kwargs))
         if not hidden_boxes((args, kwargs)):
             answer, is_new = self._answer(generator, name, make, args, kwargs)
             return recorder.record_draw(Draw(generator, name, args, kwargs, is_new), answer)
@@ -153,6 +152,11 @@ class DrawLog:
     def add(self, generator: Any, name: str, answer: Any) -> None:
         """A draw made outside of the log, to be served by it."""
         self._made.append(_Made(generator, name, answer))
+
+
+def _plain_integer(leaf: Any) -> Any:
+    """An integer argument of the traced call is taken: the number of samples is part of the program."""
+    return leaf._value if type(leaf) in BOX_TYPES and leaf.stands_for_integer else leaf
 
 
 def _copied(answer: Any) -> Any:

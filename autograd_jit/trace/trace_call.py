@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import tree
+from . import collector, tree
 from .capture_clone import Clone
 from .captures import Captures, clone_with
 from .draws import DrawLog, perform, session, unlogged
@@ -60,8 +60,9 @@ def trace_call(
     An exception under the recorder may be the recorder's own doing: the call is made again without it, and
     raises what it raises.
     """
-    with session() as log, log.attempt():
-        return _trace_call(build, fun, captures, args, kwargs, Recorder(name), log, box_integers)
+    with collector.relaxed(), session() as log, log.attempt():
+        # no variable for the recorder: `may_have_leaked` counts references to it
+        return _trace_call(build, fun, captures, args, kwargs, Recorder(name, base=_recorded_run), box_integers, log)
 
 
 def _trace_call(
@@ -71,8 +72,8 @@ def _trace_call(
     args: tuple,
     kwargs: dict,
     recorder: Recorder,
-    log: DrawLog,
     box_integers: bool,
+    log: DrawLog,
 ) -> TracedCall:
     started = time.perf_counter()
     given = _boxed_arguments(recorder, args, kwargs, box_integers)

@@ -30,7 +30,6 @@ __all__ = [
     "new_box",
     "new_level",
     "notrace_primitive",
-    "plain_integer",
     "primitive",
     "register_notrace",
 ]
@@ -103,7 +102,9 @@ class Node:
 class Primitive:
     """The facts about one primitive: its name, its plain function and its derivative rules."""
 
-    __slots__ = ("differentiable", "draws", "fun", "jvps", "name", "normalise", "vjp_all", "vjps", "wrapped")
+    __slots__ = (
+        "differentiable", "draws", "fun", "jvps", "name", "normalise", "replayed", "vjp_all", "vjps", "wrapped",
+    )  # fmt: skip
 
     def __init__(self, fun: Callable, name: str, differentiable: bool) -> None:
         self.fun = fun
@@ -120,6 +121,8 @@ class Primitive:
         self.wrapped: Callable = fun
         #: the method of a random generator that it stands for on a tape, or None
         self.draws: str | None = None
+        #: what replays call in place of ``fun``, with the same answer
+        self.replayed: Callable | None = None
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -307,11 +310,6 @@ def concrete(x: Any) -> Any:
     while type(x) in BOX_TYPES:
         x = x._value
     return x
-
-
-def plain_integer(x: Any) -> Any:
-    """``x``, or the number that a box of an integer argument stands for; a recorder notes that it was taken."""
-    return x._value if type(x) in BOX_TYPES and x.stands_for_integer else x
 
 
 def new_box(value: Any, trace: int, node: Node) -> Box:
