@@ -1,12 +1,14 @@
 """Data that the examples learn from: only what installed packages ship."""
 
 import contextlib
+import functools
 import io
 import sys
 
 import numpy
 
 
+@functools.cache
 def scikit_learn(name):
     """``(features, labels)`` of one of scikit-learn's small data sets: ``digits``, ``breast_cancer``, ..."""
     try:

@@ -45,6 +45,7 @@ class Example:
     ``file``, ``text``: the module's ``__file__`` and docstring.  ``work``: the generator (see the module).
     ``picture(figure, result)`` draws what ``work`` returned on a Matplotlib figure of ``size`` inches;
     ``files(folder, result)`` writes anything else and returns the paths.  ``step`` is what one yield is called.
+    ``prepare()`` is called before any clock runs: it may import and read what both ways share.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Example:
     files: Callable[[Path, Any], list[Path]] | None = None
     size: tuple[float, float] = (8, 4.5)
     step: str = "step"
+    prepare: Callable[[], Any] = tuple
 
     @property
     def name(self) -> str:
@@ -224,6 +226,7 @@ def relative_difference(a: numpy.ndarray, b: numpy.ndarray) -> float:
 def run_one(example: Example, jit: bool, quick: bool) -> Run:
     """The example in one way."""
     run = Run(jit, quick)
+    example.prepare()
     with Progress(example) as progress:
         for _ in run.steps(example):
             progress.advance(run)
@@ -233,6 +236,7 @@ def run_one(example: Example, jit: bool, quick: bool) -> Run:
 def compare(example: Example, quick: bool) -> Comparison:
     """The example in both ways, a step of the one, then a step of the other."""
     both = Comparison(Run(False, quick, speaks=False), Run(True, quick))
+    example.prepare()
     with Progress(example) as progress:
         ways = [run.steps(example) for run in (both.interpreted, both.compiled)]
         while [next(way, "end") for way in ways].count("end") < len(ways):

@@ -66,7 +66,7 @@ def work(run):
     inputs, targets = data()
     gradient = run.watch(value_and_grad(make_loss(inputs, targets, npr.RandomState(1)), jit=run.jit))
     start = 0.3 * numpy.random.RandomState(2).randn(SIZE), numpy.full(SIZE, -4.0)
-    for value, params in adam(gradient, start, run.pick(full=2500, quick=100), rate=0.01):  # noqa: B007
+    for value, params in adam(gradient, start, run.pick(full=2500, quick=100), rate=0.01):
         yield value
     run.tell(f"final loss {value:.2f}")
     return inputs, targets, params

@@ -86,7 +86,7 @@ def picture(figure, result):
     right.suptitle("filters")
 
 
-EXAMPLE = Example(__file__, __doc__, work, picture)
+EXAMPLE = Example(__file__, __doc__, work, picture, prepare=digits)
 
 if __name__ == "__main__":
     main(EXAMPLE)

@@ -79,7 +79,7 @@ def work(run):
     inputs, targets = data()
     noise = numpy.random.RandomState(1).randn(LAYERS, DRAWS, len(inputs))
     gradient = run.watch(value_and_grad(make_loss(inputs, targets, noise), jit=run.jit))
-    for value, params in adam(gradient, start(), run.pick(full=400, quick=60), rate=0.003):  # noqa: B007
+    for value, params in adam(gradient, start(), run.pick(full=400, quick=60), rate=0.003):
         yield value
     run.tell(f"final loss {value:.3f}")
     return inputs, targets, params

@@ -35,8 +35,8 @@ def load(count):
 
 def work(run):
     """A step is a part left out: fit on the rest, predict it."""
-    inputs, targets = load(run.pick(full=160, quick=60))
-    parts, evaluations = run.pick(full=(8, 60), quick=(4, 10))
+    inputs, targets = load(run.pick(full=120, quick=60))
+    parts, evaluations = run.pick(full=(6, 60), quick=(4, 10))
     start, unflatten = flatten({"log_amplitude": 0.0, "log_lengths": numpy.ones(10), "log_noise": -0.5})
     left_out = numpy.arange(len(targets)) % parts
     predictions, fitted = numpy.zeros(len(targets)), []

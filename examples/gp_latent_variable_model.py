@@ -50,10 +50,10 @@ def start(images):
 
 def work(run):
     """A step is a step of Adam."""
-    images, labels = load(run.pick(full=150, quick=40))
+    images, labels = load(run.pick(full=100, quick=40))
     gradient = run.watch(value_and_grad(make_loss(images), jit=run.jit))
     first = start(images)
-    for value, params in adam(gradient, first, run.pick(full=400, quick=30), rate=0.02):  # noqa: B007
+    for value, params in adam(gradient, first, run.pick(full=200, quick=30), rate=0.01):
         yield value
     run.tell(f"final loss {value:.2f}")
     return first["places"], params["places"], labels

@@ -58,7 +58,7 @@ def picture(figure, result):
     right.set(title="weights", xlabel="measurement")
 
 
-EXAMPLE = Example(__file__, __doc__, work, picture)
+EXAMPLE = Example(__file__, __doc__, work, picture, prepare=lambda: scikit_learn("breast_cancer"))
 
 if __name__ == "__main__":
     main(EXAMPLE)

@@ -56,7 +56,7 @@ def work(run):
         "means": npr.RandomState(0).randn(components, 2),
         "log_scales": numpy.full((components, 2), -1.0),
     }
-    for value, params in adam(gradient, start, run.pick(full=1500, quick=100), rate=0.02):  # noqa: B007
+    for value, params in adam(gradient, start, run.pick(full=1500, quick=100), rate=0.02):
         yield value
     run.tell(
         f"bound {-value:.4f}, shares {numpy.sort(numpy.exp(params['logits'] - logsumexp(params['logits']))).round(3)}"

@@ -80,7 +80,7 @@ def picture(figure, result):
     right.set(title="accuracy on test digits", xlabel="epoch")
 
 
-EXAMPLE = Example(__file__, __doc__, work, picture)
+EXAMPLE = Example(__file__, __doc__, work, picture, prepare=digits)
 
 if __name__ == "__main__":
     main(EXAMPLE)

@@ -31,7 +31,7 @@ def work(run):
     functions = [sine, grad(sine), grad(grad(sine))]
     if run.jit:
         functions = [run.watch(jit(function)) for function in functions]
-    xs = numpy.random.default_rng(0).uniform(-9.0, 9.0, run.pick(full=4000, quick=300))
+    xs = numpy.random.default_rng(0).uniform(0.5, 6.5, run.pick(full=4000, quick=150))
     rows = []
     for x in xs:
         rows.append([function(float(x)) for function in functions])

@@ -46,7 +46,7 @@ def work(run):
     functions = derivatives(run)
     tolerance = run.pick(full=0.003, quick=0.03)
     xs, rows = numpy.empty(0), numpy.empty((0, ORDERS))
-    new = numpy.linspace(LEFT, RIGHT, 33)
+    new = numpy.linspace(LEFT, RIGHT, run.pick(full=33, quick=17))
     while len(new):
         values = []
         for x in new:

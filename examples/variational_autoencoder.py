@@ -67,7 +67,7 @@ def work(run):
     images = images / 16.0
     start = initial(images.shape[1], run.pick(full=128, quick=32), numpy.random.RandomState(1))
     gradient = run.watch(value_and_grad(make_loss(images, npr.RandomState(0)), jit=run.jit))
-    for value, params in adam(gradient, start, run.pick(full=3000, quick=100), rate=0.003):  # noqa: B007
+    for value, params in adam(gradient, start, run.pick(full=1500, quick=100), rate=0.003):
         yield value
     run.tell(f"final loss {value:.3f}")
     return params, images, labels

@@ -15,6 +15,7 @@ import autograd_jit.numpy as anp
 from autograd_jit import grad, jit, make_jvp, value_and_grad
 from autograd_jit.errors import FallbackWarning
 from autograd_jit.extend import defjvp, defjvp_argnum, defvjp, defvjp_argnum, defvjp_argnums, primitive
+from autograd_jit.scipy.special import gammaln
 from tests.jit_support import assert_same
 
 A = np.array([1.0, -2.0, 3.0])
@@ -276,6 +277,13 @@ def test_what_derivative_rules_capture(how):
     register()  # another rule for the same function
     tracked.check()
     assert tracked.stats.replays >= 5
+
+
+def test_rules_of_this_package_are_no_captured_state():
+    """Generated rules among them, which know no module but this package's."""
+    tracked = Tracked(lambda x: anp.sum(gammaln(x + 5.0)), grad)
+    tracked.check()
+    assert (tracked.stats.traces, tracked.stats.replays) == (1, 1)
 
 
 # ---------------------------------------------------------------- defaults, methods, partials, objects

@@ -30,7 +30,7 @@ from .capture_values import (
     is_library,
     plain_key,
 )
-from .rules import user_functions
+from .rules import rule_functions
 from .tracer import Primitive
 
 __all__ = ["REBUILDABLE_MARK", "Walk", "walk"]
@@ -246,7 +246,9 @@ class Walk(ObjectVisits, StateChanges):
         for table in ("vjps", "vjp_all", "jvps"):
             rules = getattr(function.primitive, table)  # type: ignore[attr-defined]
             self.guards.require(f"{variable}.{table} is not {self.guards.constant(rules)}")
-            for access, rule in user_functions(rules):
+            for access, rule in rule_functions(rules):
+                if is_library(getattr(rule, "__module__", None)):
+                    continue
                 path = f"the derivative of {function.__name__}"
                 self.visit(rule, Place(variable, f".{table}{access}", path, node))
 

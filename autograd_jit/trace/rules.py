@@ -190,6 +190,7 @@ class _RuleScope(dict):
 
     def __init__(self, partial: Any) -> None:
         super().__init__(
+            __name__=__name__,
             partial=partial,
             multiply=_late("multiply"),
             negative=_late("negative"),
@@ -371,7 +372,7 @@ def defjvp_argnums(fun: Callable, jvpmaker: Callable) -> None:
     _rules_of(fun).jvps = jvpmaker
 
 
-def user_functions(rules: Any) -> Iterator[tuple[str, Any]]:
+def rule_functions(rules: Any) -> Iterator[tuple[str, Any]]:
     """The functions of a table ``vjps``, ``vjp_all`` or ``jvps``, each with the Python that reads it off the table."""
     if type(rules) is dict:
         yield from [(f"[{argnum!r}]", rule) for argnum, rule in rules.items() if callable(rule)]

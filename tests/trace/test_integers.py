@@ -347,3 +347,23 @@ def test_keys_of_other_expressions_are_other_keys():
     first.add(["(i0 % 2)"])
     second.add(["i0"])
     assert first.key([1]) != second.key([1])
+
+
+def test_draws_with_integers_and_minibatches_keep_the_stream():
+    """The number of draws may be an argument; calls that take turns draw what the interpreted ones draw."""
+
+    def make(random):
+        def loss(w, step, count):
+            start = step % 3
+            noise = random.randn(count, 4)
+            picked = noise[0] if np.sum(noise) > 0.0 else noise[-1]  # two paths, taken by what was drawn
+            return np.sum(w[start:] ** 2) + np.sum(w * picked)
+
+        return loss
+
+    compiled = value_and_grad(make(np.random.RandomState(3)), jit=True)
+    plain = value_and_grad(make(np.random.RandomState(3)))
+    for step in range(60):
+        assert_same(compiled(X, step, step % 2 + 1), plain(X, step, step % 2 + 1))
+    assert compiled.stats.fallbacks == 0
+    assert compiled.stats.traces <= 12  # three batches, two sizes, two paths
