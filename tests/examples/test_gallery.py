@@ -19,13 +19,8 @@ TOLERANCE = 1e-8
 
 #: example -> the findings it is known for: "python steps", "fallbacks", "late traces"
 KNOWN: dict[str, set[str]] = {
-    # Cholesky factors, solutions and determinants are Python steps.
-    "deep_gaussian_process": {"python steps"},
-    "gaussian_process_regression": {"python steps"},
-    "gp_latent_variable_model": {"python steps"},
-    "independent_component_analysis": {"python steps"},
     # Every look adds a point: new shapes, so a new trace.
-    "bayesian_optimization": {"python steps", "late traces"},
+    "bayesian_optimization": {"late traces"},
     # Its gradient is an object of a class of its own, which no program can make.
     "function_gradient": {"fallbacks"},
 }
