@@ -31,6 +31,7 @@ from .known_programs import (
     MAX_RECENT,
     MAX_WASTED_TRACES,
     MISS,
+    MOST_COMPARED,
     Compiled,
     Entry,
     HeldArrays,
@@ -46,6 +47,7 @@ from .signatures import (
     build_key,
     dynamic_leaves,
     is_plain,
+    nearest_difference,
     placeholder,
     share_objects,
     signature_of,
@@ -226,11 +228,12 @@ class _Handle:
 
     def _find_compiled(self) -> Compiled | None:
         """What is known of this function and of what it captures now; None where an outer trace is in there."""
-        from .trace.captures import scan
+        from .trace.captures import nearest_change, scan
 
         compiled = self.compiled
         if compiled is not None and (compiled.interpreted or compiled.captures.check(self.fun)):
             return compiled
+        nearest = nearest_change(self.fun) if compiled is None else None
         captures = scan(self.fun)
         if any(type(obj) in BOX_TYPES for _, obj in captures.opaque):
             return None
@@ -241,7 +244,7 @@ class _Handle:
                 if compiled is not None:
                     why = compiled.captures.explain_change(self.fun) if not compiled.interpreted else ""
                 else:
-                    why = "first call"
+                    why = nearest or "first call"
                 known = registry[key] = Compiled(captures)
                 known.history.append(f"{self.name}: captured state scanned ({why})")
                 while len(registry) > MAX_FUNCTIONS:
@@ -305,7 +308,7 @@ class _Handle:
         inputs = (*dynamic, *bound)
         generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         is_to_be_verified = self._is_to_be_verified()
-        path, why = entry.last, "first call with this signature"
+        path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
         tried: set[int] = set()
         while path is not None and id(path) not in tried:
             tried.add(id(path))
@@ -335,6 +338,14 @@ class _Handle:
                 self._verify(result, (args, kwargs), (path.program.tape, inputs, generators), rewind)
             return result
         return self._trace(compiled, entry, signature, why, args, kwargs)
+
+    def _why_new(self, compiled: Compiled, entry: Entry, signature: Signature, args: tuple, kwargs: dict) -> str:
+        """What is new about a signature: how it differs from the one of an earlier trace that is most like it."""
+        from .trace.trace_call import leaf_names
+
+        others = [key for key, known in list(compiled.entries.items())[-MOST_COMPARED:] if known.paths]
+        difference = nearest_difference(signature.key, others, leaf_names(args, kwargs))
+        return f"a new signature: {difference}" if difference else "first call with this signature"
 
     def _use(
         self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict
