@@ -16,6 +16,7 @@ argument.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections import OrderedDict
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as _np
 
 from .errors import ArgumentError, AutogradJitWarning, MissingRuleError
+from .signatures import Build
 from .trace import derivatives, jacobians, tree
 from .trace.arguments import describe, name_of, nary
 from .trace.capture_walk import REBUILDABLE_MARK
@@ -79,10 +81,11 @@ def _result(build: Callable, fun: Callable, operator: str, jit: bool, options: d
 
 
 def _unary_result(unary: Callable, operator: str, fun: Callable, argnum: Any, jit: bool, options: dict) -> Callable:
-    def build(f: Callable) -> Callable:
-        return nary(unary, operator, f, argnum)
+    return _result(Build(_nary, (unary, operator, argnum)), fun, operator, jit, options)
 
-    return _result(build, fun, operator, jit, options)
+
+def _nary(fun: Callable, unary: Callable, operator: str, argnum: Any) -> Callable:
+    return nary(unary, operator, fun, argnum)
 
 
 # ---------------------------------------------------------------- gradients
@@ -193,11 +196,7 @@ def multigrad_dict(fun: Callable, *, jit: bool = False, **jit_options: Any) -> C
     Arguments without a float have the entry that such leaves of a container have. ``*args`` is one entry, a
     tuple; ``**kwargs`` a dict.
     """
-
-    def build(f: Callable) -> Callable:
-        return _multigrad_dict(f)
-
-    return _result(build, fun, "multigrad_dict", jit, jit_options)
+    return _result(Build(_multigrad_dict), fun, "multigrad_dict", jit, jit_options)
 
 
 def _multigrad_dict(fun: Callable) -> Callable:
@@ -266,19 +265,19 @@ def hessian_tensor_product(fun: Callable, argnum: Any = 0, *, jit: bool = False,
     >>> hessian_vector_product(lambda x: np.sum(x ** 3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
     """
+    return _result(Build(_hessian_tensor_product, (argnum,)), fun, "hessian_tensor_product", jit, jit_options)
 
-    def build(f: Callable) -> Callable:
-        def vector_dot_grad(*args: Any, **kwargs: Any) -> Any:
-            args, vector = _split_vector("hessian_tensor_product", f, args)
 
-            def times_vector(g: Callable, x: Any) -> Any:
-                return _hessian_times(g, x, vector)
+def _hessian_tensor_product(fun: Callable, argnum: Any) -> Callable:
+    def vector_dot_grad(*args: Any, **kwargs: Any) -> Any:
+        args, vector = _split_vector("hessian_tensor_product", fun, args)
 
-            return nary(times_vector, "hessian_tensor_product", f, argnum)(*args, **kwargs)
+        def times_vector(g: Callable, x: Any) -> Any:
+            return _hessian_times(g, x, vector)
 
-        return _with_autograd_name(vector_dot_grad, "grad", argnum, f)
+        return nary(times_vector, "hessian_tensor_product", fun, argnum)(*args, **kwargs)
 
-    return _result(build, fun, "hessian_tensor_product", jit, jit_options)
+    return _with_autograd_name(vector_dot_grad, "grad", argnum, fun)
 
 
 hessian_vector_product = hessian_tensor_product
@@ -311,22 +310,22 @@ def _with_autograd_name(fun: Any, operator: str, argnum: Any, wrapped: Callable)
 def tensor_jacobian_product(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
     """``product(*args, vector)``: ``vector``, contracted with the leading axes of the output, times the
     Jacobian."""
+    return _result(Build(_tensor_jacobian_product, (argnum,)), fun, "tensor_jacobian_product", jit, jit_options)
 
-    def build(f: Callable) -> Callable:
-        def vector_dot_fun(*args: Any, **kwargs: Any) -> Any:
-            from .numpy import tensordot
 
-            args, vector = _split_vector("tensor_jacobian_product", f, args)
+def _tensor_jacobian_product(fun: Callable, argnum: Any) -> Callable:
+    def vector_dot_fun(*args: Any, **kwargs: Any) -> Any:
+        from .numpy import tensordot
 
-            def contracted(*args: Any, **kwargs: Any) -> Any:
-                return tensordot(vector, f(*args, **kwargs), axes=_np.ndim(getval(vector)))
+        args, vector = _split_vector("tensor_jacobian_product", fun, args)
 
-            contracted.__wrapped__ = f  # type: ignore[attr-defined]
-            return nary(jacobians.jacobian, "tensor_jacobian_product", contracted, argnum)(*args, **kwargs)
+        def contracted(*args: Any, **kwargs: Any) -> Any:
+            return tensordot(vector, fun(*args, **kwargs), axes=_np.ndim(getval(vector)))
 
-        return _with_autograd_name(vector_dot_fun, "jacobian", argnum, f)
+        contracted.__wrapped__ = fun  # type: ignore[attr-defined]
+        return nary(jacobians.jacobian, "tensor_jacobian_product", contracted, argnum)(*args, **kwargs)
 
-    return _result(build, fun, "tensor_jacobian_product", jit, jit_options)
+    return _with_autograd_name(vector_dot_fun, "jacobian", argnum, fun)
 
 
 vector_jacobian_product = tensor_jacobian_product
@@ -392,10 +391,18 @@ def make_ggnvp(
     ``g(f(x))``, ``J.T @ H @ J`` with the Jacobian of ``f`` and the Hessian of ``g``, times ``v``.
     """
 
-    def unary(f: Callable, x: Any) -> Callable:
-        return _make_ggnvp(f, g, x)
+    # As one callable: what both functions capture is then captured by what is compiled.
+    pair = functools.partial(_first_of_pair, f, g)
+    return _result(Build(_ggnvp_of_pair, (f_argnum,)), pair, "make_ggnvp", jit, jit_options)
 
-    return _unary_result(unary, "_make_ggnvp", f, f_argnum, jit, jit_options)
+
+def _first_of_pair(f: Callable, g: Callable, *args: Any, **kwargs: Any) -> Any:
+    return f(*args, **kwargs)
+
+
+def _ggnvp_of_pair(pair: functools.partial, argnum: Any) -> Callable:
+    f, g = pair.args
+    return nary(lambda f, x: _make_ggnvp(f, g, x), "_make_ggnvp", f, argnum)
 
 
 def _make_ggnvp(f: Callable, g: Callable, x: Any) -> Callable:

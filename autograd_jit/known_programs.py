@@ -12,10 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from .trace.integers import IntegerFacts
+
 __all__ = [
     "MAX_FUNCTIONS",
     "MAX_OBJECT_HANDLES",
+    "MAX_RECENT",
     "MAX_WASTED_TRACES",
+    "MISS",
     "Compiled",
     "Entry",
     "HeldArrays",
@@ -23,6 +27,18 @@ __all__ = [
     "registry",
     "registry_lock",
 ]
+
+
+class _Miss:
+    def __repr__(self) -> str:
+        return "MISS"
+
+    def __reduce__(self) -> str:  # pickled as the one object of this name
+        return "MISS"
+
+
+#: what the fast path returns when the call is not one that it knows
+MISS = _Miss()
 
 
 @dataclass
@@ -54,6 +70,7 @@ class Entry:
     last: Path | None = None
     interpreted: str | None = None
     passing: int = 0  # traces that could not be used, while the next one might
+    draws: bool = False  # some path draws random numbers
     unused: int = 0  # traces in a row without a replay between them
     replays: int = 0  # of the handle, when the last trace was made
 
@@ -98,6 +115,8 @@ class Compiled:
     def __init__(self, captures: Any) -> None:
         self.captures = captures
         self.entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        #: what is made of integer arguments, by the signature without their values
+        self.integers: OrderedDict[Hashable, IntegerFacts] = OrderedDict()
         self.history: list[str] = []
         self.interpreted: str | None = _unsound(captures)
         self.warned: set[str] = set()
@@ -127,5 +146,7 @@ registry_lock = threading.Lock()
 MAX_FUNCTIONS = 512
 #: handles for calls with objects among the arguments, kept by the identity of the objects
 MAX_OBJECT_HANDLES = 32
+#: signatures of a jitted function whose fast paths are tried before the arguments are looked at
+MAX_RECENT = 16
 #: traces that may come to nothing, and traces in a row without a replay, before a signature runs interpreted
 MAX_WASTED_TRACES = 16

@@ -5,15 +5,20 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .known_programs import MAX_FUNCTIONS, Compiled
 from .trace import tree
+from .trace.integers import IntegerFacts
 
 __all__ = [
+    "Build",
     "ObjectBuild",
     "Placeholder",
+    "Signature",
     "all_plain",
     "build_key",
     "dynamic_leaves",
@@ -21,6 +26,7 @@ __all__ = [
     "leaf_signature",
     "placeholder",
     "share_objects",
+    "signature_of",
 ]
 
 
@@ -40,6 +46,55 @@ def leaf_signature(leaf: Any) -> Hashable:
     if isinstance(leaf, np.generic):
         return (kind, leaf.dtype)
     return (kind, leaf)
+
+
+class Signature:
+    """What two calls must share to share programs: :attr:`key`. It grows as traces make more of integer arguments."""
+
+    def __init__(self, shape: Hashable, integers: list[int], facts: IntegerFacts | None) -> None:
+        self.shape = shape
+        self.integers = integers
+        self.integer_facts = facts
+
+    @property
+    def key(self) -> Hashable:
+        if self.integer_facts is None:
+            return self.shape
+        return self.shape, self.integer_facts.key(self.integers)
+
+    @property
+    def boxes_integers(self) -> bool:
+        return self.integer_facts is not None and self.integer_facts.boxes
+
+    def fix_integers(self) -> None:
+        """From now on the integers themselves are part of the key, and traces see them plain."""
+        if self.integer_facts is not None:
+            self.integer_facts.fix()
+
+    def taken(self, expressions: dict[str, int]) -> dict[str, int]:
+        """The expressions that a trace depends on, and their values; its programs go under the key from now on."""
+        if self.integer_facts is None:
+            return {}
+        if not self.integer_facts.boxes:
+            expressions = dict(zip(self.integer_facts.names, self.integers))
+        self.integer_facts.add(expressions)
+        return expressions
+
+
+def signature_of(compiled: Compiled, leaves: list, structure: Any) -> Signature:
+    """The signature of a call with these arguments."""
+    shape = (structure, tuple([int if type(leaf) is int else leaf_signature(leaf) for leaf in leaves]))
+    integers = [leaf for leaf in leaves if type(leaf) is int]
+    if not integers:
+        return Signature(shape, integers, None)
+    facts = compiled.integers.get(shape)
+    if facts is None:
+        facts = compiled.integers[shape] = IntegerFacts(len(integers))
+        if compiled.compares_inputs:  # ``is`` would tell a box from the number
+            facts.fix()
+        while len(compiled.integers) > MAX_FUNCTIONS:
+            compiled.integers.popitem(last=False)
+    return Signature(shape, integers, facts)
 
 
 #: Python's immutable values, part of the signature as they are
@@ -78,6 +133,17 @@ def placeholder(number: int) -> Placeholder:
     return Placeholder(number)
 
 
+@dataclass(frozen=True)
+class Build:
+    """How an operator makes its result: ``make(fun, *parameters)``. Can be compared, hashed and pickled."""
+
+    make: Callable
+    parameters: tuple = ()
+
+    def __call__(self, fun: Callable) -> Callable:
+        return self.make(fun, *self.parameters)
+
+
 class ObjectBuild:
     """``build`` for a partial that holds the function and the objects among its arguments."""
 
@@ -104,10 +170,8 @@ def build_key(build: Callable) -> Hashable:
     """
     if isinstance(build, ObjectBuild):
         return build.key
-    cells = getattr(build, "__closure__", None) or ()
-    values: Any = tuple([cell.cell_contents for cell in cells])
     try:
-        hash(values)
+        hash(build)
     except TypeError:
-        values = object()  # not the ids: those are given to other objects later
-    return (getattr(build, "__code__", build), values)
+        return object()  # not its id, which is given to other objects later
+    return build

@@ -81,7 +81,7 @@ class Node(_Node):
 
     def apply_nested(self, prim: Any, level: int, args: tuple, kwargs: dict) -> Any:
         """A primitive whose traced arguments are inside containers."""
-        if _trace._hidden_boxes(kwargs):
+        if _trace.hidden_boxes(kwargs):
             raise TracedValueError(f"{prim.name}() was given a traced value as a keyword argument: pass it by position")
         if any(isbox(arg) for arg in args):
             return _trace._apply(prim, args, kwargs)

@@ -13,7 +13,17 @@ import pytest
 
 import autograd_jit as aj
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, known_programs
+from autograd_jit import (
+    deriv,
+    grad,
+    hessian,
+    jacobian,
+    jit,
+    known_programs,
+    make_ggnvp,
+    multigrad_dict,
+    value_and_grad,
+)
 from autograd_jit.errors import ArgumentError, BackendError, FallbackWarning, NonScalarOutputError, TraceLimitError
 from autograd_jit.extend import defvjp, primitive
 from autograd_jit.jit import assert_max_traces
@@ -279,6 +289,36 @@ def test_the_number_of_signatures_is_bounded():
     assert len(jitted._handle.compiled.entries) <= 8
 
 
+def test_calls_that_take_turns_do_not_look_at_their_arguments_again(monkeypatch):
+    """Replays of a few signatures in turn go from one fast path to another, in whatever order they come."""
+    jitted = jit(lambda x, n: x * 2.0 + n % 3)
+    calls = [(np.ones(size), n) for size in (2, 3) for n in range(6)]
+    for args in calls:
+        jitted(*args)
+    for args in calls:
+        jitted(*args)
+    monkeypatch.setattr(type(jitted._handle), "_find_compiled", None)  # the slow path would call it
+    for position in [*range(12), 3, 3, 0, 7, 11, 2, 5, 5, 1, *range(12)]:
+        x, n = calls[position]
+        np.testing.assert_array_equal(jitted(x, n), x * 2.0 + n % 3)
+    assert (jitted.stats.traces, jitted.stats.fallbacks) == (6, 0)
+
+
+def test_recent_fast_paths_see_what_changed():
+    """Each checks captured state for itself; forgetting all programs forgets them, too."""
+    scale = np.array([2.0])
+    jitted = jit(lambda x, n: x * scale * n)
+    for n in (1, 2, 1, 2):
+        jitted(np.ones(2), n)
+    scale[0] = 5.0
+    for n in (1, 2, 1, 2):
+        np.testing.assert_array_equal(jitted(np.ones(2), n), [5.0 * n] * 2)
+    assert jitted.stats.traces == 2
+    jitted.clear()
+    jitted(np.ones(2), 1)
+    assert jitted.stats.traces == 3
+
+
 def test_signatures_in_use_are_kept():
     jitted = jit(lambda x, n: x * n, max_signatures=4)
     for n in range(12):
@@ -473,16 +513,64 @@ def test_calls_add_up():
     assert jitted.stats.calls == 6
 
 
-def test_copies_and_pickles():
-    assert copy.deepcopy(MODULE_LEVEL) is MODULE_LEVEL
-    cloudpickle = pytest.importorskip("cloudpickle")
-    again = cloudpickle.loads(cloudpickle.dumps(grad(loss, jit=True)))
-    assert_same(again(A), grad(loss)(A))
+@pytest.mark.parametrize("operator", [jit, grad, value_and_grad, hessian, jacobian, multigrad_dict, deriv])
+def test_pickles_of_importable_functions(operator):
+    compiled = operator(loss) if operator is jit else operator(loss, jit=True)
+    again = pickle.loads(pickle.dumps(compiled))
+    assert again is not compiled and again.__name__ == compiled.__name__ and type(again) is type(compiled)
+    for x in (A, B, A):
+        assert_same(again(x), compiled(x))
+    with_options = pickle.loads(pickle.dumps(grad(squares, argnum=1, jit=True, max_paths=3)))
+    assert_same(with_options(A, B), 2 * B * A)
+    assert with_options._handle.options.max_paths == 3
+
+
+def squares(x, y):
+    return anp.sum(x * y**2)
+
+
+def test_pickles_by_name_and_copies():
+    for compiled in (MODULE_LEVEL, decorated):
+        assert copy.deepcopy(compiled) is copy.copy(compiled) is compiled
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(jit(lambda x: x))
+    cloudpickle = pytest.importorskip("cloudpickle")
+    again = cloudpickle.loads(cloudpickle.dumps(grad(lambda x: loss(x) * 2, jit=True)))
+    assert_same(again(A), grad(loss)(A) * 2)
+
+
+@jit
+def decorated(x):
+    return loss(x)
 
 
 MODULE_LEVEL = jit(loss)
+
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale = scale
+
+    @jit
+    def loss(self, x):
+        return anp.sum(x * self.scale)
+
+
+def test_compiled_methods_are_bound():
+    first, second = Scaled(np.full(3, 2.0)), Scaled(np.full(3, 5.0))
+    for x in (A, B):
+        assert_same([first.loss(x), second.loss(x), Scaled.loss(first, x)], [np.sum(x) * k for k in (2.0, 5.0, 2.0)])
+    assert_same(grad(first.loss, jit=True)(A), first.scale)
+
+
+def test_the_outer_function_of_a_gauss_newton_product_is_captured():
+    scale = np.array(2.0)
+    product = make_ggnvp(lambda x: anp.tanh(x), lambda y: scale * anp.sum(y**2), jit=True)
+    plain = make_ggnvp(lambda x: anp.tanh(x), lambda y: scale * anp.sum(y**2))
+    for value in (2.0, 2.0, 3.0):
+        scale[...] = value
+        assert_same(product(A)(B), plain(A)(B))
 
 
 def test_two_thousand_signatures_are_bounded():

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, value_and_grad
+from autograd_jit import grad, jit, make_jvp, value_and_grad
 from autograd_jit.errors import FallbackWarning
+from autograd_jit.extend import defjvp, defjvp_argnum, defvjp, defvjp_argnum, defvjp_argnums, primitive
+from autograd_jit.scipy.special import gammaln
 from tests.jit_support import assert_same
 
 A = np.array([1.0, -2.0, 3.0])
@@ -45,6 +47,90 @@ def warned(count):
 
 
 # ---------------------------------------------------------------- arrays
+
+
+class Regression:
+    """A model as many programs have it: data and settings in attributes, a loss as a method."""
+
+    def __init__(self, inputs, targets, rate=0.1):
+        self.data = {"inputs": inputs, "targets": targets}
+        self.settings = types.SimpleNamespace(rate=rate, scales=[np.ones(3), np.full(3, 2.0)])
+
+    def predict(self, weights):
+        return np.tanh(self.data["inputs"] @ weights)
+
+    def loss(self, weights):
+        penalty = sum(np.sum((weights * scale) ** 2) for scale in self.settings.scales)
+        return np.sum((self.predict(weights) - self.data["targets"]) ** 2) + self.settings.rate * penalty
+
+
+def test_a_thousand_objects_of_one_class_trace_once():
+    rng = np.random.default_rng(0)
+    traces = 0
+    for _ in range(1000):
+        model = Regression(rng.normal(size=(4, 3)), rng.normal(size=4))
+        gradient = grad(model.loss, jit=True)
+        assert_same(gradient(A), grad(model.loss)(A))
+        traces += gradient.stats.traces
+    assert traces == 1
+
+
+def test_writes_into_arrays_of_an_object_are_seen_without_a_trace():
+    model = Regression(np.ones((4, 3)), np.zeros(4))
+    tracked = Tracked(model.loss, grad)
+    tracked.check()
+    model.data["inputs"][1] = 5.0
+    tracked.check()
+    model.settings.scales[1] = np.full(3, 0.5)
+    tracked.check()
+    model.data = {"inputs": np.eye(3)[[0, 1, 2, 0]], "targets": np.ones(4)}
+    tracked.check()
+    traces = tracked.stats.traces
+    assert traces <= 1 and tracked.stats.fallbacks == 0  # none, where another test has traced it
+    model.settings.rate = 2.0
+    tracked.check()
+    assert tracked.stats.traces == traces + 1
+
+
+def test_objects_that_the_function_changes_are_changed_themselves():
+    class Counting(Regression):
+        calls = 0
+
+        @functools.cached_property
+        def scale(self):
+            return self.data["inputs"].sum()
+
+        def loss(self, weights):
+            for name in ["calls"]:
+                setattr(self, name, getattr(self, name) + 1)
+            return super().loss(weights) * self.scale
+
+    plain, compiled = (Counting(np.ones((4, 3)), np.zeros(4)) for _ in range(2))
+    jitted = grad(compiled.loss, jit=True)
+    with warned(1):
+        for _ in range(3):
+            assert_same(jitted(A), grad(plain.loss)(A))
+            assert type(compiled.scale) is np.float64
+    assert compiled.calls == plain.calls and vars(compiled).keys() == vars(plain).keys()
+
+
+def test_an_object_that_puts_itself_somewhere_is_itself_there():
+    seen = []
+
+    class Registering(Regression):
+        def loss(self, weights):
+            self.note(seen)
+            return super().loss(weights)
+
+        def note(self, where):
+            where.append(self)
+
+    model = Registering(np.ones((4, 3)), np.zeros(4))
+    jitted = grad(model.loss, jit=True)
+    with warned(1):
+        for _ in range(3):
+            jitted(A)
+    assert all(found is model for found in seen) and type(model.data["inputs"]) is np.ndarray
 
 
 def test_writes_into_a_captured_array_are_seen_without_a_trace():
@@ -153,6 +239,51 @@ def test_primitives_are_told_apart():
     for f in (anp.sin, anp.cos, anp.sum, anp.cumsum):
         Tracked(functools.partial(lambda g, x: g(x), f)).check()
         Tracked((lambda g: lambda x: g(x))(f)).check()
+
+
+@pytest.mark.parametrize("how", ["defvjp", "defvjp_argnum", "defvjp_argnums", "defjvp", "defjvp_argnum"])
+def test_what_derivative_rules_capture(how):
+    """A trace runs the rules of the user's primitives: what they read is on its tape as much as the function's own."""
+    table, scale = np.array([1.0, 2.0, 3.0]), 2.0
+
+    @primitive
+    def total(x):
+        return x.sum()
+
+    reverse = lambda ans, x: lambda g: g * scale * table
+    forward = lambda g, ans, x: np.sum(g * scale * table)
+    register = {
+        "defvjp": lambda: defvjp(total, reverse),
+        "defvjp_argnum": lambda: defvjp_argnum(total, lambda argnum, ans, args, kwargs: reverse(ans, *args)),
+        "defvjp_argnums": lambda: defvjp_argnums(
+            total, lambda argnums, ans, args, kwargs: lambda g: (reverse(ans, *args)(g),)
+        ),
+        "defjvp": lambda: defjvp(total, forward),
+        "defjvp_argnum": lambda: defjvp_argnum(total, lambda argnum, g, ans, args, kwargs: forward(g, ans, *args)),
+    }[how]
+    register()
+    operator = grad if "vjp" in how else lambda f, **options: jit(push(f)) if options else push(f)
+    push = lambda f: lambda x: make_jvp(f)(x)(np.ones(3))[1]
+    tracked = Tracked(lambda x: total(x) ** 2, operator)
+    tracked.check()
+    table[0] = 10.0
+    tracked.check()
+    scale = 3.0
+    tracked.check()
+    table = np.array([4.0, 5.0, 6.0])
+    tracked.check()
+    reverse = lambda ans, x: lambda g: g * table
+    forward = lambda g, ans, x: np.sum(g * table)
+    register()  # another rule for the same function
+    tracked.check()
+    assert tracked.stats.replays >= 5
+
+
+def test_rules_of_this_package_are_no_captured_state():
+    """Generated rules among them, which know no module but this package's."""
+    tracked = Tracked(lambda x: anp.sum(gammaln(x + 5.0)), grad)
+    tracked.check()
+    assert (tracked.stats.traces, tracked.stats.replays) == (1, 1)
 
 
 # ---------------------------------------------------------------- defaults, methods, partials, objects
@@ -478,7 +609,6 @@ def test_random_draws_are_noticed():
     generator, state = np.random.default_rng(0), np.random.RandomState(0)
     draws = {
         "numpy global": lambda x: x * np.random.rand(),
-        "wrapped": lambda x: x * anp.random.rand(),
         "generator": lambda x: x * generator.normal(),
         "state": lambda x: x * state.rand(3),
         "module": lambda x: x * random.random(),
@@ -489,6 +619,15 @@ def test_random_draws_are_noticed():
         with warned(1):
             results = [float(jitted(A)[0]) for _ in range(4)]
         assert len(set(results)) == 4, name
+
+
+def test_the_state_of_a_captured_generator_is_no_constant():
+    generator = np.random.RandomState(0)
+    jitted = jit(lambda x: x * generator.get_state()[2])
+    with warned(1):
+        for _ in range(3):
+            assert_same(jitted(A), A * generator.get_state()[2])
+            generator.rand(3)
 
 
 def _draw():
@@ -539,6 +678,32 @@ def test_objects_among_the_arguments():
     for x in (A, B):
         assert_same(with_gradient(model, x), grad(lambda m, x: m.loss(x), 1)(model, x))
     assert with_gradient.stats.replays == 1
+
+
+def test_objects_that_are_new_at_every_call_replay():
+    jitted = jit(lambda m, x: m.loss(x))
+    for number in range(60):
+        model = Model(A * number, 0.5)
+        assert_same(jitted(model, B), model.loss(B))
+    assert jitted.stats.traces <= 1 and jitted.stats.fallbacks == 0
+
+
+def test_objects_that_differ_in_settings_at_every_call_end_up_interpreted():
+    """Each would cost a trace; one that comes again is still replayed."""
+    jitted = jit(lambda m, x: m.loss(x))
+    with warned(1):
+        for number in range(60):
+            model = Model(A, float(number))
+            assert_same(jitted(model, B), model.loss(B))
+    assert "given other objects (Model) at every call" in jitted.explain()
+    assert jitted.stats.traces <= 17
+    assert jitted.stats.fallbacks >= 43
+    known = Model(A, 0.5)
+    mixed = jit(lambda m, x: m.loss(x))
+    for number in range(60):
+        assert_same(mixed(known, B), known.loss(B))
+        mixed(Model(A, 0.25 + number), B)
+    assert mixed.stats.fallbacks == 0
 
 
 def test_iterators_and_objects_with_hidden_state():

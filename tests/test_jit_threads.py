@@ -114,6 +114,14 @@ def _in_a_child(queue):
     queue.put(MODULE_LEVEL(np.full(50, 0.3)))
 
 
+def test_in_a_process_that_was_spawned():
+    """Sent by pickle, to an interpreter that starts anew."""
+    points = [np.full(50, 0.1 * k) for k in range(4)]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        got = pool.map(grad(loss, jit=True), points)
+    assert_same(got, [grad(loss)(x) for x in points])
+
+
 def test_after_a_fork():
     want = MODULE_LEVEL(np.full(50, 0.3))
     context = multiprocessing.get_context("fork")

@@ -292,6 +292,10 @@ def test_shapes_that_depend_on_data(name):
     compare(lambda x: SHAPES[name](x), *[(x.astype(np.float32),) for x in calls])
 
 
+def test_an_array_made_of_a_number_is_an_array():
+    compare(lambda x: (anp.array(x), anp.asarray(x) + 1.0, anp.array([x, 1.0])), (2.0,), (3.0,), (np.float64(4.0),))
+
+
 # ---------------------------------------------------------------- static arguments
 
 
@@ -772,6 +776,118 @@ def _scalar_accumulate(total, x):
 @pytest.mark.parametrize("name", WRITES)
 def test_writing_into_arrays(name):
     compare(WRITES[name], (A,), (B,), (A * 2,), (A,))
+
+
+def _accumulates(x):
+    total = np.zeros(3)
+    for k in range(4):
+        total += x * k
+    return total
+
+
+def _several_operators(x):
+    h = x * 2
+    h += 1
+    h *= x
+    h -= x[::-1] / 3
+    h **= 2
+    return h.sum()
+
+
+def _in_a_list(x):
+    parts = [x * 2, x * 3]
+    parts[0] += x
+    return parts
+
+
+def _in_a_closure(x):
+    h = x * 1.0
+    read = lambda: h
+    h += 2
+    return read()
+
+
+@pytest.mark.parametrize("function", [_accumulates, _several_operators, _in_a_list, _in_a_closure])
+def test_in_place_operators_on_arrays_with_one_name_replay(function):
+    assert_replayed(function, (A,), (B,), (A * 2,))
+
+
+def _other_name(x):
+    h = x * 2
+    other = h
+    h += 1
+    return other
+
+
+def _view_of_a_result(x):
+    h = (x * 2)[::2]
+    h += 1
+    return h
+
+
+def _earlier_view(x):
+    h = x * 2
+    view = h[1:]
+    h += 1
+    return view
+
+
+def _other_name_of_a_plain_array(x):
+    total = np.zeros(3)
+    other = total
+    total += x
+    return other
+
+
+def _view_of_a_plain_array(x):
+    total = np.zeros((2, 3))
+    row = total[0]
+    row += x
+    return total
+
+
+def _same_object(x):
+    h = anp.asarray(x)
+    h += 1
+    return x
+
+
+def _default(x, total=np.zeros(3)):  # noqa: B008
+    total = total * 1.0
+    total += x
+    return total
+
+
+def _other_dtype(x):
+    total = np.zeros(3, int)
+    total += x
+    return total
+
+
+def _other_shape(x):
+    total = np.zeros(1)
+    total += x
+    return total
+
+
+def _saved_for_the_backward_pass(x):
+    h = np.full(3, 2.0)
+    y = anp.sum(h * x)
+    h += 1
+    return y + anp.sum(h)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        _other_name, _view_of_a_result, _earlier_view, _other_name_of_a_plain_array, _view_of_a_plain_array,
+        _same_object, _default, _other_dtype, _other_shape, _saved_for_the_backward_pass,
+    ],
+)  # fmt: skip
+def test_in_place_operators_that_something_else_sees(function):
+    compare(function, (A.copy(),), (B.copy(),), (A * 2,))
+    if function is _saved_for_the_backward_pass:
+        compare(function, (A,), (B,), operator=grad)
 
 
 def test_writing_into_arrays_inside_a_gradient():

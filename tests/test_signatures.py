@@ -6,10 +6,7 @@ from autograd_jit import grad, signatures
 
 
 def operator(argnum):
-    def build(f):
-        return grad(f, argnum)
-
-    return build
+    return signatures.Build(grad, (argnum,))
 
 
 def test_operators_of_one_kind_share_a_key():

@@ -14,7 +14,7 @@ import ctypes
 import functools
 import importlib
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy
 
@@ -63,21 +63,33 @@ def declaration(name: str, arguments: int, returns: str = "void") -> str:
     return f"declare {returns} @agj_{name}({', '.join(['ptr'] * arguments)})"
 
 
+class LibraryRoutine(NamedTuple):
+    """Where a routine is, and the size of its integers."""
+
+    address: int
+    integer_bytes: int
+
+
 @functools.cache
-def product_address(name: str) -> int:
-    """The address of a BLAS routine for kernels whose integers are 64-bit words: NumPy's own where it can be found.
+def routine_address(name: str) -> LibraryRoutine:
+    """A BLAS or LAPACK routine for kernels whose integers are 64-bit words: NumPy's own where it can be found.
 
     NumPy's and SciPy's wheels bring an OpenBLAS each, each with threads that spin for milliseconds after a product.
     A program that alternates NumPy's products with ours in SciPy's library ran them 2 to 10 times slower; in NumPy's
     library they share one pool, and give NumPy's very bits. Its routines take 64-bit integers, SciPy's 32-bit ones: a
-    small positive number in a little-endian word reads the same as either."""
+    small positive number in a little-endian word reads the same as either. Arrays of integers do not."""
     for library in _numpy_libraries():
         for symbol in (f"scipy_{name}_64_", f"{name}_64_"):
-            try:
-                return ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value or blas_address(name)
-            except AttributeError:
-                continue
-    return blas_address(name)
+            function = getattr(library, symbol, None)
+            address = ctypes.cast(function, ctypes.c_void_p).value if function is not None else None
+            if address:
+                return LibraryRoutine(address, 8)
+    return LibraryRoutine(blas_address(name), 4)
+
+
+def product_address(name: str) -> int:
+    """The address of a routine without integers in arrays (see :func:`routine_address`)."""
+    return routine_address(name).address
 
 
 @functools.cache

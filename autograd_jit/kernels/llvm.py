@@ -21,7 +21,8 @@ operations; then nanoseconds an element over 1,000 elements (AMD Zen 5, LLVM 22,
     GVN or InstCombine before codegen            +0.6     +0.7     +0.8    |  no change
 
 So the emitter prints vector IR, a program starts on "quick" code and is given "full" code when it has
-proved hot, and "loops" is left for what is hard to print as vectors.  512-bit vectors beat 256-bit ones
+proved hot, and "loops" is left for what is hard to print as vectors ("scalar": the same, for loops that have no
+vectors in them).  512-bit vectors beat 256-bit ones
 by 1.4 (20 operations) to 1.9 times (60 operations, no exp) on Zen 5.
 
 Printing vectors also takes away three risks.  No aliasing question arises: an iteration does all its loads
@@ -69,7 +70,7 @@ from typing import Any, Final, Literal
 from . import cpu, object_loader
 from .object_loader import LoadedObject, UnsupportedObject
 
-Tier = Literal["quick", "full", "loops"]
+Tier = Literal["quick", "full", "loops", "scalar"]
 
 # Vector registers of 512 bits must be legal, also on CPUs whose LLVM tuning prefers 256.  No target-cpu and
 # no target-features here: the target machine supplies them, and parsing them costs 0.1 ms a kernel.
@@ -82,7 +83,7 @@ ROUTINE_ATTRIBUTES: Final = "nounwind"
 
 ELEMENT_BYTES: Final = {"double": 8, "float": 4, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
 
-_CODEGEN_LEVEL: Final[dict[Tier, int]] = {"quick": 0, "full": 2, "loops": 2}
+_CODEGEN_LEVEL: Final[dict[Tier, int]] = {"quick": 0, "full": 2, "loops": 2, "scalar": 2}
 
 
 class CodegenError(RuntimeError):
@@ -214,8 +215,8 @@ class _Llvm:
             module.verify()
         except RuntimeError as error:
             raise CodegenError(f"LLVM rejected the kernel {name_hint or '(unnamed)'}: {error}") from error
-        if tier == "loops":
-            self._vectorize(module)
+        if tier in ("loops", "scalar"):
+            self._optimize(module, tier)
         return module
 
     def emit(self, ir_text: str, name_hint: str, tier: Tier) -> bytes:
@@ -227,11 +228,11 @@ class _Llvm:
                 f"LLVM could not generate code for {name_hint or '(unnamed)'}: {error}"
             ) from error
 
-    def _vectorize(self, module: Any) -> None:
+    def _optimize(self, module: Any, tier: Tier) -> None:
         options = self.binding.create_pipeline_tuning_options(speed_level=1)
-        options.loop_vectorization = True
+        options.loop_vectorization = tier == "loops"
         options.slp_vectorization = False
-        builder = self.binding.create_pass_builder(self.machines["loops"], options)
+        builder = self.binding.create_pass_builder(self.machines[tier], options)
         builder.getModulePassManager().run(module, builder)
 
     def link(self, object_code: bytes, name_hint: str) -> _OrcLibrary:

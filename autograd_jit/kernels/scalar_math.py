@@ -78,6 +78,18 @@ def floor_divide(x, y):
     return whole + 1.0 if quotient - whole > 0.5 else whole
 
 
+def integer_mod(x, y):
+    """Python's ``%`` of integers; 0 for ``y = 0``, as in NumPy."""
+    return x % y if y != 0 and y != -1 else x - x
+
+
+def integer_floor_divide(x, y):
+    """Python's ``//`` of integers; 0 for ``y = 0``, as in NumPy, and the smallest integer by -1 is itself."""
+    if y == 0:
+        return x - x
+    return -x if y == -1 else x // y
+
+
 def logaddexp(x, y):
     """``log(exp(x) + exp(y))`` without overflow."""
     if x == y:  # infinities, too
@@ -139,7 +151,7 @@ def pop(stack, blocks):
 FUNCTIONS: Final[dict[str, Callable]] = {
     function.__name__: function
     for function in (
-        maximum, minimum, fmax, fmin, sign, mod, floor_divide, logaddexp, logaddexp2, gammaln, to_int64, to_int32,
-        push, pop,
+        maximum, minimum, fmax, fmin, sign, mod, floor_divide, integer_mod, integer_floor_divide, logaddexp, logaddexp2,
+        gammaln, to_int64, to_int32, push, pop,
     )
 }  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..trace.tape import Guard
 from .graph import (
+    Call,
     Check,
     CopyStep,
     Gemm,
@@ -47,6 +48,7 @@ class Builder:
         self._count = 0
         self._known: dict[Any, Value] = {}
         self._literals: dict[Value, Literal] = {}  # values that hold one literal
+        self.made_by: dict[Value, Call] = {}  # the call that computes a value
 
     # ---------------------------------------------------------------- values
 
@@ -76,7 +78,7 @@ class Builder:
         """An operand as a view (a literal is put into a buffer)."""
         if isinstance(operand, View):
             return operand
-        key = ("literal", operand.dtype, np.asarray(operand.value, operand.dtype).tobytes())
+        key = ("literal", operand.dtype, operand.bits)
         value = self._node(key, lambda out: Map("copy", (operand,), out), (), operand.dtype)
         self._literals[value] = operand
         return value.view()
@@ -127,18 +129,31 @@ class Builder:
 
     def map(self, op: str, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> Operand:
         """``op`` elementwise over ``shape``; operands must already have the dtypes that ``op`` computes with."""
-        if op != "gather":
+        if op == "gather":
+            return self._gather(args, dtype, shape)
+        if self._literals:
             args = tuple([self._plain(arg) for arg in args])
-        simple = _simplify(op, args)
-        if simple is not None and simple.dtype == dtype and (simple.shape == shape):
-            return simple
-        if all(isinstance(a, Literal) for a in args) and op == "copy":
-            return args[0] if shape == () else self.fill(args[0], shape)  # type: ignore[arg-type]
-        fitted = tuple([a if isinstance(a, Literal) else a.broadcast(shape) for a in args])
-        if op == "gather":  # the position is an operand with an element for each lane
-            fitted = (fitted[0], self.view(fitted[1]).broadcast(shape))
-        key = ("map", op, tuple([_key(a) for a in fitted]), shape, dtype)
-        return self._node(key, lambda out: Map(op, fitted, out), shape, dtype).view()
+        if op in _SIMPLER:
+            simple = _simplify(op, args)
+            if simple is not None and simple.dtype == dtype and simple.shape == shape:
+                return simple
+        if op == "copy" and type(args[0]) is Literal:
+            return args[0] if shape == () else self.fill(args[0], shape)
+        fitted = tuple([a if type(a) is Literal or a.shape == shape else a.broadcast(shape) for a in args])  # type: ignore[union-attr]
+        key = (op, tuple([_key(a) for a in fitted]), shape, dtype)
+        return self._map(key, op, fitted, dtype, shape)
+
+    def _gather(self, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> Operand:
+        """The elements of a view at positions; the position is an operand with an element for each lane."""
+        view, position = self.view(args[0]).broadcast(shape), self.view(args[1]).broadcast(shape)
+        return self._map(("gather", view, position, shape, dtype), "gather", (view, position), dtype, shape)
+
+    def _map(self, key: Any, op: str, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> View:
+        value = self._known.get(key)
+        if value is None:
+            value = self._known[key] = self.new_value(shape, dtype)
+            self.graph.nodes.append(Map(op, args, value))
+        return View(value, shape, dense_strides(shape), 0)
 
     def dense(self, operand: Operand) -> View:
         """``operand`` as a whole row-major buffer, copied if it is not one."""
@@ -166,6 +181,33 @@ class Builder:
         key = ("gemm", _key(left), _key(right))
         return self._node(key, lambda out: Gemm(left, right, out), shape, left.dtype).view()
 
+    def call(
+        self,
+        routine: str,
+        args: tuple[View, ...],
+        results: tuple[tuple[tuple[int, ...], Any], ...],
+        numbers: tuple[int, ...],
+        *,
+        work: int,
+        may_stop: bool = False,
+    ) -> tuple[Value, ...]:
+        """A native routine; ``results``: shape and dtype of each."""
+        key = ("call", routine, args, numbers)
+        known = self.find_call(routine, args, numbers)
+        if known is not None:
+            return known.results
+        values = tuple([self.new_value(shape, np.dtype(dtype)) for shape, dtype in results])
+        node = Call(routine, args, numbers, values, may_stop, work)
+        self.graph.nodes.append(node)
+        self._known[key] = values[0]
+        self.made_by.update(dict.fromkeys(values, node))
+        return values
+
+    def find_call(self, routine: str, args: tuple[View, ...], numbers: tuple[int, ...]) -> Call | None:
+        """The call of a routine with these operands, if there has been one."""
+        known = self._known.get(("call", routine, args, numbers))
+        return None if known is None else self.made_by[known]
+
     def assemble(self, shape: tuple[int, ...], dtype: np.dtype, source: Operand | None) -> Value:
         """A buffer to be written piece by piece (see :meth:`piece`)."""
         out = self.new_value(shape, dtype)
@@ -186,13 +228,15 @@ class Builder:
 
 
 def _key(operand: Operand) -> Any:
-    if isinstance(operand, Literal):
-        return (operand.dtype, np.asarray(operand.value, operand.dtype).tobytes())
-    return operand
+    return (operand.dtype, operand.bits) if type(operand) is Literal else operand
 
 
 def _is_literal(operand: Operand, number: float) -> bool:
     return isinstance(operand, Literal) and operand.dtype != _BOOL and operand.value == number
+
+
+#: what _simplify may do away with
+_SIMPLER = frozenset(["multiply", "divide", "subtract", "positive"])
 
 
 def _simplify(op: str, args: tuple[Operand, ...]) -> Operand | None:

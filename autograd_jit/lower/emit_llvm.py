@@ -664,6 +664,8 @@ def _integer(out: Emission, op: str, element: str, args: list[str]) -> str:
         return out.op("mul", element, args[0], args[0])
     if op == "negative":
         return out.op("sub", element, out.constant(element, 0), args[0])
+    if op in ("mod", "floor_divide"):
+        return _integer_division(out, op, element, *args)
     if op in ("maximum", "fmax"):
         return out.intrinsic("llvm.smax", element, *args)
     if op in ("minimum", "fmin"):
@@ -674,6 +676,25 @@ def _integer(out: Emission, op: str, element: str, args: list[str]) -> str:
     assert op == "sign", op
     one, minus = out.constant(element, 1), out.constant(element, -1)
     return out.intrinsic("llvm.smax", element, out.intrinsic("llvm.smin", element, args[0], one), minus)
+
+
+def _integer_division(out: Emission, op: str, element: str, x: str, y: str) -> str:
+    """Rounded towards minus infinity, as Python's // and %; by zero both are 0, as in NumPy.
+
+    The hardware traps on a division by zero and on that of the smallest integer by -1: these divide by 1 instead.
+    """
+    zero, one, minus = (out.constant(element, value) for value in (0, 1, -1))
+    by_zero, by_minus = out.compare("eq", element, y, zero), out.compare("eq", element, y, minus)
+    safe = out.select(element, out.op("or", "i1", by_zero, by_minus), one, y)
+    quotient = out.op("sdiv", element, x, safe)
+    rest = out.op("sub", element, x, out.op("mul", element, quotient, safe))
+    negative = out.compare("slt", element, out.op("xor", element, rest, safe), zero)
+    low = out.op("and", "i1", negative, out.compare("ne", element, rest, zero))
+    if op == "mod":
+        return out.select(element, low, out.op("add", element, rest, safe), rest)
+    floored = out.select(element, low, out.op("sub", element, quotient, one), quotient)
+    floored = out.select(element, by_minus, out.op("sub", element, zero, x), floored)
+    return out.select(element, by_zero, zero, floored)
 
 
 def _predicate(out: Emission, op: str, element: str, x: str) -> str:

@@ -430,6 +430,9 @@ _PYTHON_NAMES: Final = {
 #: functions of scalar_math that give what they are given; those that are neither here nor above compute in double
 _KEEP_TYPE: Final = frozenset(["maximum", "minimum", "fmax", "fmin"])
 
+#: operations that are other functions of scalar_math for integers
+_DIVISIONS: Final = frozenset(["mod", "floor_divide"])
+
 
 def _expression(instruction: Instruction, args: list[_Text]) -> _Text:
     """One operation on expressions."""
@@ -438,11 +441,12 @@ def _expression(instruction: Instruction, args: list[_Text]) -> _Text:
         return _SPECIAL_FORMS[op](instruction, args)
     if op in _INFIX:
         return _infix(op, element, args)
-    name = _PYTHON_NAMES.get(op, op)
+    is_integer = element in ("i64", "i32")
+    name = f"integer_{op}" if is_integer and op in _DIVISIONS else _PYTHON_NAMES.get(op, op)
     text = f"{name}({', '.join([arg.text for arg in args])})"
     if op in ("isinf", "isfinite"):
         return _Text(text, _ATOM)
-    if element in ("i64", "i32"):
+    if is_integer:
         return _Text(f"np.{DTYPE[element]}({text})", _ATOM) if op == "sign" else _rounded(element, text, _ATOM)
     return _rounded(element, text, _ATOM, (name == op and op not in _KEEP_TYPE) or op == "copysign")
 

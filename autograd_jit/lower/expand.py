@@ -14,7 +14,7 @@ import numpy as np
 from ..trace.tape import Constant, Guard, Op, Tape, Var
 from . import rules
 from .builder import Builder, NoLowering, is_native
-from .graph import Graph, Literal, Operand, Step, View
+from .graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Step, View
 from .rules.table import BOOL, RULES
 
 __all__ = ["RULES", "expand"]
@@ -24,6 +24,10 @@ __all__ = ["RULES", "expand"]
 def expand(tape: Tape) -> Graph:
     """The kernel graph of a tape, dead code included (see :mod:`autograd_jit.lower.simplify`)."""
     return _Expansion(tape).graph()
+
+
+#: nodes that compute, whatever their operands hold
+_CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm)
 
 
 class _Expansion:
@@ -49,19 +53,33 @@ class _Expansion:
         return self.builder.graph
 
     def _op(self, op: Op) -> None:
+        if op.prim.draws is not None:
+            return self._draw(op)
         rule = rules.find(op.prim)
         try:
             if rule is None:
                 raise NoLowering("no lowering rule")
             arguments = [self._argument(arg) for arg in op.args]
-            kwargs = {name: self._argument(value) for name, value in op.kwargs.items()}
+            kwargs = {name: self._argument(value) for name, value in op.kwargs.items()} if op.kwargs else op.kwargs
             results = rule(self.builder, op, *arguments, **kwargs)
             results = results if isinstance(results, list) else [results]
             for var, result in zip(op.outputs, results, strict=True):
-                if result.dtype != var.type.dtype or result.shape != var.type.shape:
+                type_ = var.type
+                if result.shape != type_.shape or result.dtype != type_.dtype:
                     raise NoLowering(f"the rule gives {result.dtype}{result.shape}, not {var.type}")
         except NoLowering as why:
             results = self._step(op, str(why))
+        for var, result in zip(op.outputs, results, strict=True):
+            self.operands[var.number] = result
+
+    def _draw(self, op: Op) -> None:
+        """A random draw: an input, where nothing before it can stop the run, which would then have drawn too much."""
+        nodes = self.builder.graph.nodes
+        if all(isinstance(node, _CANNOT_STOP) for node in nodes):
+            self.builder.graph.draws.append(op)
+            results = [self.builder.input(var.type.shape, var.type.dtype) for var in op.outputs]
+        else:
+            results = self._step(op, "draws random numbers")
         for var, result in zip(op.outputs, results, strict=True):
             self.operands[var.number] = result
 
@@ -73,9 +91,10 @@ class _Expansion:
 
     def _argument(self, arg: Any) -> Any:
         """Vars and Constants as operands; static values unchanged."""
-        if isinstance(arg, Var):
+        kind = type(arg)
+        if kind is Var:
             return self.operands[arg.number]
-        if isinstance(arg, Constant):
+        if kind is Constant:
             return self._constant(arg)
         if isinstance(arg, (tuple, list)) and any(isinstance(a, (Var, Constant, tuple, list)) for a in arg):
             return type(arg)([self._argument(a) for a in arg])

@@ -8,6 +8,7 @@ slices and broadcasts are views and cost nothing. Nodes compute values:
     Init      a buffer filled with zeros or with a copy, to be written by ...
     Piece     ... stores into (or adds to) a region of such a buffer: concatenation, the adjoint of slicing
     Gemm      a (batched) matrix product by BLAS
+    Call      a native routine that is no loop nest: LAPACK, sorting, recurrences
     Step      a call of the primitive's own Python function
     Check     a guard
 
@@ -16,7 +17,9 @@ The graph prints, one node a line, and :func:`verify` checks it.
 
 from __future__ import annotations
 
+import functools
 import math
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -27,6 +30,7 @@ from ..errors import TapeError
 from ..trace.tape import Guard, Op
 
 __all__ = [
+    "Call",
     "Check",
     "CopyStep",
     "Gemm",
@@ -45,6 +49,10 @@ __all__ = [
 ]
 
 
+_FLOAT64 = np.dtype(np.float64)
+
+
+@functools.lru_cache(maxsize=4096)  # a tape of a loop asks the same few questions a hundred thousand times
 def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides, in elements, of a row-major buffer."""
     strides, step = [], 1
@@ -98,11 +106,10 @@ class View(NamedTuple):
     @property
     def is_dense(self) -> bool:
         """Whether it is the whole buffer in its own order (shape may be regrouped)."""
-        return (
-            self.offset == 0
-            and self.size == self.value.size
-            and canonical(self.shape, self.strides) == canonical(self.shape, dense_strides(self.shape))
-        )
+        _, shape, strides, offset = self
+        if offset or not _is_row_major(shape, strides):
+            return False
+        return shape == self.value.shape or math.prod(shape) == self.value.size
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """The same elements repeated along new or unit axes."""
@@ -122,9 +129,15 @@ class View(NamedTuple):
         return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}>"
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     """Strides with those of unit axes, which mean nothing, set to zero."""
     return tuple([0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)])
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    return canonical(shape, strides) == canonical(shape, dense_strides(shape))
 
 
 class Literal(NamedTuple):
@@ -136,6 +149,13 @@ class Literal(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         return ()
+
+    @property
+    def bits(self) -> bytes:
+        """What tells literals apart: -0.0 from 0.0, and NaN equal to itself."""
+        if self.dtype is _FLOAT64:  # most are
+            return struct.pack("<d", self.value)
+        return np.asarray(self.value, self.dtype).tobytes()
 
     def __str__(self) -> str:
         return repr(np.asarray(self.value)[()].item())
@@ -257,6 +277,33 @@ class Gemm(Node):
 
 
 @dataclass(eq=False)
+class Call(Node):
+    """A routine of :mod:`autograd_jit.kernels.library` on operands of three axes (batch, rows, columns).
+
+    ``numbers``: what else the routine is told; the first is the batch. ``may_stop``: it raises for some values, which a
+    replay leaves to the interpreted call. ``work``: operations, about. The last results may be memory to work in.
+    """
+
+    routine: str
+    args: tuple[View, ...]
+    numbers: tuple[int, ...]
+    results: tuple[Value, ...]
+    may_stop: bool
+    work: int
+
+    def operands(self) -> Iterable[Operand]:
+        return self.args
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return self.results
+
+    def __str__(self) -> str:
+        numbers = "".join([f", {number}" for number in self.numbers])
+        return f"{', '.join(map(_typed, self.results))} = {self.routine}({', '.join(map(str, self.args))}{numbers})"
+
+
+@dataclass(eq=False)
 class Step(Node):
     """A Python step: the primitive's own function on NumPy arrays. ``reason``: why it is not native."""
 
@@ -315,6 +362,8 @@ class Graph:
     constants: dict[Value, np.ndarray] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
+    #: random draws to be made before the run: their results are inputs, after those of the tape
+    draws: list[Op] = field(default_factory=list)
 
     def __str__(self) -> str:
         head = f"graph({', '.join(map(_typed, self.inputs))}):"

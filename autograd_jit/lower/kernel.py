@@ -19,7 +19,10 @@ from .graph import Literal, Map, Operand, Piece, Reduce, Value, View, canonical,
 __all__ = ["Access", "Instruction", "Kernel", "Launch", "Reduction", "Ref", "Store", "build"]
 
 #: element types by their LLVM names; bools are bytes in memory and i1 in registers
-ELEMENT = {"float64": "double", "float32": "float", "int64": "i64", "int32": "i32", "bool": "i1"}
+ELEMENT = {
+    np.dtype(name): element
+    for name, element in dict(float64="double", float32="float", int64="i64", int32="i32", bool="i1").items()
+}
 
 
 class Ref(NamedTuple):
@@ -150,7 +153,7 @@ class _Build:
             position = None if node.position is None else self._ref(node.position)
             self.store_views.append((self._ref(node.arg), node.region, node.add, position))
         elif isinstance(node, Reduce):
-            element = ELEMENT[node.out.dtype.name]
+            element = ELEMENT[node.out.dtype]
             kept = iter(dense_strides(node.out.shape))
             strides = tuple([0 if axis in self.axes else next(kept) for axis in range(len(self.domain))])
             target = View(node.out, self.domain, strides, 0)
@@ -161,8 +164,8 @@ class _Build:
         if node.op in ("copy", "positive"):
             self.refs[node.out] = args[0]
             return
-        element = ELEMENT[node.args[0 if node.op == "gather" else -1].dtype.name]
-        self.body.append(Instruction(node.op, element, ELEMENT[node.out.dtype.name], args))
+        element = ELEMENT[node.args[0 if node.op == "gather" else -1].dtype]
+        self.body.append(Instruction(node.op, element, ELEMENT[node.out.dtype], args))
         self.refs[node.out] = Ref("value", len(self.body) - 1)
 
     def _ref(self, operand: Operand) -> Ref:
@@ -200,7 +203,7 @@ class _Build:
         kernel = Kernel(
             reduced,
             tuple(accesses[:loads]),
-            tuple([ELEMENT[literal.dtype.name] for literal in self.literals]),
+            tuple([ELEMENT[literal.dtype] for literal in self.literals]),
             tuple(self.body),
             stores,
             tuple([reduction for reduction, _ in self.reductions]),
@@ -217,7 +220,7 @@ class _Build:
 def _access(view: View, strides: tuple[int, ...]) -> Access:
     inner = strides[-1] if strides else 0
     kind = {0: "zero", 1: "unit"}.get(inner, "any")
-    return Access(ELEMENT[view.dtype.name], kind)
+    return Access(ELEMENT[view.dtype], kind)
 
 
 def _cell(literal: Literal) -> bytes:

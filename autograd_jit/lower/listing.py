@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import emit_llvm, emit_python
 from .compile import CompiledKernel
-from .graph import Check, Gemm, Node
+from .graph import Call, Check, Gemm, Node
 from .kernel import Launch
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class KernelListing:
 
     ``str()`` shows each kernel's source and the schedule: kernels, calls of BLAS, guards and Python steps in the order
     in which they run. Iterating gives a :class:`KernelEntry` each; ``sources`` and ``llvm`` are lists of texts,
-    ``schedule`` a list of lines, ``program`` what all of it belongs to.
+    ``schedule`` a list of lines and ``groups``, as long, the operations that each of its steps is made of; ``program``
+    is what all of it belongs to.
     """
 
     def __init__(self, program: Program) -> None:
@@ -77,6 +78,7 @@ class KernelListing:
             KernelEntry(f"kernel{number}", compiled[key], tuple(launches[key])) for number, key in enumerate(launches)
         ]
         self.schedule = self._schedule(program)
+        self.groups = program.groups
 
     def _schedule(self, program: Program) -> list[str]:
         names = {id(launch): entry.name for entry in self.entries for launch in entry.launches}
@@ -121,6 +123,8 @@ def _alone(node: Node) -> str:
         (batch, rows, inner), columns = node.left.shape, node.right.shape[2]
         routine = "dgemm" if node.out.dtype.itemsize == 8 else "sgemm"
         return f"BLAS {routine}, {batch} times {rows}x{inner} @ {inner}x{columns}"
+    if isinstance(node, Call):
+        return f"{node.routine} over {', '.join(['x'.join(map(str, view.shape)) for view in node.args])}"
     return f"Python step: {node}"
 
 

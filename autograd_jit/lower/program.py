@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,19 +17,21 @@ import numpy as np
 from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
-from ..trace import tree
+from ..trace import collector, tree
 from ..trace.capture_values import is_library
-from ..trace.tape import Constant, Guard, Tape, TensorType, Var
+from ..trace.draws import perform
+from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels
 from .expand import expand
+from .forms import Forms
 from .fuse import Group, fuse
-from .graph import Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
-from .kernel import Launch, build
+from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
+from .kernel import Launch
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
 
-__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "finish", "lower"]
+__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stopped", "drawn_leaves", "finish", "lower"]
 
 #: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
 RELEASE_ABOVE = 20_000
@@ -42,6 +44,10 @@ class Diverged(Exception):
         super().__init__(why)
         self.guard = guard
         self.actual = actual
+
+
+class Stopped(Exception):
+    """A native routine met values for which NumPy raises (a singular matrix): the call is for the interpreter."""
 
 
 @dataclass(eq=False)
@@ -59,6 +65,7 @@ class Program:
     table: list[tuple[int, np.ndarray]]
     segments: list[tuple[int, int] | Step]
     checks: dict[int, Check]
+    calls: dict[int, Call]
     operations: int
     seconds: float = 0.0
     frames: list[Frame] = field(default_factory=list)
@@ -85,17 +92,34 @@ class Program:
     def arena_slot(self) -> int:
         return len(self.slots)
 
-    def run(self, inputs: tuple) -> list:
-        """Run on arrays and scalars that fit the tape's inputs; the output leaves.
+    @property
+    def draws(self) -> list[Op]:
+        """Random draws made before the run."""
+        return self.graph.draws
 
-        Raises Diverged where the recorded path is not the one that these values take.
+    @property
+    def has_draws(self) -> bool:
+        """Whether a run draws random numbers, before or in between."""
+        steps = [step for step in self.steps if not isinstance(step, CopyStep)]
+        return bool(self.draws) or any(step.op.prim.draws is not None for step in steps)
+
+    @property
+    def input_types(self) -> list[TensorType]:
+        """Types of what a frame is given: the tape's inputs, then the results of the first draws."""
+        return [var.type for var in [*self.tape.inputs, *[out for op in self.draws for out in op.outputs]]]
+
+    def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
+        """Run on arrays and scalars that fit the tape's inputs, and generators to draw from; the output leaves.
+
+        Raises Diverged where the recorded path is not the one that these values take, and Stopped (or whatever a
+        Python step raises) where the interpreted call may raise.
         """
         try:
             frame = self.frames.pop()
         except IndexError:  # asking first would race with other threads
             frame = self.new_frame()
         try:
-            return frame.run(inputs)
+            return frame.run(inputs, generators)
         finally:
             self.frames.append(frame)
 
@@ -110,21 +134,28 @@ class OutputPlan:
 
 
 def lower(tape: Tape) -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, plan memory, compile, link."""
+    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link."""
     started = time.perf_counter()
+    with collector.paused():
+        program = _lowered(tape)
+    program.seconds = time.perf_counter() - started
+    return program
+
+
+def _lowered(tape: Tape) -> Program:
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
     graph = drop_dead_nodes(graph)
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    launches = [build(group, stored) if group.domain is not None else None for group in groups]
+    forms = Forms(stored)
+    launches = [forms.launch(group) if group.domain is not None else None for group in groups]
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
     fixed = [*graph.inputs, *graph.constants, *delivered]
     memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
     slots = {value: number for number, value in enumerate(fixed)}
-    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, 0)
+    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, {}, 0)
     _link(program)
-    program.seconds = time.perf_counter() - started
     return program
 
 
@@ -188,6 +219,10 @@ def _link(program: Program) -> None:
         elif isinstance(node, Gemm):
             program.table.append((executor.utility("agj_gemm"), _gemm_words(program, node)))
             program.operations += node.out.size * node.left.shape[2]
+        elif isinstance(node, Call):
+            program.calls[len(program.table)] = node
+            program.table.append(_call_entry(program, node))
+            program.operations += node.work
         else:
             assert isinstance(node, Step)
             if len(program.table) > start:
@@ -202,6 +237,20 @@ def _check_words(program: Program, node: Check) -> np.ndarray:
     slot, offset = program.address_of(node.arg.value)
     expected = np.frombuffer(node.expected.ljust(-(-len(node.expected) // 8) * 8, b"\0"), np.int64)
     return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
+
+
+def _call_entry(program: Program, node: Call) -> tuple[int, np.ndarray]:
+    """The function and the words of a native routine: see :mod:`autograd_jit.kernels.library`."""
+    from ..kernels import library
+
+    function, addresses = library.entry(node.routine, node.args[0].dtype)
+    words = [*node.numbers, *[0] * (library.NUMBERS - len(node.numbers)), *addresses]
+    for view in node.args:
+        slot, offset = program.address_of(view.value)
+        words += [slot, offset + view.offset * view.dtype.itemsize, *view.strides]
+    for value in node.results:
+        words += program.address_of(value)
+    return function, np.array(words, np.int64)
 
 
 def _gemm_words(program: Program, node: Gemm) -> np.ndarray:
@@ -252,7 +301,8 @@ class Frame:
             [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
         )
         self.specs = executor.specification(self._specifications())
-        self.arguments = len(program.tape.inputs) + len(program.graph.outputs)
+        self.arguments = len(program.input_types) + len(program.graph.outputs)
+        self.generators: Sequence[Any] = ()
         self.blocks: list[np.ndarray] = []
         if program.is_native:
             self.call = self._caller(self.arguments, (0, len(program.table)))
@@ -264,8 +314,7 @@ class Frame:
 
     def _specifications(self) -> list[Spec]:
         specs = []
-        for slot, var in enumerate(self.program.tape.inputs):
-            type_ = var.type
+        for slot, type_ in enumerate(self.program.input_types):
             if type_.kind == "array":
                 specs.append(Spec(executor.ARRAY, slot, np.ndarray, type_.dtype, type_.shape))
             else:
@@ -274,6 +323,14 @@ class Frame:
         for out in self.program.graph.outputs:
             specs.append(Spec(OUTPUT, self.program.slots[out.value]))
         return specs
+
+    def acceptance(self) -> Callable:
+        """A built-in function that gives None for arguments that fit the tape's inputs, and runs nothing."""
+        block = np.zeros(executor.BLOCK_WORDS, np.int64)
+        slots = np.zeros_like(self.slots)  # those of the frame may be in use by another thread
+        block[:5] = len(self.program.tape.inputs), self.specs.ctypes.data, slots.ctypes.data, self.table.ctypes.data, 0
+        self.blocks += [block, slots]
+        return executor.make_caller(block)
 
     def _caller(self, arguments: int, segment: tuple[int, int]) -> Callable:
         start, stop = segment
@@ -289,10 +346,13 @@ class Frame:
 
     # ------------------------------------------------------------ the general run, any layout, Python steps
 
-    def run(self, inputs: tuple) -> list:
+    def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
         """As :meth:`Program.run`. Arguments of any layout are accepted."""
         program = self.program
-        inputs_ready = tuple([_ready(x, var.type) for x, var in zip(inputs, program.tape.inputs, strict=True)])
+        self.generators = generators
+        drawn = [leaf for op in program.draws for leaf in drawn_leaves(op, perform(op, generators))]
+        given = zip((*inputs, *drawn), program.input_types, strict=True)
+        inputs_ready = tuple([_ready(x, type_) for x, type_ in given])
         fresh = [
             np.empty(out.type.shape, out.type.dtype) for out in program.outputs if out.type and out.kind == "fresh"
         ]
@@ -343,10 +403,19 @@ class Frame:
             return value
 
         op = step.op
-        ans = op.prim.fun(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
+        if op.prim.draws is not None:
+            self._keep(step, drawn_leaves(op, perform(op, self.generators)), held)
+            return
+        function = op.prim.replayed or op.prim.fun
+        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
         leaves, structure = tree.flatten(ans)
         if structure != op.structure:
             raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
+        self._keep(step, leaves, held)
+
+    def _keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
+        """Store the results of a Python step, if they are of the types that were traced."""
+        op = step.op
         for leaf, value in zip(leaves, step.results, strict=True):
             array = np.asarray(leaf)
             if array.shape != value.shape or array.dtype != value.dtype:
@@ -374,11 +443,13 @@ class Frame:
 
     # ------------------------------------------------------------ divergence
 
-    def diverged(self, block: int, start: int = 0) -> Diverged:
-        """The guard that stopped the run just made, and the bytes found."""
+    def diverged(self, block: int, start: int = 0) -> Diverged | Stopped:
+        """What stopped the run just made: a guard, and the bytes found; or a routine."""
         status = int(self.blocks[block][6])
         position = start + (status >> 8)
         check = self.program.checks.get(position)
+        if position in self.program.calls:
+            return Stopped(f"{self.program.calls[position]} stopped with reason {status & 255}")
         if check is None:
             return Diverged(None, None, f"kernel {position} stopped with reason {status & 255}")
         slot, offset = self.program.address_of(check.arg.value)
@@ -386,7 +457,15 @@ class Frame:
         return Diverged(check.number, actual, _describe(check, actual))
 
 
-_PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": int, "bool": bool}
+def drawn_leaves(op: Op, answer: Any) -> list:
+    """The leaves of a draw as a frame takes them; of what `seed` gives there are none."""
+    leaves = tree.flatten(answer)[0] if op.outputs else []
+    return [NATIVE_SCALARS[type(leaf)](leaf) if type(leaf) in NATIVE_SCALARS else leaf for leaf in leaves]
+
+
+#: Python's integers lie in memory in a way of their own
+NATIVE_SCALARS: dict[type, type] = {int: np.int64, bool: np.bool_}
+_PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}
 
 
 def _describe(check: Check, actual: bytes) -> str:

@@ -18,36 +18,39 @@ Types, shapes and layouts of the arrays are checked by ``call``, in native code.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..known_programs import MISS
 from ..trace import tree
 from ..trace.captures import Captures
+from ..trace.draws import GLOBAL_GENERATOR, current_log, perform
 from ..trace.float_errors import default_error_state, error_state
+from ..trace.integers import integer_name
+from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
-from .program import Program
+from .program import Program, drawn_leaves
 
-__all__ = ["MISS", "ReplaySource"]
-
-
-class _Miss:
-    def __repr__(self) -> str:
-        return "MISS"
-
-    def __reduce__(self) -> str:  # pickled as the one object of this name
-        return "MISS"
-
-
-#: what the fast path returns when the call is not one that it knows
-MISS = _Miss()
+__all__ = ["ReplaySource"]
 
 
 class ReplaySource:
-    """The generated factory of one program's fast path: ``make(fun, stats, retry) -> fast``."""
+    """The generated factory of one program's fast path: ``make(fun, stats, retry) -> fast``.
 
-    def __init__(self, program: Program, captures: Captures, args: tuple, held: Callable[[], bool] | None) -> None:
+    ``retry(args, draws)`` makes the call in the general way, given the random draws that were made for it.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        captures: Captures,
+        args: tuple,
+        integers: dict[str, int],
+        held: Callable[[], bool] | None,
+    ) -> None:
         frame = program.new_frame()
         self.constants: dict[str, Any] = {
             "frame": frame,  # owns the memory that ``call`` works in
@@ -60,11 +63,23 @@ class ReplaySource:
             "call": frame.call,
             "held": held,
         }
+        if program.has_draws:
+            self.constants |= {
+                "fits": frame.acceptance(),
+                "current_log": current_log,
+                "bind_generators": captures.bind_generators,
+                "numpy_random": sys.modules.get(GLOBAL_GENERATOR),
+            }
         self.lines: list[str] = []
+        self.made: list[str] = []  # the draws, for a call that has to be made in another way
         self.inputs: list[str] = []
+        self.integers: list[str] = []
         self._count = 0
         self._arguments(args)
+        self._integers(integers)
         self._captures(captures)
+        if program.has_draws:
+            self._draw(program)
         self._run(program)
         body = "\n".join(["        " + line for line in self.lines])
         self.source = f"def make(fun, stats, retry):\n    def fast(args):\n{body}\n    return fast\n"
@@ -120,10 +135,20 @@ class ReplaySource:
             return
         if value is None or value is True or value is False or value is Ellipsis:
             self._unless(f"{name} is {value!r}")
-        elif type(value) in (int, str, bytes):
+        elif type(value) is int:
+            self._unless(f"type({name}) is {self._name('t', int)}")
+            self.integers.append(name)
+        elif type(value) in (str, bytes):
             self._unless(f"type({name}) is {self._name('t', type(value))} and {name} == {value!r}")
         else:
             self._unless(f"{name} is {self._name('v', value)}")
+
+    def _integers(self, integers: dict[str, int]) -> None:
+        """Checks of what the program depends on of integer arguments."""
+        if integers:
+            names = [integer_name(position) for position in range(len(self.integers))]
+            self.lines.append(f"{', '.join(names)}, = {', '.join(self.integers)},")
+            self._unless(" and ".join([f"{source} == {value!r}" for source, value in integers.items()]))
 
     # ---------------------------------------------------------------- captured state, run, results
 
@@ -135,6 +160,28 @@ class ReplaySource:
         if names:
             self.lines.append(f"{', '.join(names)}, = bind(fun)")
             self.inputs += names
+
+    def _draw(self, program: Program) -> None:
+        """The draws before the run: only for arguments that fit, as others would draw something else."""
+        self._unless("current_log() is None")
+        self._unless(f"fits({', '.join(self.inputs)}) is None")
+        self.lines.append("generators = bind_generators(fun)")
+        for op in program.draws:
+            number = op.args[0]
+            generator = f"generators[{number}]" if number >= 0 else "numpy_random"
+            if any(type(arg) is Constant for arg in (*op.args, *op.kwargs.values())):
+                call = f"perform({self._name('p', op)}, generators)"
+                self.constants["perform"] = perform
+            else:
+                call = f"{generator}.{op.prim.draws}(*{self._name('p', op.args[1:])}, **{self._name('k', op.kwargs)})"
+            drawn = self._name("r")
+            self.lines.append(f"{drawn} = {call}")
+            self.made.append(f"({generator}, {op.prim.draws!r}, {drawn})")
+            if op.structure is tree.LEAF and [out.type.kind for out in op.outputs] in (["array"], ["float"]):
+                self.inputs.append(drawn)
+            elif op.outputs:
+                self.constants["leaves"] = drawn_leaves
+                self.inputs.append(f"*leaves({self._name('p', op)}, {drawn})")
 
     def _run(self, program: Program) -> None:
         fresh = []
@@ -149,7 +196,8 @@ class ReplaySource:
         self.lines.append(f"if call({', '.join(self.inputs + fresh)}) is None:")
         self.lines.append("    stats.replays += 1")
         self.lines.append(f"    return {self._result(program, fresh)}")
-        self.lines.append("return MISS")
+        made = "".join([f"{draw}, " for draw in self.made])
+        self.lines.append(f"return retry(args, ({made}))" if made else "return MISS")
 
     def _result(self, program: Program, fresh: list[str]) -> str:
         names = iter(fresh)

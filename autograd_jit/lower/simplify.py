@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..trace.tracer import Primitive
-from .graph import Check, CopyStep, Graph, Node, Step, Value, View
+from .graph import Call, Check, CopyStep, Graph, Node, Step, Value, View
 
 __all__ = ["drop_dead_nodes"]
 
@@ -13,8 +13,8 @@ __all__ = ["drop_dead_nodes"]
 def drop_dead_nodes(graph: Graph) -> Graph:
     """The graph without nodes that neither the outputs nor a guard need.
 
-    A Python step without use goes, too, unless it may raise an exception that depends on its data: the function
-    expects it, or handles it. Otherwise primitives are pure (those that draw random numbers never get here).
+    A Python step or a call without use goes, too, unless it draws random numbers, or may raise an exception that
+    depends on its data: the function expects it, or handles it.
     """
     needed: set[Value] = {out.value for out in graph.outputs if isinstance(out, View)}
     kept = []
@@ -24,7 +24,7 @@ def drop_dead_nodes(graph: Graph) -> Graph:
             needed.update(operand.value for operand in node.operands() if isinstance(operand, View))
     kept.reverse()
     constants = {value: array for value, array in graph.constants.items() if value in needed}
-    return Graph(graph.inputs, constants, kept, graph.outputs)
+    return Graph(graph.inputs, constants, kept, graph.outputs, graph.draws)
 
 
 
@@ -39,6 +39,8 @@ _QUIET_MODULES = frozenset(
 
 def _may_raise(node: Node) -> bool:
     """Whether a node may raise for some values of its operands: a singular matrix, an index out of range."""
+    if isinstance(node, Call):
+        return node.may_stop
     if not isinstance(node, Step) or isinstance(node, CopyStep):
         return False
     function = node.op.prim.fun

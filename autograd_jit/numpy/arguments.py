@@ -37,7 +37,7 @@ def is_traced(*values: Any) -> bool:
     """Whether any value is a box, or a list or tuple that holds one."""
     for value in values:
         kind = type(value)
-        if kind in BOX_TYPES:
+        if kind in BOX_TYPES and not kind.stands_for_integer:
             return True
         if (kind is list or kind is tuple) and is_traced(*value):
             return True

@@ -51,7 +51,7 @@ gap_divide = general(
 
 
 def _off_diagonal(x: Any) -> Any:
-    return ew.multiply(x, 1 - _np.eye(abstract(x)[0][-1], dtype=_np.int8))
+    return ew.multiply(x, ~_np.eye(abstract(x)[0][-1], dtype=bool))
 
 
 def _gaps(w: Any) -> Any:
@@ -228,7 +228,7 @@ def _qr_jvp(t: Any, ans: Any, a: Any) -> Any:
     image = solve_right(t, r)
     inside = matmul(mh(q), image)
     n = abstract(r)[0][-1]
-    lower = ew.multiply(inside, _np.tri(n, n, -1, dtype=_np.int8))
+    lower = ew.multiply(inside, _np.tri(n, n, -1, dtype=bool))
     skew = lower - mh(lower)
     if is_complex(inside):
         skew = skew + 1j * ew.multiply(ew.imag(inside), _np.eye(n))

@@ -9,7 +9,7 @@ import numpy as _np
 
 from ..trace.rules import composite, general
 from ..trace.samples import call, complexes, normals
-from ..trace.tracer import BOX_TYPES
+from ..trace.tracer import BOX_TYPES, concrete
 from .arguments import as_array, dtype_of, is_traced, normalise_axis, refuse, shape_of
 from .shaping import astype, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, moveaxis, ravel, reshape
 
@@ -201,9 +201,10 @@ def array(object, dtype=None, *args, **kwargs):
     if not is_traced(object):
         return _np.array(object, dtype, *args, **kwargs)
     if type(object) in BOX_TYPES:
-        result = object
+        result = object if isinstance(concrete(object), _np.ndarray) else stack([object])[0, ...]
     else:
-        result = stack(_broadcast_rows([array(item) for item in object]))
+        rows = [item if type(item) in BOX_TYPES else array(item) for item in object]
+        result = stack(_broadcast_rows(rows))
     ndmin = kwargs.get("ndmin", 0)
     if result.ndim < ndmin:
         result = reshape(result, (1,) * (ndmin - result.ndim) + result.shape)

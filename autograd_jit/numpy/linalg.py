@@ -20,7 +20,16 @@ from . import products as _products
 from . import reductions as _red
 from . import shaping as _shaping
 from . import solving as _solving
-from .arguments import NoValue, is_traced, normalise_axes, normalise_axis, reduced_shape, refuse, shape_of
+from .arguments import (
+    NoValue,
+    is_traced,
+    normalise_axes,
+    normalise_axis,
+    reduced_shape,
+    refuse,
+    scalar_results,
+    shape_of,
+)
 from .solving import inexact, is_complex, mh
 
 
@@ -321,6 +330,7 @@ def _matrix_norm(x: Any, ord: Any, row: int, column: int, keepdims: bool) -> Any
     return _shaping.reshape(result, reduced_shape(x.shape, (row, column))) if keepdims else result
 
 
+@scalar_results
 def norm(x, ord=None, axis=None, keepdims=False):
     """As ``numpy.linalg.norm``; at 0 the derivative is 0, not NaN."""
     if not is_traced(x, ord):
@@ -340,6 +350,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     raise ValueError("Improper number of dimensions to norm.")
 
 
+@scalar_results
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """As ``numpy.linalg.vector_norm``."""
     if not is_traced(x, ord):

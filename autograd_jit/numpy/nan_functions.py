@@ -180,5 +180,5 @@ def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="line
     if not is_traced(a, q):
         return _np.nanpercentile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
     refuse_traced("nanpercentile", q=q)
-    q = q / 100 if type(q) in (int, float) else _np.true_divide(q, 100)
+    q = q / 100 if isinstance(q, (int, float)) and not isinstance(q, _np.generic) else _np.true_divide(q, 100)
     return nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)

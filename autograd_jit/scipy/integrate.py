@@ -26,6 +26,7 @@ from ..trace.cotangent import abstract
 from ..trace.forward import jvp_leaves
 from ..trace.reverse import make_vjp_leaves
 from ..trace.rules import general
+from ..trace.step_functions import compiled
 from ..trace.tracer import getval
 
 
@@ -51,6 +52,11 @@ class Flow:
 
 def _raw_states(flow: Flow, func: Callable, y0: Any, times: Any, *args: Any) -> Any:
     return flow.solver(func, y0, times, args)
+
+
+def _replayed_states(flow: Flow, func: Callable, y0: Any, times: Any, *args: Any) -> Any:
+    """In a compiled program: SciPy's solver steers, the dynamics are compiled, too."""
+    return flow.solver(compiled(func), y0, times, args)
 
 
 def _pull_step(func: Callable, y: Any, t: Any, args: tuple, g: Any) -> list:
@@ -151,6 +157,7 @@ def _variation_of_times(flow: Flow, func: Callable, y0: Any, times: Any, args: t
 
 
 solve_flow = general(_raw_states, _states_vjp, _StatesJvp(), name="odeint", complex=False)
+solve_flow.primitive.replayed = _replayed_states  # type: ignore[attr-defined]
 
 
 def _traced_states(flow: Flow, func: Callable, y0: Any, times: Any, args: tuple) -> Any:
@@ -158,8 +165,10 @@ def _traced_states(flow: Flow, func: Callable, y0: Any, times: Any, args: tuple)
     leaves, structure = tree.flatten(tuple(args))
     numeric = [i for i, leaf in enumerate(leaves) if abstract(leaf)[0] is not None and abstract(leaf)[1].kind in "fc"]
 
+    fixed = [None if position in numeric else leaf for position, leaf in enumerate(leaves)]
+
     def flat(y: Any, t: Any, *values: Any) -> Any:
-        filled = list(leaves)
+        filled = list(fixed)
         for position, value in zip(numeric, values, strict=True):
             filled[position] = value
         return inexact(func(y, t, *tree.unflatten(structure, filled)))

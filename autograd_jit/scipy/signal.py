@@ -6,6 +6,7 @@ reversed. One primitive has the layout ``(rows, inner, *space) x (columns, inner
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as _np
@@ -31,15 +32,35 @@ def __getattr__(name: str) -> Any:
         ) from None
 
 
+def _is_single(a_shape: tuple, b_shape: tuple) -> bool:
+    """Whether it is one image and one filter: SciPy's own function."""
+    return a_shape[0] == b_shape[0] == a_shape[1] == 1
+
+
+def _window_elements(a_shape: tuple, b_shape: tuple) -> int:
+    """How many elements all windows of a padded ``a`` have."""
+    out = [m - n + 1 for m, n in zip(a_shape[2:], b_shape[2:])]
+    return math.prod([*a_shape[:2], *out, *b_shape[2:]])
+
+
+def _takes_fft(a_shape: tuple, b_shape: tuple, mode: str) -> bool:
+    """Whether ``_convolve`` of real arrays of these shapes uses the FFT."""
+    if _is_single(a_shape, b_shape):
+        shadows = [_np.broadcast_to(0.0, shape[2:]) for shape in (a_shape, b_shape)]
+        return _ss.choose_conv_method(*shadows, mode) == "fft"
+    if mode == "full":
+        a_shape = (*a_shape[:2], *[m + 2 * (n - 1) for m, n in zip(a_shape[2:], b_shape[2:])])
+    return _window_elements(a_shape, b_shape) > _WINDOW_LIMIT
+
+
 def _raw_convolve(a: Any, b: Any, mode: str) -> Any:
     ndim = a.ndim - 2
-    if a.shape[0] == b.shape[0] == a.shape[1] == 1:
+    if _is_single(a.shape, b.shape):
         return _ss.convolve(a[0, 0], b[0, 0], mode)[None, None]
     if mode == "full":
         a = _np.pad(a, [(0, 0), (0, 0)] + [(size - 1, size - 1) for size in b.shape[2:]])
-    out = tuple(m - n + 1 for m, n in zip(a.shape[2:], b.shape[2:]))
     space = tuple(range(2, a.ndim))
-    if a.shape[0] * a.shape[1] * int(_np.prod(out)) * int(_np.prod(b.shape[2:])) > _WINDOW_LIMIT:
+    if _window_elements(a.shape, b.shape) > _WINDOW_LIMIT:
         spaced = tuple(range(3, a.ndim + 1))
         return _ss.fftconvolve(a[:, None], b[None], "valid", axes=spaced).sum(axis=2)
     windows = _np.lib.stride_tricks.sliding_window_view(a, b.shape[2:], space)

@@ -1,26 +1,106 @@
 """Rebuild a function so that its captured arrays are replaced by others: by the boxes of a recorder.
 
-Only variables are replaced, never objects: cells, globals, defaults and arguments of partials. Each
-original cell becomes at most one new cell and each module's globals at most one new dictionary, so that
-functions which shared a variable go on sharing it. Everything that leads to no replaced array stays the
-very same object.
+What lies between the function and an array is made anew: functions, partials, methods, lists, tuples,
+dictionaries and instances of classes written in Python. Each original cell becomes at most one new cell, each
+module's globals at most one new dictionary and each object at most one clone, so that functions which shared a
+variable or an object go on sharing it. Everything that leads to no replaced array stays the very same object.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 from .capture_guards import Node
 
-__all__ = ["clone"]
+__all__ = ["Clone", "clone", "is_cloneable"]
 
 
-def clone(fn: Any, root: Node, replacements: dict[Node, object]) -> Any:
+class Clone:
+    """A function made anew, and the objects that were made anew for it.
+
+    `call`: the function. `objects`: pairs (clone, original) of instances, lists and dictionaries.
+    """
+
+    def __init__(self, call: Callable[..., Any], objects: list[tuple[Any, Any]]):
+        self.call = call
+        self.objects = objects
+        self._contents = [_contents(made) for made, _ in objects]
+        self._references = [sys.getrefcount(pair[0]) for pair in objects]
+
+    def altered(self) -> str | None:
+        """What a run of `call` changed of the cloned objects, and so not of their originals; or None."""
+        for (made, _), before in zip(self.objects, self._contents):
+            after = _contents(made)
+            if len(after) != len(before) or any(a is not b for a, b in zip(after, before)):
+                return f"a {type(made).__qualname__} object"
+        return None
+
+
+    def held_elsewhere(self) -> list[tuple[Any, Any]]:
+        """The objects to which a run of `call` has left references."""
+        counted = zip(self.objects, self._references)
+        return [pair for pair, references in counted if sys.getrefcount(pair[0]) > references]
+
+    def owns(self, holder: Any) -> bool:
+        """Whether a reference from `holder` is one of the clone's own: from one cloned object to another."""
+        return any(holder is made or holder is getattr(made, "__dict__", None) for made, _ in self.objects)
+
+
+def clone(fn: Any, root: Node, replacements: dict[Node, object]) -> Clone:
     """`fn`, or any function of the same structure, with ``replacements[node]`` in place of each array."""
-    return _Cloner(root, replacements).rebuilt(root, fn)
+    cloner = _Cloner(root, replacements)
+    call, objects = cloner.rebuilt(root, fn), cloner.objects
+    del cloner  # and with it its references to the clones, which `Clone` counts
+    return Clone(call, objects)
+
+
+def is_cloneable(cls: type) -> bool:
+    """Whether an instance of `cls` is no more than its attributes, so that another may stand in for it in one call."""
+    if cls is types.SimpleNamespace:
+        return True
+    bases = cls.__mro__[:-1]
+    if issubclass(cls, enum.Enum) or not all(map(_is_written_in_python, bases)):
+        return False
+    return not any("__del__" in vars(base) or "__getattribute__" in vars(base) for base in bases)
+
+
+_HEAP_TYPE = 1 << 9
+_C_METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+
+
+def _is_written_in_python(cls: type) -> bool:
+    return bool(cls.__flags__ & _HEAP_TYPE) and not any(isinstance(raw, _C_METHODS) for raw in vars(cls).values())
+
+
+def _slots_of(cls: type) -> list[tuple[str, Any]]:
+    """The ``__slots__`` of a class and its bases: their names and descriptors."""
+    written = filter(_is_written_in_python, cls.__mro__)
+    members = [(name, raw) for base in written for name, raw in vars(base).items()]
+    return [(name, raw) for name, raw in members if isinstance(raw, types.MemberDescriptorType)]
+
+
+def _contents(value: Any) -> list[object]:
+    """What a container or an instance holds: names or keys, then values."""
+    if isinstance(value, list):
+        return value[:]
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    attributes = getattr(value, "__dict__", {})
+    held = [(name, raw.__get__(value)) for name, raw in _slots_of(type(value)) if _is_set(raw, value)]
+    return [*attributes, *attributes.values(), *[item for pair in held for item in pair]]
+
+
+def _is_set(descriptor: Any, value: Any) -> bool:
+    try:
+        descriptor.__get__(value)
+    except AttributeError:
+        return False
+    return True
 
 
 class _Cloner:
@@ -31,6 +111,7 @@ class _Cloner:
         self.cells: dict[int, types.CellType] = {}
         self.namespaces: dict[int, dict[str, Any]] = {}
         self.originals: list[object] = []  # alive while their ids are keys
+        self.objects: list[tuple[Any, Any]] = []  # clone, original
 
     def rebuilt(self, node: Node, value: Any) -> Any:
         """The replacement, clone or original of what `node` stands for, here found as `value`."""
@@ -44,6 +125,11 @@ class _Cloner:
                 "function": self._function,
                 "partial": self._partial,
                 "method": self._method,
+                "jitted": self._jitted,
+                "instance": self._instance,
+                "list": self._list,
+                "tuple": self._tuple,
+                "dict": self._dict,
             }
             builders[node.kind](node, value)
         return self.made[id(value)]
@@ -119,11 +205,52 @@ class _Cloner:
 
     def _method(self, node: Node, value: types.MethodType) -> None:
         (function,) = [child for slot, child in node.edges if slot == ("function",)]
-        self.made[id(value)] = types.MethodType(self.rebuilt(function, value.__func__), value.__self__)
+        owners = [child for slot, child in node.edges if slot == ("self",)]
+        owner = self.rebuilt(owners[0], value.__self__) if owners else value.__self__
+        self.made[id(value)] = types.MethodType(self.rebuilt(function, value.__func__), owner)
 
+    def _jitted(self, node: Node, value: Any) -> None:
+        (function,) = [child for slot, child in node.edges if slot == ("function",)]
+        self.made[id(value)] = value.with_function(self.rebuilt(function, value.__wrapped__))
+
+    def _instance(self, node: Node, value: Any) -> None:
+        cls = type(value)
+        made = types.SimpleNamespace() if cls is types.SimpleNamespace else object.__new__(cls)
+        self._register(value, made)
+        in_attributes, in_slots = self._changed_slots(node, "attribute"), self._changed_slots(node, "slot")
+        if hasattr(value, "__dict__"):
+            made.__dict__.update(value.__dict__)
+            for name, child in in_attributes.items():
+                made.__dict__[name] = self.rebuilt(child, value.__dict__[name])
+        for name, descriptor in _slots_of(cls):
+            if _is_set(descriptor, value):
+                held = descriptor.__get__(value)
+                descriptor.__set__(made, self.rebuilt(in_slots[name], held) if name in in_slots else held)
+
+    def _register(self, value: Any, made: Any) -> None:
+        """Known before it is filled: an object that leads back to itself finds its own clone."""
+        self.made[id(value)] = made
+        self.objects.append((made, value))
+
+    def _list(self, node: Node, value: list[Any]) -> None:
+        made = list(value)
+        self._register(value, made)
+        for index, child in self._changed_slots(node, "item").items():
+            made[index] = self.rebuilt(child, value[index])
+
+    def _dict(self, node: Node, value: dict[Any, Any]) -> None:
+        made = dict(value)
+        self._register(value, made)
+        for key, child in self._changed_slots(node, "item").items():
+            made[key] = self.rebuilt(child, value[key])
+
+    def _tuple(self, node: Node, value: tuple[Any, ...]) -> None:
+        changed = self._changed_slots(node, "item")
+        items = [self.rebuilt(changed[i], item) if i in changed else item for i, item in enumerate(value)]
+        self.made.setdefault(id(value), tuple.__new__(type(value), items))
 
 def _leading_to(root: Node, targets: set[Node]) -> set[Node]:
-    """Every node from which one of `targets` is reached through variables alone."""
+    """Every node from which one of `targets` is reached through what can be made anew."""
     nodes, pending = {root}, [root]
     parents: dict[Node, list[Node]] = {}
     while pending:

@@ -297,7 +297,7 @@ class _Frame:
             self.stack.append(self.stack[-1] if self.stack else None)
             self._load_attribute(value, pushes_two=False)
         else:
-            if name == "IS_OP" and all_of_them[position - 1].opname != "LOAD_CONST":
+            if name == "IS_OP" and not _loads_a_singleton(all_of_them[position - 1]):
                 reader.compares_identity = True
             self._generic(instruction)
 
@@ -324,3 +324,9 @@ class _Frame:
             del self.stack[effect:]
         else:
             self.stack = self._after(effect)
+
+
+def _loads_a_singleton(instruction: dis.Instruction) -> bool:
+    """Whether it loads None, a truth value or the like. ``n is 5`` compares objects, unwise as it is."""
+    numbers_and_text = (int, float, complex, str, bytes, tuple)
+    return instruction.opname == "LOAD_CONST" and type(instruction.argval) not in numbers_and_text

@@ -6,7 +6,7 @@ import collections
 from typing import Any
 
 from .capture_findings import Findings
-from .capture_guards import Node, Place
+from .capture_guards import Kind, Node, Place
 from .capture_values import IdentityKey, NotPlain, describe, is_library, plain_key
 
 __all__ = ["ContainerVisits", "user_bases"]
@@ -21,7 +21,7 @@ class ContainerVisits(Findings):
         kind, guards = type(value), self.guards
         if any(not _ELEMENT_ACCESS.isdisjoint(vars(base)) for base in user_bases(kind)):
             self.doubt(f"`{place.path}` customises access to its elements ({kind.__qualname__})")
-        node = self.enter(value, place, "other", (IdentityKey(kind), len(value)))
+        node = self.enter(value, place, _kind_of(kind), (IdentityKey(kind), len(value)))
         variable = node.variable
         other_kind = f"{variable}.__class__ is not {guards.constant(kind)}"
         guards.require(f"{other_kind} or len({variable}) != {len(value)}")
@@ -34,7 +34,7 @@ class ContainerVisits(Findings):
         if elements and not isinstance(value, list | tuple):
             base = self.guards.variable(f"list({node.variable})")
         for index, element in enumerate(elements):
-            self.visit(element, Place(base, f"[{index}]", f"{place.path}[{index}]", node))
+            self.visit(element, Place(base, f"[{index}]", f"{place.path}[{index}]", node, ("item", index)))
         self._visit_subclass_of_builtin(value, node)
         return node
 
@@ -56,7 +56,7 @@ class ContainerVisits(Findings):
         items = guards.variable(f"list({node.variable}.values())")
         for index, (key, item) in enumerate(value.items()):
             shown = repr(key) if isinstance(key, str | int | bool) else f"key {index}"
-            self.visit(item, Place(items, f"[{index}]", f"{place.path}[{shown}]", node))
+            self.visit(item, Place(items, f"[{index}]", f"{place.path}[{shown}]", node, ("item", key)))
         if isinstance(value, collections.defaultdict) and value.default_factory is not None:
             factory = value.default_factory
             path = f"{place.path}.default_factory"
@@ -74,6 +74,16 @@ class ContainerVisits(Findings):
 
     def _visit_members(self, cls: type, node: Node, instance: Any, lifecycle: bool) -> None:
         raise NotImplementedError
+
+
+def _kind_of(cls: type) -> Kind:
+    """How instances of a class of containers can be made anew. A named tuple is a tuple with names for its items."""
+    if cls is list:
+        return "list"
+    if cls is dict:
+        return "dict"
+    is_named = issubclass(cls, tuple) and hasattr(cls, "_fields") and cls.__dictoffset__ == 0
+    return "tuple" if cls is tuple or is_named else "other"
 
 
 def user_bases(cls: type) -> list[type]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import Any, Literal
+from typing import Any
 
-from .capture_guards import Guards, Item, Node, Place
+from .capture_guards import Guards, Item, Kind, Node, Place
 from .capture_values import describe
 
 __all__ = ["Findings", "TooMuch", "imported_module"]
@@ -40,6 +40,7 @@ class Findings:
         self.unsound: str | None = None
         self.opaque: list[tuple[str, Any]] = []
         self.generators: list[tuple[str, Any]] = []
+        self.keeps_arguments = False  # some function reached has a cache of its arguments
         self.effects: dict[str, None] = {}
         self.impure: dict[str, None] = {}
         self.functions = 0
@@ -62,7 +63,7 @@ class Findings:
         self,
         value: Any,
         place: Place,
-        kind: Literal["function", "partial", "method", "array", "other"],
+        kind: Kind,
         key: tuple[Any, ...],
     ) -> Node:
         """A new node for an object met for the first time."""

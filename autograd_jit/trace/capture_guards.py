@@ -27,24 +27,31 @@ import numpy
 
 from .capture_values import array_layout, same_plain
 
-__all__ = ["Guards", "Item", "Node", "Place", "Slot"]
+__all__ = ["Guards", "Item", "Kind", "Node", "Place", "Slot"]
 
-#: The variable through which an owner holds something: ("cell", index), ("global", name), ("default", index),
-#: ("kwdefault", name), ("argument", index), ("keyword", name), ("function",).
+#: Where an owner holds something: ("cell", index), ("global", name), ("default", index), ("kwdefault", name) of a
+#: function, ("argument", index), ("keyword", name), ("function",) of a partial, ("function",), ("self",) of a method,
+#: ("function",) of a compiled function, ("attribute", name), ("slot", name) of an instance, ("item", index or key)
+#: of a list, tuple or dict.
 Slot = tuple[Any, ...]
+
+#: What `clone` can make anew with other arrays in it, besides "array" itself; "other" is known by its identity.
+Kind = Literal[
+    "function", "partial", "method", "jitted", "instance", "list", "tuple", "dict", "array", "generator", "other"
+]
 
 
 @dataclass(eq=False, slots=True)
 class Node:
     """One object that the function captures, by whatever number of paths."""
 
-    kind: Literal["function", "partial", "method", "array", "other"]
+    kind: Kind
     number: int  # in the order of the walk: the same in every walk of the same structure
     variable: str  # the local variable or constant of the printed functions that holds it
     value: Any  # dropped once the walk is over
     paths: list[str]
     edges: list[tuple[Slot | None, Node]] = field(default_factory=list)
-    is_indirect: bool = False  # some path to it leads through an object, a container or a class
+    is_indirect: bool = False  # some path to it leads through something that cannot be cloned
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +165,19 @@ class Guards:
         return f"def check(fn):\n    try:\n{body}\n    except ({failures}):\n        return False\n"
 
     def bind_source(self, nodes: list[Node]) -> str:
-        """The text of `bind`: the direct arrays, each by the first path that leads to it."""
-        values = ", ".join(self._expanded(node.variable) for node in nodes)
-        return f"def bind(fn):\n    return [{values}]\n"
+        """The text of `bind`: the objects of these nodes, each by the first path that leads to it."""
+        needed: set[str] = set()
+        for node in nodes:
+            self._add_needed(node.variable, needed)
+        lines = [f"    {name} = {expression}\n" for name, expression in self.definitions.items() if name in needed]
+        return f"def bind(fn):\n{''.join(lines)}    return [{', '.join(node.variable for node in nodes)}]\n"
 
-    def _expanded(self, variable: str) -> str:
-        if variable == "fn" or variable not in self.definitions:
-            return variable
-        expression = self.definitions[variable]
-        return re.sub(r"^v\d+", lambda match: self._expanded(match.group()), expression)
+    def _add_needed(self, variable: str, needed: set[str]) -> None:
+        """Add `variable` and all that its definition mentions; a mention inside a string does no harm."""
+        if variable in self.definitions and variable not in needed:
+            needed.add(variable)
+            for mentioned in re.findall(r"v\d+", self.definitions[variable]):
+                self._add_needed(mentioned, needed)
 
     def function(self, source: str, name: str) -> Callable[[Any], Any]:
         """Compile printed text over this walk's constants."""

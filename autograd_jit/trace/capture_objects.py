@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy
 
+from .capture_clone import is_cloneable
 from .capture_containers import ContainerVisits, user_bases
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, MUTATORS, verdict
 from .capture_guards import Node, Place
 from .capture_values import IdentityKey, is_library, plain_key
 from .tracer import BOX_TYPES
 
-__all__ = ["LIFECYCLE", "ObjectVisits", "is_importable"]
+__all__ = ["LIFECYCLE", "REBUILDABLE_MARK", "ObjectVisits", "is_importable"]
 
 #: Methods that run when an object is made, copied, shown or destroyed: followed only from captured classes.
 LIFECYCLE = frozenset(
@@ -28,6 +29,10 @@ LIFECYCLE = frozenset(
     __init_subclass__ __class_getitem__ __del__ __set_name__ __subclasshook__ __dir__ __sizeof__ __copy__
     __deepcopy__ __getnewargs__ __getnewargs_ex__ __replace__""".split()
 )
+#: A library's own wrapper (such as the function that ``grad(f)`` returns) is rebuilt by `clone_with` only if
+#: it carries this attribute: others, primitives above all, are known by their identity.
+REBUILDABLE_MARK = "__autograd_jit_rebuildable__"
+
 _SEQUENCES = (list, tuple, set, frozenset, collections.deque)
 _DATA_HOLDERS = frozenset(["types.SimpleNamespace", "argparse.Namespace"])
 _UNCHANGING = frozenset(
@@ -78,8 +83,7 @@ class ObjectVisits(ContainerVisits):
         if is_library(kind.__module__):  # asking a user's own object for `__self__` may run the user's code
             self._remark(value, place)
         if isinstance(value, GENERATOR_TYPES):
-            self.generators.append((place.path, value))
-            return self._visit_by_identity(value, place)
+            return self._visit_generator(value, place)
         if isinstance(value, io.IOBase):
             self.doubt(f"`{place.path}` is an open file")
             return None
@@ -95,6 +99,7 @@ class ObjectVisits(ContainerVisits):
         if isinstance(value, _SEQUENCES):
             return self._visit_sequence(value, place)
         if isinstance(value, staticmethod | classmethod | _LRU_CACHE):
+            self.keeps_arguments |= isinstance(value, _LRU_CACHE)
             return self._visit_wrapper(value, place, "__wrapped__")
         if isinstance(value, property):
             return self._visit_wrapper(value, place, "fget")
@@ -102,6 +107,8 @@ class ObjectVisits(ContainerVisits):
             return self._visit_wrapper(value, place, "func")
         if isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType):
             return self._visit_builtin(value, place)
+        if getattr(kind, REBUILDABLE_MARK, False):
+            return self.visit_jitted(value, place)
         if is_library(kind.__module__) and f"{kind.__module__}.{kind.__qualname__}" not in _DATA_HOLDERS:
             return self._visit_library_instance(value, place)
         return self._visit_instance(value, place)
@@ -110,6 +117,9 @@ class ObjectVisits(ContainerVisits):
         raise NotImplementedError
 
     def visit_method(self, value: types.MethodType, place: Place) -> Node:
+        raise NotImplementedError
+
+    def visit_jitted(self, value: Any, place: Place) -> Node:
         raise NotImplementedError
 
     def _remark(self, value: Any, place: Place) -> None:
@@ -131,6 +141,16 @@ class ObjectVisits(ContainerVisits):
     def _visit_by_identity(self, value: Any, place: Place) -> Node:
         node = self.enter(value, place, "other", ("is", IdentityKey(value)))
         self.guards.require(f"{node.variable} is not {self.guards.constant(value)}")
+        return node
+
+    def _visit_generator(self, value: Any, place: Place) -> Node:
+        """A random generator: one of this package is an input like an array, others are known by identity."""
+        kind = type(value)
+        if not getattr(kind, "draws_on_tape", False) or not is_library(kind.__module__):
+            self.generators.append((place.path, value))
+            return self._visit_by_identity(value, place)
+        node = self.enter(value, place, "generator", (IdentityKey(kind),))
+        self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(kind)}")
         return node
 
     def _visit_opaque(self, value: Any, place: Place) -> Node:
@@ -169,9 +189,7 @@ class ObjectVisits(ContainerVisits):
         if kind in BOX_TYPES:
             self.opaque.append((place.path, value))
         elif top in ("autograd_jit", "numba", "llvmlite"):
-            wrapped = getattr(value, "__wrapped__", None) if top == "autograd_jit" else None
-            if wrapped is not None:
-                self.visit(wrapped, Place(node.variable, ".__wrapped__", place.path, node))
+            pass  # parts of the machinery: data of their own class, which nothing changes
         elif top in ("numpy", "scipy", "functools") or kind.__module__ == "collections":
             self._visit_attributes(value, node, everything=True)
         elif kind not in (object, type(NotImplemented)) and (
@@ -223,7 +241,7 @@ class ObjectVisits(ContainerVisits):
         if _has_c_state(kind):
             return self._visit_opaque(value, place)
         key = (IdentityKey(kind), *((IdentityKey(value),) if isinstance(value, enum.Enum) else ()))
-        node = self.enter(value, place, "other", key)
+        node = self.enter(value, place, "instance" if is_cloneable(kind) else "other", key)
         if isinstance(value, enum.Enum):
             guards.require(f"{node.variable} is not {guards.constant(value)}")
         else:
@@ -270,7 +288,7 @@ class ObjectVisits(ContainerVisits):
             for name, held in list(attributes.items()):
                 if everything or self._is_relevant(name):
                     self.note(Place(guarded, "", path), "attribute", name)
-                    self.visit(held, Place(guarded, f"[{name!r}]", f"{path}.{name}", node))
+                    self.visit(held, Place(guarded, f"[{name!r}]", f"{path}.{name}", node, ("attribute", name)))
             self._guard_unshadowed(type(value), attributes, guarded)
         for name, descriptor in _slots_of(type(value), of_libraries=everything):
             if everything or self._is_relevant(name):
@@ -287,7 +305,7 @@ class ObjectVisits(ContainerVisits):
     def _visit_slot(self, value: Any, node: Node, name: str, descriptor: Any) -> None:
         path = f"{node.paths[0]}.{name}"
         read = self.guards.constant(descriptor.__get__)
-        place = Place(f"{read}({node.variable})", "", path, node)
+        place = Place(f"{read}({node.variable})", "", path, node, ("slot", name))
         try:
             held = descriptor.__get__(value)
         except AttributeError:

@@ -19,7 +19,7 @@ import numpy
 from .capture_code import CodeFacts, Import, facts_of
 from .capture_findings import TooMuch, imported_module
 from .capture_guards import Node, Place
-from .capture_objects import ObjectVisits, is_importable
+from .capture_objects import REBUILDABLE_MARK, ObjectVisits, is_importable
 from .capture_state import StateChanges
 from .capture_values import (
     IdentityKey,
@@ -30,6 +30,8 @@ from .capture_values import (
     is_library,
     plain_key,
 )
+from .rules import rule_functions
+from .tracer import Primitive
 
 __all__ = ["REBUILDABLE_MARK", "Walk", "walk"]
 
@@ -37,12 +39,11 @@ MOST_FUNCTIONS = 500
 
 UNCHANGING_CONSTANTS = frozenset(["pi", "e", "tau", "inf", "nan", "newaxis", "euler_gamma"])
 
+#: Mentioned as attributes, these show the state of a random generator without moving it.
+STATE_OF_GENERATORS = frozenset(["get_state", "state", "bit_generator", "getstate", "__getstate__", "_bit_generator"])
+
 #: Mentioned as attributes, these read attributes that the code does not name ("{0.rate}".format(x) does).
 INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
-
-#: A library's own wrapper (such as the function that ``grad(f)`` returns) is rebuilt by `clone_with` only if
-#: it carries this attribute: others, primitives above all, are known by their identity.
-REBUILDABLE_MARK = "__autograd_jit_rebuildable__"
 
 
 def walk(fn: object) -> Walk:
@@ -72,6 +73,8 @@ class Walk(ObjectVisits, StateChanges):
         self.is_complete = self.unsound is not None or not (self.is_name_dependent and grew)
         if self.is_complete:
             self._settle_arrays()
+            if self.generators and not STATE_OF_GENERATORS.isdisjoint(self.names):
+                self.doubt(f"it uses the state of a random generator (`{self.generators[0][0]}`)")
 
     # -- what every visit does ---------------------------------------------------------------------------
 
@@ -129,7 +132,8 @@ class Walk(ObjectVisits, StateChanges):
 
     def _settle_arrays(self) -> None:
         """Decide which arrays are direct, now that every path to them is known, and complete the key."""
-        pending = [node for node in self.nodes.values() if node.kind == "other" or node.is_indirect]
+        fixed = {"other", "instance"} if self.keeps_arguments else {"other"}  # a cache tells an instance from its clone
+        pending = [node for node in self.nodes.values() if node.kind in fixed or node.is_indirect]
         pending += [child for node in self.nodes.values() for slot, child in node.edges if slot is None]
         for node in pending:
             node.is_indirect = True
@@ -185,6 +189,8 @@ class Walk(ObjectVisits, StateChanges):
         own = function.__globals__.get("__name__", "")
         self._visit_cells(node, function, selective=own.partition(".")[0] == "autograd_jit")
         self._visit_defaults(node, function)
+        if is_fixed and isinstance(function.__dict__.get("primitive"), Primitive):
+            self._visit_derivatives(node, function)
         if not library:
             self._visit_globals(node, function, facts)
             self._visit_library_data(node, function, facts)
@@ -233,6 +239,18 @@ class Walk(ObjectVisits, StateChanges):
             self.guards.require(f"len({variable}) != {len(function.__kwdefaults__)}")
             for name, value in function.__kwdefaults__.items():
                 self.visit(value, Place(variable, f"[{name!r}]", f"{name}=", node, ("kwdefault", name)))
+
+    def _visit_derivatives(self, node: Node, function: types.FunctionType) -> None:
+        """The derivative rules of a user's primitive: a trace runs them, and what they read is on its tape."""
+        variable = self.guards.variable(f"{node.variable}.primitive")
+        for table in ("vjps", "vjp_all", "jvps"):
+            rules = getattr(function.primitive, table)  # type: ignore[attr-defined]
+            self.guards.require(f"{variable}.{table} is not {self.guards.constant(rules)}")
+            for access, rule in rule_functions(rules):
+                if is_library(getattr(rule, "__module__", None)):
+                    continue
+                path = f"the derivative of {function.__name__}"
+                self.visit(rule, Place(variable, f".{table}{access}", path, node))
 
     def _visit_globals(self, node: Node, function: types.FunctionType, facts: CodeFacts) -> None:
         namespace = function.__globals__
@@ -321,12 +339,25 @@ class Walk(ObjectVisits, StateChanges):
         node = self.enter(value, place, "method", ())
         self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(types.MethodType)}")
         name = getattr(value.__func__, "__name__", "method")
-        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node))
+        self.visit(value.__self__, Place(node.variable, ".__self__", "self", node, ("self",)))
         inside = Place(node.variable, ".__func__", name, node, ("function",))
         if isinstance(value.__func__, types.FunctionType):
             self.visit_function(value.__func__, inside, instance=value.__self__)
         else:
             self.visit(value.__func__, inside)
+        return node
+
+    def visit_jitted(self, value: Any, place: Place) -> Node:
+        """A compiled function: its operator and the function that it compiles."""
+        constant = self.guards.constant
+        build, fun = value._transform
+        key = value._handle.operator  # computed once: equal for equal operators
+        node = self.enter(value, place, "jitted", (key,))
+        transform = self.guards.variable(f"{node.variable}._transform")
+        self.guards.require(f"{node.variable}.__class__ is not {constant(type(value))}")
+        same = f"{transform}[0] is not {constant(build)}"
+        self.guards.require(same if key is not build else f"{same} and {transform}[0] != {constant(build)}")
+        self.visit(fun, Place(transform, "[1]", place.path, node, ("function",)))
         return node
 
 

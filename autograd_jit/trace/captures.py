@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy
 
-from .capture_clone import clone
+from .capture_clone import Clone, clone
 from .capture_guards import Item
 from .capture_values import same_array_kind
 from .capture_walk import Walk, walk
@@ -39,7 +39,7 @@ Array = numpy.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class CapturedArray:
-    """An array that variables of the function hold directly: an input of the compiled program."""
+    """An array that the function reaches through what can be cloned: an input of the compiled program."""
 
     paths: tuple[str, ...]
     dtype: numpy.dtype[Any]
@@ -78,8 +78,10 @@ class Captures:
 
     `unsound`: why the function cannot be compiled, or None.
     `arrays`: inputs of the program, fetched by `bind`.
-    `held_arrays`: reached through objects, guarded here by identity; the caller guards their contents.
-    `opaque`, `generators`: (path, object), guarded by identity only.
+    `held_arrays`: reached through modules, classes and other objects that cannot be cloned: guarded here by identity;
+    the caller guards their contents.
+    `opaque`, `generators`: (path, object), guarded by identity only; not the generators of this package, which are
+    inputs, fetched by `bind_generators`: `generator_paths` names them.
     `effects`, `impure`: calls seen in the code, for the caller to decide about.
     `structure_key`: equal for functions that can share a program.
     """
@@ -107,6 +109,9 @@ class Captures:
         self.check_source = found.guards.check_source()
         self.check_values_source = found.guards.check_source(layouts=False)
         self.bind_source = found.guards.bind_source(direct)
+        drawing = [node for node in found.nodes.values() if node.kind == "generator"]
+        self.bind_generators_source = found.guards.bind_source(drawing)
+        self.generator_paths = tuple(node.paths[0] for node in drawing)
         for node in found.nodes.values():
             node.value = None  # direct arrays belong to the user: nothing here keeps them alive
 
@@ -124,6 +129,11 @@ class Captures:
     def bind(self) -> Callable[[Any], list[Array]]:
         """``bind(fn)``: the arrays that `fn` captures now, in the order of `arrays`."""
         return self._guards.function(self.bind_source, "bind")
+
+    @functools.cached_property
+    def bind_generators(self) -> Callable[[Any], list[Any]]:
+        """``bind_generators(fn)``: the generators of this package that `fn` captures now."""
+        return self._guards.function(self.bind_generators_source, "bind")
 
     @staticmethod
     def _never(fn: Any) -> bool:
@@ -216,15 +226,15 @@ def _remember(key: int, found: Captures) -> None:
     _recent[key] = [weakref.ref(found), *others][:MOST_RECENT_STRUCTURES]
 
 
-def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Callable[..., Any]:
+def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Clone:
     """A callable that behaves as `fn`, except that each direct captured array is ``replacements[i]``.
 
     data = np.ones(3)
     fn = lambda x: x * data
-    clone_with(fn, scan(fn), [10.0])(2)  # 20.0
+    clone_with(fn, scan(fn), [10.0]).call(2)  # 20.0
     """
     if len(replacements) != len(captures.arrays):
         raise ValueError(f"{len(captures.arrays)} captured arrays, but {len(replacements)} replacements")
     if captures._root is None:
-        return fn  # type: ignore[no-any-return]
-    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))  # type: ignore[no-any-return]
+        return Clone(fn, [])
+    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))

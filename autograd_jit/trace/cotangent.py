@@ -62,14 +62,16 @@ def fit(g: Any, shape: tuple, dtype: Any, rule: Any = "") -> Any:
             return g
     elif kind is Sparse:
         return g
-    return _fit(g, shape, dtype, rule)
+    g_shape, g_dtype = abstract(g)
+    if g_shape == shape and g_dtype == dtype:
+        return g
+    return _fit(g, g_shape, g_dtype, shape, dtype, rule)
 
 
-def _fit(g: Any, shape: tuple, dtype: Any, rule: Any) -> Any:
+def _fit(g: Any, g_shape: Any, g_dtype: Any, shape: tuple, dtype: Any, rule: Any) -> Any:
     from .. import numpy as anp
     from .sparse_objects import SparseObject, densify
 
-    g_shape, g_dtype = abstract(g)
     if g_shape is None and isinstance(g_dtype, SparseObject):
         g = densify(g)
         g_shape, g_dtype = abstract(g)

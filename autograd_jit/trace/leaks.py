@@ -1,6 +1,6 @@
-"""Boxes that a trace left behind: a function may have stored a traced value where it outlives the run.
+"""What a trace left behind: a function may have stored a traced value, or a clone, where it outlives the run.
 
-The interpreted run would have stored the plain value there, so the plain value is what is put in its place.
+The interpreted run would have stored the plain value or the original there, which is what is put in its place.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import sys
 import types
 from typing import Any
 
+from .capture_clone import Clone
 from .capture_values import is_library
+from .integers import IntegerBox
 from .recorder import Recorder, TapeVar
 from .tape_box import TAPE_BOXES
 
-__all__ = ["evict", "may_have_leaked"]
+__all__ = ["evict", "may_have_leaked", "return_originals"]
 
 #: a caller's variable, the parameter and the argument of getrefcount
 _REFERENCES_AT_REST = 3
@@ -33,7 +35,9 @@ def may_have_leaked(recorder: Recorder) -> bool:
 def evict(recorder: Recorder) -> str | None:
     """Put plain values in place of all boxes of a closed recorder that something holds; where one was, or None."""
     boxes = _boxes_of(recorder)
-    places = [_replace(holder, box) for box in boxes for holder in gc.get_referrers(box) if holder is not boxes]
+    places = [
+        _replace(holder, box, box._value) for box in boxes for holder in gc.get_referrers(box) if holder is not boxes
+    ]
     boxes.clear()
     if _boxes_of(recorder):
         _clear_caches()
@@ -41,14 +45,24 @@ def evict(recorder: Recorder) -> str | None:
 
 
 def _boxes_of(recorder: Recorder) -> list:
-    kinds = frozenset(TAPE_BOXES)
+    kinds = frozenset([*TAPE_BOXES, IntegerBox])
     found = [candidate for candidate in gc.get_objects() if type(candidate) in kinds]
-    return [box for box in found if type(box._node) is TapeVar and box._node.recorder is recorder]
+    return [box for box in found if isinstance(box._node, TapeVar) and box._node.recorder is recorder]
 
 
-def _replace(holder: Any, box: Any) -> str | None:
-    """Exchange ``box`` for its value in a list, a dictionary, a closure or an object; what it was, or None."""
-    value, kind = box._value, type(holder)
+def return_originals(clone: Clone) -> str | None:
+    """Put originals in place of the cloned objects that something besides the clone holds; where one was, or None."""
+    place: str | None = None
+    for made, original in clone.held_elsewhere():
+        for holder in gc.get_referrers(made):  # loops, no comprehensions: those would hold `made` in a cell
+            if not clone.owns(holder):
+                place = _replace(holder, made, original) or place
+    return place
+
+
+def _replace(holder: Any, box: Any, value: Any) -> str | None:
+    """Exchange ``box`` for ``value`` in a list, a dictionary, a closure or an object; what it was, or None."""
+    kind = type(holder)
     if isinstance(holder, list):
         held = [position for position, item in enumerate(holder) if item is box]
         if not held:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from . import tree
+from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
-from .tape import Constant, Guard, Op, Tape, Var, source_line, tensor_type
+from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
 
@@ -51,9 +53,10 @@ class Recorder:
 
     ``invalid`` is a reason, in the user's terms, once something happened that the tape cannot reproduce;
     ``left`` one why the run itself is void; ``handled_error`` names an error that the function may have handled.
+    ``base``: the function that the run starts in (see :class:`SourceLines`).
     """
 
-    def __init__(self, name: str, max_ops: int = 1_000_000) -> None:
+    def __init__(self, name: str, max_ops: int = 1_000_000, base: Callable | None = None) -> None:
         self.name = name
         self.level = new_level()
         self.inputs: list[Var] = []
@@ -63,8 +66,17 @@ class Recorder:
         self.handled_error: str | None = None
         self.is_closed = False
         self.max_ops = max_ops
+        #: the random generators that the function captures, by number; those that it makes itself, with a seed
+        self.generators: list[Any] = []
+        self.own_generators: list[Any] = []
+        self.draws: list[Draw] = []
+        #: expressions of integer arguments whose values the run took (``integers.py``)
+        self.integers: dict[str, int] = {}
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
+        self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
+        self._ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
+        self._lines = SourceLines(base)
 
     # ---------------------------------------------------------------- inputs and outputs
 
@@ -125,24 +137,52 @@ class Recorder:
     # ---------------------------------------------------------------- operations
 
     def record(self, prim: Primitive, level: int, values: list, recorded: list, kwargs: dict) -> Any:
-        """Apply ``prim`` to plain values and write it down. ``recorded``: values with Vars in place of boxes."""
-        plain = [self._strip(value) for value in values]
-        plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()} if kwargs else {}
+        """Apply ``prim`` to plain values and write it down.
+
+        ``recorded``: values with Vars in place of boxes. Both lists belong to this call.
+        """
         if self.is_closed:
-            return prim.wrapped(*plain, **plain_kwargs)
-        if getattr(prim.wrapped, "_draws", False):
-            self.spoil(f"{prim.name} draws random numbers")
-        if self._foreign(plain) or (plain_kwargs and self._foreign(list(plain_kwargs.values()))):
+            return prim.wrapped(*self._strip(values), **self._strip(kwargs))
+        is_foreign = self._prepare(values, recorded)
+        plain_kwargs, named = kwargs, kwargs
+        if kwargs:
+            plain_kwargs = {name: self._strip(value) for name, value in kwargs.items()}
+            is_foreign = is_foreign or self._foreign(list(plain_kwargs.values()))
+            named = {name: self._recorded(value) for name, value in kwargs.items()}
+        if is_foreign:
             self.spoil("it uses a value traced by an outer transformation")
-            return prim.wrapped(*plain, **plain_kwargs)
-        # Before the call: a primitive that wrote into a plain argument would change the snapshot.
-        args = tuple([self._recorded(value) for value in recorded])
-        named = {name: self._recorded(value) for name, value in kwargs.items()}
-        watched = None if _is_known(prim) else _copies((plain, plain_kwargs))
-        ans = self._applied(prim, plain, plain_kwargs)
+            return prim.wrapped(*values, **plain_kwargs)
+        if self.integers and next(_vars_in((tuple(recorded), named)), None) is None:  # integer arguments, plain by now
+            return prim.wrapped(*values, **plain_kwargs)
+        watched = None if prim in self._ours or self._is_ours(prim) else _copies((values, plain_kwargs))
+        ans = self._applied(prim, values, plain_kwargs)
         if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
-        return self._written(prim, args, named, ans)
+        return self._written(prim, tuple(recorded), named, ans)
+
+    def _prepare(self, values: list, recorded: list) -> bool:
+        """Make ``values`` plain and ``recorded`` what the tape holds; whether a value is of an outer trace.
+
+        Done before the call: a primitive that wrote into a plain argument would change the snapshot.
+        """
+        is_foreign = False
+        for position, value in enumerate(values):
+            kind = type(value)
+            if kind is np.ndarray:
+                if type(recorded[position]) is not Var:
+                    recorded[position] = self._constant(value)
+            elif kind not in _STATIC and (kind is not tuple or not _STATIC.issuperset(map(type, value))):
+                values[position] = plain = self._strip(value)
+                is_foreign = is_foreign or self._foreign([plain])
+                recorded[position] = self._recorded(recorded[position])
+        return is_foreign
+
+    def _is_ours(self, prim: Primitive) -> bool:
+        """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
+        known = isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
+        if known:
+            self._ours.add(prim)
+        return known
 
     def _applied(self, prim: Primitive, plain: list, kwargs: dict) -> Any:
         if error_state() is not default_error_state and stops_on_errors():
@@ -150,7 +190,7 @@ class Recorder:
         try:
             return prim.fun(*plain, **kwargs)
         except Exception as error:
-            self.handled_error = f"{type(error).__name__} of {prim.name} at {source_line(4)}"
+            self.handled_error = f"{type(error).__name__} of {prim.name} at {self._lines.above(4)}"
             raise
 
     def _written(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
@@ -158,6 +198,26 @@ class Recorder:
         if len(self.ops) >= self.max_ops:
             self.spoil(f"it performs more than {self.max_ops:,} operations")
             return ans
+        kind = type(ans)
+        if kind is np.ndarray:
+            type_ = self._types.get((ans.shape, ans.dtype)) or self._type_of(ans)
+        else:
+            type_ = _FLOAT64 if kind is np.float64 else tensor_type(ans)
+        if type_ is None:
+            return self._written_container(prim, args, kwargs, ans)
+        self._numbers += 1
+        var = Var(self._numbers, type_)
+        self.ops.append(Op(prim, args, kwargs, (var,), tree.LEAF, self._lines.above(4)))
+        return (_BOXES.get(kind) or box_class(ans))(ans, self.level, TapeVar(self, var))
+
+    def _type_of(self, array: np.ndarray) -> TensorType | None:
+        type_ = tensor_type(array)
+        if type_ is not None:
+            self._types[array.shape, array.dtype] = type_
+        return type_
+
+    def _written_container(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
+        """As :meth:`_written` for a primitive that returned several values, or something else than numbers."""
         leaves, structure = tree.flatten(ans)
         outputs, boxes = [], []
         for leaf in leaves:
@@ -167,8 +227,31 @@ class Recorder:
             var = self._new_var(leaf)
             outputs.append(var)
             boxes.append(self._box(leaf, var))
-        self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, source_line(4)))
+        self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, self._lines.above(5)))
         return tree.unflatten(structure, boxes)
+
+    def record_draw(self, draw: Draw, answer: Any) -> Any:
+        """A draw from a random generator: a step that draws anew at every replay. Gives ``answer``, boxed."""
+        if self.is_closed or any(generator is draw.generator for generator in self.own_generators):
+            return answer  # of a generator that is seeded in each call: the same samples every time
+        number = self._number_of(draw.generator)
+        if number is None:
+            self.spoil(f"it draws ({draw.name}) from a generator that is neither captured nor made from a seed")
+        elif draw.name == "shuffle" or "out" in draw.kwargs:
+            self.spoil(f"it draws ({draw.name}) into an array that is there; `permutation` gives a new one")
+        self.draws.append(draw)
+        args = tuple([self._recorded(arg) for arg in draw.args])
+        kwargs = {name: self._recorded(value) for name, value in draw.kwargs.items()}
+        if answer is None:  # seed()
+            self.ops.append(Op(draw_primitive(draw.name), (number, *args), kwargs, (), tree.LEAF, self._lines.above(4)))
+            return None
+        return self._written(draw_primitive(draw.name), (number, *args), kwargs, answer)
+
+    def _number_of(self, generator: Any) -> int | None:
+        """The number by which replays know a generator; that of NumPy's global one is -1."""
+        if isinstance(generator, ModuleType):
+            return -1
+        return next((i for i, captured in enumerate(self.generators) if captured is generator), None)
 
     def record_foreign(self, function: Callable, name: str, args: tuple, kwargs: dict) -> Any:
         """A function of NumPy that has no counterpart here: a step that calls it again at every replay."""
@@ -266,21 +349,23 @@ class Recorder:
     def guard(self, node: TapeVar, kind: str, expected: Any) -> None:
         """Write down that the path depends on this value."""
         if not self.is_closed:
-            self.ops.append(Guard(node.var, kind, expected, source_line(3)))
+            self.ops.append(Guard(node.var, kind, expected, self._lines.above(3)))
 
 
 #: types of results that are what they are: text, bytes, None, numbers of any size
 _IMMUTABLE = frozenset([str, bytes, type(None), int, bool, float, complex, type(Ellipsis), type(NotImplemented)])
 
 
+#: types of arguments that are on the tape as they are
+_STATIC = frozenset([float, int, bool, complex, str, type(None), type(Ellipsis), np.float64, np.float32])
+_FLOAT64 = TensorType((), np.dtype(np.float64), "scalar")
+#: box classes of the commonest results
+_BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, int, bool)} | {np.ndarray: TapeBox}
+
+
 @functools.lru_cache(maxsize=1024)
 def _primitive_of(function: Callable, name: str) -> Primitive:
     return Primitive(function, name, differentiable=False)
-
-
-def _is_known(prim: Primitive) -> bool:
-    """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
-    return isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
 
 
 def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:

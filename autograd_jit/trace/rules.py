@@ -21,7 +21,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -190,6 +190,7 @@ class _RuleScope(dict):
 
     def __init__(self, partial: Any) -> None:
         super().__init__(
+            __name__=__name__,
             partial=partial,
             multiply=_late("multiply"),
             negative=_late("negative"),
@@ -330,12 +331,18 @@ def defvjp(fun: Callable, *vjpmakers: Any, **kwargs: Any) -> None:
 def defvjp_argnum(fun: Callable, vjpmaker: Callable) -> None:
     """Define one maker for all arguments: ``vjpmaker(argnum, ans, args, kwargs) -> (g -> cotangent)``."""
 
-    class ByArgnum:
-        def __getitem__(self, argnum: int) -> Callable:
-            return lambda ans, *args, **kwargs: vjpmaker(argnum, ans, args, kwargs)
-
     prim = _rules_of(fun)
-    prim.vjps, prim.vjp_all = ByArgnum(), None
+    prim.vjps, prim.vjp_all = _VjpsByArgnum(vjpmaker), None
+
+
+class _VjpsByArgnum:
+    """A table of rules that one maker makes."""
+
+    def __init__(self, maker: Callable) -> None:
+        self.maker = maker
+
+    def __getitem__(self, argnum: int) -> Callable:
+        return lambda ans, *args, **kwargs: self.maker(argnum, ans, args, kwargs)
 
 
 def defvjp_argnums(fun: Callable, vjpmaker: Callable) -> None:
@@ -352,16 +359,27 @@ def defjvp(fun: Callable, *jvpfuns: Any, **kwargs: Any) -> None:
 def defjvp_argnum(fun: Callable, jvpmaker: Callable) -> None:
     """Define ``jvpmaker(argnum, g, ans, args, kwargs) -> tangent`` for all arguments."""
 
-    class ByArgnum:
-        def __getitem__(self, argnum: int) -> Callable:
-            return lambda g, ans, *args, **kwargs: jvpmaker(argnum, g, ans, args, kwargs)
+    _rules_of(fun).jvps = _JvpsByArgnum(jvpmaker)
 
-    _rules_of(fun).jvps = ByArgnum()
+
+class _JvpsByArgnum(_VjpsByArgnum):
+    def __getitem__(self, argnum: int) -> Callable:
+        return lambda g, ans, *args, **kwargs: self.maker(argnum, g, ans, args, kwargs)
 
 
 def defjvp_argnums(fun: Callable, jvpmaker: Callable) -> None:
     """Define ``jvpmaker(argnums, gs, ans, args, kwargs) -> tangent``, for all traced arguments at once."""
     _rules_of(fun).jvps = jvpmaker
+
+
+def rule_functions(rules: Any) -> Iterator[tuple[str, Any]]:
+    """The functions of a table ``vjps``, ``vjp_all`` or ``jvps``, each with the Python that reads it off the table."""
+    if type(rules) is dict:
+        yield from [(f"[{argnum!r}]", rule) for argnum, rule in rules.items() if callable(rule)]
+    elif isinstance(rules, _VjpsByArgnum):
+        yield ".maker", rules.maker
+    elif callable(rules):
+        yield "", rules
 
 
 def def_linear(fun: Callable) -> None:

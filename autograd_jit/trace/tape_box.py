@@ -22,7 +22,7 @@ from ..numpy import elementwise as ew
 from ..numpy.array_box import ArrayBox
 from ..numpy.protocols import apply_function, apply_ufunc
 from .tape import source_line
-from .tracer import BOX_TYPES, Box, Primitive
+from .tracer import BOX_TYPES, Box, Primitive, concrete
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -150,8 +150,11 @@ class TapeBox(ArrayBox):
     # ---------------------------------------------------------------- NumPy's protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        has_one_name = out is not None and sys.getrefcount(out[0]) <= _REFERENCES.of_target
         if self._recorder.is_outer_to(inputs):
             return apply_ufunc(ufunc, method, inputs, out, kwargs)
+        if has_one_name and method == "__call__" and type(out[0]) is np.ndarray and out[0] is inputs[0]:
+            return self._rebound(ufunc, inputs, out[0], kwargs)
         if method == "at" or (out is not None and any(target is not None for target in out)):
             self._leave(f"numpy.{ufunc.__name__} into an array that exists")
         function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -180,6 +183,12 @@ class TapeBox(ArrayBox):
 
     def _leave(self, what: str) -> NoReturn:
         self._recorder.leave(f"{what}, at {source_line(3)}")
+
+    def _rebound(self, ufunc: Any, inputs: tuple, target: Any, kwargs: dict) -> Any:
+        """``target += y`` where nothing but one name holds ``target``: the name is bound to a new recorded array."""
+        if self._recorder.is_closed or concrete(target).base is not None:
+            self._leave(f"numpy.{ufunc.__name__} into an array that exists")
+        return apply_ufunc(ufunc, "__call__", inputs, (target,), kwargs)
 
     def __setitem__(self, index: Any, value: Any) -> Any:
         if self._recorder.is_closed:
@@ -318,6 +327,8 @@ def native_primitive(function: Callable, values: tuple) -> tuple[Primitive | Non
 def _binary(name: str, function: Callable, swapped: bool) -> Callable:
     def method(self: PythonScalarTapeBox, other: Any) -> Any:
         kind = type(other)
+        if kind is not PythonScalarTapeBox and issubclass(kind, PythonScalarTapeBox):  # an integer argument
+            other, kind = other._value, int
         if kind is not PythonScalarTapeBox and kind not in _PYTHON_NUMBERS:
             return getattr(TapeBox, name)(self, other) if _is_numpy(other) else NotImplemented
         return self._recorder.record_python(function, *((other, self) if swapped else (self, other)))
@@ -362,20 +373,71 @@ PythonScalarTapeBox.__hash__ = TapeBox.__hash__  # type: ignore[method-assign]
 NumpyScalarTapeBox.__hash__ = TapeBox.__hash__  # type: ignore[method-assign]
 
 
-def _in_place(name: str) -> Callable:
-    """``x += y``: arrays would be written, so the trace ends; scalars are rebound."""
+# ---------------------------------------------------------------- in-place operators
+
+
+class _References:
+    """How many references there are to an array during ``array += y`` when one name holds it, on this Python.
+
+    With more, another name, a container, a view or the graph of a derivative would see the array change, and so must
+    see it change under the recorder, which binds the name to a new one.
+    """
+
+    def __init__(self) -> None:
+        probe = _Probe()
+        plain: Any = np.zeros(1)
+        plain += probe
+        self.of_target = probe.seen
+        named = _Probe()
+        named += 1
+        self.of_box = named.seen
+
+
+class _Probe:
+    """Counts as the methods of :class:`TapeBox` do."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        self.seen = sys.getrefcount(out[0])
+        return out[0]
+
+    def __iadd__(self, other: Any) -> Any:
+        self.seen = sys.getrefcount(self)
+        return self
+
+
+_REFERENCES = _References()
+#: to the array of a box that alone holds it: the box and the argument of getrefcount
+_REFERENCES_OF_VALUE = 2
+
+
+def _in_place(name: str, ufunc: Any) -> Callable:
+    """``x += y``: a name alone is bound to a new array; otherwise the array would be written, and the trace ends.
+
+    Scalars are always rebound.
+    """
 
     def method(self: TapeBox, other: Any) -> Any:
-        if type(self) is TapeBox:
+        if type(self) is not TapeBox:
+            return NotImplemented  # so that Python goes on to the ordinary operator
+        has_one_name = sys.getrefcount(self) <= _REFERENCES.of_box
+        if ufunc is None or not has_one_name or sys.getrefcount(self._value) > _REFERENCES_OF_VALUE:
             self._leave(f"an in-place __i{name}__ writes into a traced array")
-        return NotImplemented  # so that Python goes on to the ordinary operator
+        return self._rebound(ufunc, (self, other), self, {})
 
     method.__name__ = f"__i{name}__"
     return method
 
 
-for _name in (*_OPERATORS, "matmul"):
-    setattr(TapeBox, f"__i{_name}__", _in_place(_name))
+_UFUNCS = dict(
+    add=np.add, sub=np.subtract, mul=np.multiply, truediv=np.true_divide, floordiv=np.floor_divide, mod=np.remainder,
+    pow=np.power, lshift=np.left_shift, rshift=np.right_shift, xor=np.bitwise_xor, **{"and": np.bitwise_and},
+    **{"or": np.bitwise_or}, matmul=None,
+)  # fmt: skip
+for _name, _ufunc in _UFUNCS.items():
+    setattr(TapeBox, f"__i{_name}__", _in_place(_name, _ufunc))
 
 TAPE_BOXES: tuple[type[TapeBox], ...] = (TapeBox, NumpyScalarTapeBox, PythonScalarTapeBox)
 for _class in TAPE_BOXES:

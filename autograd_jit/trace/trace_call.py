@@ -7,18 +7,22 @@ by ``TracedCall.reason``.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from . import tree
+from . import collector, tree
+from .capture_clone import Clone
 from .captures import Captures, clone_with
-from .leaks import evict, may_have_leaked
+from .draws import DrawLog, perform, session, unlogged
+from .integers import IntegerBox, integer_name
+from .leaks import evict, may_have_leaked, return_originals
 from .recorder import LeaveTrace, Recorder
-from .tape import Tape, tensor_type
+from .tape import Op, Tape, tensor_type
 from .tracer import BOX_TYPES, concrete
 
 __all__ = ["TracedCall", "is_dynamic", "trace_call"]
@@ -29,6 +33,8 @@ class TracedCall:
     """``result``: what the call returned. ``tape``: its recording.
 
     ``reason``: why the tape must not be replayed, or None. ``is_passing``: another call may well be recorded.
+    ``integers``: the expressions of integer arguments that the tape depends on, with their values.
+    ``failed``: the run went without the recorder, but not with it.
     """
 
     result: Any
@@ -36,61 +42,111 @@ class TracedCall:
     reason: str | None
     seconds: float
     is_passing: bool = False
+    integers: dict[str, int] = field(default_factory=dict)
+    failed: bool = False
 
 
 def trace_call(
-    build: Callable, fun: Callable, captures: Captures, args: tuple, kwargs: dict, name: str
+    build: Callable,
+    fun: Callable,
+    captures: Captures,
+    args: tuple,
+    kwargs: dict,
+    name: str,
+    box_integers: bool = False,
 ) -> TracedCall:
     """Run ``build(fun)(*args, **kwargs)``, recorded.
 
     An exception under the recorder may be the recorder's own doing: the call is made again without it, and
     raises what it raises.
     """
+    with collector.relaxed(), session() as log, log.attempt():
+        # no variable for the recorder: `may_have_leaked` counts references to it
+        return _trace_call(build, fun, captures, args, kwargs, Recorder(name, base=_recorded_run), box_integers, log)
+
+
+def _trace_call(
+    build: Callable,
+    fun: Callable,
+    captures: Captures,
+    args: tuple,
+    kwargs: dict,
+    recorder: Recorder,
+    box_integers: bool,
+    log: DrawLog,
+) -> TracedCall:
     started = time.perf_counter()
-    recorder = Recorder(name)
-    given = _boxed_arguments(recorder, args, kwargs)
+    given = _boxed_arguments(recorder, args, kwargs, box_integers)
     leaves, structure = tree.flatten(given)
     snapshot = captures.snapshot(fun)
-    generators = _GeneratorStates(captures)
+    recorder.generators = captures.bind_generators(fun)
+    generators = _GeneratorStates(captures, recorder.generators)
+    drawn_before = log.mark()
+    clone = _with_boxes(recorder, fun, captures)
+    boxed: Any = None
+    failed = False
+    log.recorders.append(recorder)
     try:
-        boxed = _recorded_run(recorder, build, fun, captures, given)
+        boxed = _recorded_run(build, clone, given)
     except LeaveTrace as leave:
         void: str | None = str(leave)
     except Exception as error:
-        void = f"{type(error).__name__} under the recorder: {error}"
+        void, failed = f"{type(error).__name__} under the recorder: {error}", True
     else:
         tape = recorder.finish(boxed, {})
-        void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape)
+        void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape) or _altered(clone)
     finally:
+        log.recorders.remove(recorder)
         recorder.close()
+    kept = return_originals(clone)
     changed = captures.changed_since(snapshot, fun)
+    del clone
     if void is not None:
         generators.restore()
+        log.take_back(drawn_before)
+        del boxed, given, leaves
         result = build(fun)(*args, **kwargs)
-        return TracedCall(result, None, void, time.perf_counter() - started)
+        return TracedCall(result, None, void, time.perf_counter() - started, failed=failed)
     result = tree.map_leaves(concrete, boxed)
     del boxed, given, leaves
-    reason = recorder.invalid or generators.moved()
+    reason = recorder.invalid or generators.moved(recorder)
     if changed:
         reason = reason or f"it changes state that it captures: {changed}"
+    elif kept:
+        reason = reason or f"it keeps an object that it captures: {kept}"
     if reason or may_have_leaked(recorder):
         left_behind = evict(recorder)
         reason = reason or (f"it keeps a traced value: {left_behind}" if left_behind else None)
     if reason is None and recorder.handled_error is not None:
         reason = f"it may handle an error that depends on its data ({recorder.handled_error})"
         return TracedCall(result, None, reason, time.perf_counter() - started, is_passing=True)
-    return TracedCall(result, tape, reason, time.perf_counter() - started)
+    return TracedCall(result, tape, reason, time.perf_counter() - started, integers=recorder.integers)
 
 
-def _recorded_run(recorder: Recorder, build: Callable, fun: Callable, captures: Captures, given: tuple) -> Any:
-    """The run itself, in a frame of its own that holds no box afterwards."""
+def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:
+    """``fun`` with boxes in place of the arrays that it captures."""
     bound = captures.bind(fun)
-    boxes = [
-        recorder.add_input(array, captured.paths[0] if captured.paths else f"captured{i}")
+    boxes: list[object] = [
+        recorder.add_input(array, _identifier(captured.paths[0]) if captured.paths else f"captured{i}")
         for i, (array, captured) in enumerate(zip(bound, captures.arrays, strict=True))
     ]
-    run = build(clone_with(fun, captures, list(boxes)) if boxes else fun)
-    return run(*given[0], **given[1])
+    return clone_with(fun, captures, boxes) if boxes else Clone(fun, [])
+
+
+def _identifier(path: str) -> str:
+    """``self.layers[0].weights`` as a name for the printed tape: ``self_layers_0_weights``."""
+    return re.sub(r"\W+", "_", path).strip("_")
+
+
+def _recorded_run(build: Callable, clone: Clone, given: tuple) -> Any:
+    """The run itself, in a frame of its own that holds no box afterwards."""
+    return build(clone.call)(*given[0], **given[1])
+
+
+def _altered(clone: Clone) -> str | None:
+    """Whether the run changed a captured object of which it was given a clone: it must change the original."""
+    changed = clone.altered()
+    return f"it changes {changed} that it captures" if changed else None
 
 
 def _mutated(given: tuple, leaves: list, structure: Any) -> str | None:
@@ -108,13 +164,18 @@ def _not_rebuildable(tape: Tape) -> str | None:
     return None if tree.is_rebuildable(tape.structure) else "it returns a dataclass that is more than its fields"
 
 
-def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool) -> tuple[tuple, dict]:
     leaves, structure = tree.flatten((args, kwargs))
     names = _names(args, kwargs)
-    boxed = [
-        recorder.add_input(leaf, name) if is_dynamic(leaf) else leaf
-        for leaf, name in zip(leaves, names, strict=True)
-    ]
+    boxed, integers = [], 0
+    for leaf, name in zip(leaves, names, strict=True):
+        if is_dynamic(leaf):
+            boxed.append(recorder.add_input(leaf, name))
+        elif box_integers and type(leaf) is int:
+            boxed.append(IntegerBox(recorder, leaf, integer_name(integers)))
+            integers += 1
+        else:
+            boxed.append(leaf)
     return tree.unflatten(structure, boxed)
 
 
@@ -155,8 +216,10 @@ def _names(args: tuple, kwargs: dict) -> list[str]:
 class _GeneratorStates:
     """States of the random generators that a run could move without the recorder seeing it."""
 
-    def __init__(self, captures: Captures) -> None:
-        self.captured = captures.generators
+    def __init__(self, captures: Captures, drawing: list[Any]) -> None:
+        """``drawing``: the generators whose draws the recorder writes down."""
+        self.drawing = drawing
+        self.captured = [*captures.generators, *zip(captures.generator_paths, drawing, strict=True)]
         self.before = self._states()
 
     def _states(self) -> list[tuple[str, Any]]:
@@ -169,15 +232,31 @@ class _GeneratorStates:
 
     def restore(self) -> None:
         """Take back the draws of a run whose result is not used."""
-        for (_, state), generator in zip(self.before, [np.random, random, *[g for _, g in self.captured]]):
+        self._set(self.before)
+
+    def _set(self, states: list[tuple[str, Any]]) -> None:
+        for (_, state), generator in zip(states, [np.random, random, *[g for _, g in self.captured]], strict=True):
             _set_state(generator, state)
 
-    def moved(self) -> str | None:
-        """Which generator was drawn from, as a reason."""
-        for (name, before), (_, after) in zip(self.before, self._states(), strict=True):
-            if not _equal(before, after):
-                return f"it draws random numbers from {name}"
+    def moved(self, recorder: Recorder) -> str | None:
+        """Which generator was drawn from in another way than the tape knows of, as a reason."""
+        after = self._states()
+        expected = self._repeated(recorder) if recorder.draws and recorder.invalid is None else self.before
+        self._set(after)
+        for (name, wanted), (_, found) in zip(expected, after, strict=True):
+            if not _equal(wanted, found):
+                return f"it draws random numbers from {name}, which is not one of autograd_jit.numpy.random"
         return None
+
+    def _repeated(self, recorder: Recorder) -> list[tuple[str, Any]]:
+        """The states to which the draws on the tape lead."""
+        self.restore()
+        ops = [op for op in recorder.ops if isinstance(op, Op) and op.prim.draws is not None]
+        with unlogged():
+            for op, draw in zip(ops, recorder.draws, strict=True):
+                if draw.is_new:
+                    perform(op, self.drawing)
+        return self._states()
 
 
 def _state_of(generator: Any) -> Any:

@@ -49,6 +49,8 @@ class Box:
 
     #: value type -> box class
     type_mappings: ClassVar[dict[type, type[Box]]] = {}
+    #: whether it is a plain integer to everyone but a recorder, who watches what is made of it
+    stands_for_integer: ClassVar[bool] = False
     #: every concrete box class
     types: ClassVar[set[type]] = set()
 
@@ -100,7 +102,9 @@ class Node:
 class Primitive:
     """The facts about one primitive: its name, its plain function and its derivative rules."""
 
-    __slots__ = ("differentiable", "fun", "jvps", "name", "normalise", "vjp_all", "vjps", "wrapped")
+    __slots__ = (
+        "differentiable", "draws", "fun", "jvps", "name", "normalise", "replayed", "vjp_all", "vjps", "wrapped",
+    )  # fmt: skip
 
     def __init__(self, fun: Callable, name: str, differentiable: bool) -> None:
         self.fun = fun
@@ -115,6 +119,10 @@ class Primitive:
         #: optional ``(args, kwargs) -> (args, kwargs)`` which moves boxed keyword arguments into place
         self.normalise: Callable | None = None
         self.wrapped: Callable = fun
+        #: the method of a random generator that it stands for on a tape, or None
+        self.draws: str | None = None
+        #: what replays call in place of ``fun``, with the same answer
+        self.replayed: Callable | None = None
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -129,16 +137,19 @@ def _apply(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     values = list(args)
     boxed = []
     for position, arg in enumerate(args):
-        if type(arg) in BOX_TYPES and arg._trace == level:
-            values[position] = arg._value
-            boxed.append((position, arg._node))
+        if type(arg) in BOX_TYPES:
+            if arg._trace == level:
+                values[position] = arg._value
+                boxed.append((position, arg._node))
+            elif arg.stands_for_integer:  # rules see plain integers
+                values[position] = arg._value
     node = boxed[0][1]
     if prim.differentiable or node.sees_nondifferentiable:
         return node.apply(prim, level, values, kwargs, boxed)
     return prim.wrapped(*values, **kwargs)
 
 
-def _hidden_boxes(value: Any) -> bool:
+def hidden_boxes(value: Any) -> bool:
     """Whether a keyword argument or a container holds a box."""
     kind = type(value)
     if kind in BOX_TYPES:
@@ -150,7 +161,7 @@ def _hidden_boxes(value: Any) -> bool:
     elif kind is not tuple and kind is not list:
         return False
     kinds = set(map(type, value))  # most containers are an index or a shape: 0.2 us to see that
-    return not (kinds.isdisjoint(BOX_TYPES) and (kinds.isdisjoint(_CONTAINERS) or not any(map(_hidden_boxes, value))))
+    return not (kinds.isdisjoint(BOX_TYPES) and (kinds.isdisjoint(_CONTAINERS) or not any(map(hidden_boxes, value))))
 
 
 #: where a box may be hidden
@@ -177,14 +188,14 @@ def _level_inside(value: Any) -> int:
     return 0 if box is None else box._trace
 
 
-def _with_hidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
+def _withhidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """A call whose boxes are inside containers or keyword arguments: bring them to the surface."""
     if prim.normalise is not None:
         args, kwargs = prim.normalise(args, kwargs)
     innermost = _innermost((args, kwargs))
     if innermost._node.sees_nondifferentiable:  # a recorder writes down nested arguments as they are
         return innermost._node.apply_nested(prim, innermost._trace, args, kwargs)
-    hidden = [name for name, value in kwargs.items() if _hidden_boxes(value)]
+    hidden = [name for name, value in kwargs.items() if hidden_boxes(value)]
     if hidden:
         raise TracedValueError(
             f"{prim.name}() was given a traced value as keyword argument {hidden[0]!r}, which "
@@ -217,6 +228,8 @@ def _make_wrapper(prim: Primitive) -> Callable:
                     if x._trace == y._trace:
                         both = ((0, x._node), (1, y._node))
                         return x._node.apply(prim, x._trace, [x._value, y._value], kwargs, both)
+                    if x.stands_for_integer or y.stands_for_integer:
+                        return _apply(prim, args, kwargs)
                     x_boxed = x._trace > y._trace
                     y_boxed = not x_boxed
                 if x_boxed and type(y) not in _CONTAINERS:
@@ -228,10 +241,10 @@ def _make_wrapper(prim: Primitive) -> Callable:
             kind = type(arg)
             if kind in BOX_TYPES:
                 boxed = True
-            elif kind in _CONTAINERS and _hidden_boxes(arg):
-                return _with_hidden_boxes(prim, args, kwargs)
-        if kwargs and _hidden_boxes(kwargs):
-            return _with_hidden_boxes(prim, args, kwargs)
+            elif kind in _CONTAINERS and hidden_boxes(arg):
+                return _withhidden_boxes(prim, args, kwargs)
+        if kwargs and hidden_boxes(kwargs):
+            return _withhidden_boxes(prim, args, kwargs)
         return _apply(prim, args, kwargs) if boxed else fun(*args, **kwargs)
 
     return f_wrapped

@@ -193,7 +193,7 @@ def _argument(launch: Launch, parameter: emit_python.Parameter, memory: Memory) 
     if kind == "literal":
         return np.frombuffer(launch.literals[index], dtype, 1)[0]
     value, offset, strides = launch.placements[index]
-    assert ELEMENT[value.dtype.name] == parameter.element
+    assert ELEMENT[value.dtype] == parameter.element
     return (
         strides[parameter.axis] // dtype.itemsize
         if kind == "stride"

@@ -20,7 +20,7 @@ LARGEST = 600  # elements of a value: the printed Python runs them one by one
 FLOAT_UNARY = "negative absolute square sqrt floor ceil trunc rint sign reciprocal".split()
 FLOAT_BINARY = "add subtract multiply divide maximum minimum fmax fmin mod floor_divide fmod copysign".split()
 INT_UNARY = "negative absolute square sign".split()
-INT_BINARY = "add subtract multiply maximum minimum".split()
+INT_BINARY = "add subtract multiply maximum minimum mod floor_divide".split()
 COMPARE = "equal not_equal less less_equal greater greater_equal".split()
 #: operations that a rounding error makes no larger; what a float sum gives is only used by these
 CONTINUOUS_UNARY = ["negative", "absolute"]

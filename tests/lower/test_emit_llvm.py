@@ -122,6 +122,17 @@ def test_integers_wrap():
             np.testing.assert_array_equal(unary("negative", x), np.negative(x))
 
 
+@pytest.mark.parametrize("dtype", [I8, I4])
+@pytest.mark.parametrize("op", ["mod", "floor_divide"])
+def test_integer_division_by_anything(op, dtype):
+    """Zero, and what hardware traps on, included."""
+    limits = np.iinfo(dtype)
+    values = np.array([0, 1, -1, 2, -2, 7, -7, 12, limits.max, limits.min, limits.min + 1], dtype)
+    x, y = [a.reshape(-1) for a in np.meshgrid(values, values)]
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(binary(op, x, y), getattr(np, op)(x, y))
+
+
 # ---------------------------------------------------------------- reductions
 
 

@@ -106,3 +106,14 @@ def test_comparisons_of_bools():
         compiled(*pairs)
         np.testing.assert_array_equal(compiled(*pairs), function(*pairs))
         assert compiled.stats.replays == 1
+
+
+def test_remainders_of_integers_are_native():
+    """Indices that wrap around: simulations on a periodic grid do little else."""
+    wrapped = jit(lambda x, n: (x.astype(int) % n, x.astype(int) // n))
+    at = np.linspace(-9.0, 9.0, 19)
+    for n in (np.full(19, 4), np.full(19, -4), np.arange(19) - 9):
+        with np.errstate(all="ignore"):
+            want = at.astype(int) % n, at.astype(int) // n
+        np.testing.assert_array_equal(wrapped(at, n), want)
+    assert wrapped.stats.replays == 2 and wrapped.stats.python_steps == 0

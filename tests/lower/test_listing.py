@@ -44,6 +44,13 @@ def test_the_text_says_what_ran_how_often_and_how_it_came_to_be(listing):
     ast.parse(text)  # the whole listing is Python
 
 
+def test_each_step_of_the_schedule_has_its_operations(listing):
+    for line, group in zip(listing.schedule, listing.groups, strict=True):
+        assert group.nodes
+        assert (group.domain is not None) == line.startswith("kernel")
+    assert sum("= sin(" in str(group) for group in listing.groups) == 1
+
+
 def test_the_schedule_is_in_program_order(listing):
     schedule = listing.schedule
     positions = [

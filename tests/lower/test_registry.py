@@ -13,7 +13,8 @@ import zlib
 import numpy as np
 import pytest
 
-import autograd_jit.scipy.special  # noqa: F401 - registers its functions
+import autograd_jit.scipy.signal
+import autograd_jit.scipy.special  # noqa: F401 - registers their functions
 from autograd_jit.lower.graph import verify as verify_graph
 from autograd_jit.lower.program import Diverged, lower
 from autograd_jit.trace import tree
@@ -23,7 +24,8 @@ from autograd_jit.trace.tape import verify
 from autograd_jit.trace.tracer import concrete
 from tests.numpy.generator import Case, cases
 
-MODULES = ("autograd_jit.numpy", "autograd_jit.scipy.special", "autograd_jit.scipy.log_sums")
+SCIPY = ("special", "log_sums", "signal")
+MODULES = ("autograd_jit.numpy", *[f"autograd_jit.scipy.{name}" for name in SCIPY])
 ALL = [case for case in cases(MODULES) if case.leaves]
 #: the fast suite takes each third case; `-m slow` takes all
 FAST = [case for case in ALL if zlib.crc32(case.name.encode()) % 3 == 0]

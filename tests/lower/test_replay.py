@@ -66,7 +66,8 @@ def test_other_arguments_miss(other):
 def test_containers_and_static_leaves(value, others):
     def function(tree):
         leaves = tree.values() if isinstance(tree, dict) else tree
-        return sum([anp.exp(leaf) for leaf in leaves if isinstance(leaf, np.ndarray)])
+        scale = 1 + sum([leaf for leaf in leaves if isinstance(leaf, int)])
+        return scale * sum([anp.exp(leaf) for leaf in leaves if isinstance(leaf, np.ndarray)])
 
     compiled = ready(function, value)
     np.testing.assert_allclose(fast(compiled, value), function(value), rtol=1e-15)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
+from autograd_jit import value_and_grad
 from autograd_jit.errors import ArgumentError
 from autograd_jit.numpy import linalg
 from autograd_jit.numpy.solving import mh
@@ -249,6 +250,13 @@ def test_norm(ord, axis, keepdims, kind):
         return
     check(lambda y: linalg.norm(y, ord, axis, keepdims), x, tol=1e-6)
     assert np.allclose(linalg.norm(x, ord, axis, keepdims), np.linalg.norm(x, ord, axis, keepdims))
+
+
+@pytest.mark.parametrize("ord", [None, 1, 2, 3, -1, 1.5, np.inf], ids=str)
+def test_norms_without_axes_are_numbers(ord):
+    for norm in (linalg.norm, lambda x, ord: linalg.vector_norm(x, ord=ord or 2)):
+        value, _ = value_and_grad(lambda x: norm(x, ord))(np.arange(1.0, 4.0))
+        assert type(value) is np.float64
 
 
 @pytest.mark.parametrize("ord", [None, 1, 2, 3, 1.5, np.inf], ids=str)

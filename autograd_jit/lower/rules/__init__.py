@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Any
+from typing import Any, Final
 
-from . import elementwise, indexing, joining, products, reductions, views
+from . import elementwise, indexing, joining, linalg, products, reductions, views
 from .table import RULES, Rule
 
-__all__ = ["RULES", "elementwise", "find", "indexing", "joining", "products", "reductions", "views"]
+__all__ = ["RULES", "elementwise", "find", "indexing", "joining", "linalg", "products", "reductions", "views"]
+
+#: rules for modules that import SciPy, which takes 0.4 s: loaded when the module is in use
+_ON_DEMAND: Final = {
+    "autograd_jit.scipy.special": "special",
+    "autograd_jit.scipy.signal": "convolution",
+    "autograd_jit.scipy.structured": "scipy_linalg",
+}
 
 
 def find(prim: Any) -> Rule | None:
-    """The rule of a primitive; those of ``scipy.special`` are loaded when that module is in use."""
+    """The rule of a primitive."""
     rule = RULES.get(prim)
-    if rule is None and "autograd_jit.scipy.special" in sys.modules:
-        from . import special
-
+    if rule is None:
+        for module, rules in _ON_DEMAND.items():
+            if module in sys.modules:
+                importlib.import_module(f".{rules}", __name__)
         rule = RULES.get(prim)
     return rule

@@ -32,20 +32,28 @@ def arithmetic(name: str) -> Rule:
     """Operands are converted to the result's dtype, as NumPy does for these ufuncs."""
 
     def rule(b: Builder, op: Op, *args: Any, **kwargs: Any) -> Operand:
-        _no_options(kwargs)
+        if kwargs:
+            _no_options(kwargs)
         type_ = result_type(op)
+        dtype = type_.dtype
         operands = [as_operand(arg) for arg in args]
-        require_native(type_.dtype, *[o.dtype for o in operands])
-        if type_.dtype == BOOL or (type_.dtype.kind == "i" and name not in _INTEGER_OPS):
-            raise NoLowering(f"{name} of dtype {type_.dtype.name}")
-        return b.map(name, tuple([b.cast(o, type_.dtype) for o in operands]), type_.dtype, type_.shape)
+        if any([o.dtype is not dtype for o in operands]) or dtype is not _FLOAT64:
+            require_native(dtype, *[o.dtype for o in operands])
+            if dtype == BOOL or (dtype.kind == "i" and name not in _INTEGER_OPS):
+                raise NoLowering(f"{name} of dtype {dtype.name}")
+            if dtype.kind == "i" and type_.weak and name in _DIVISIONS:
+                raise NoLowering(f"{name} of Python integers, which raises for zero")
+            operands = [b.cast(o, dtype) for o in operands]
+        return b.map(name, tuple(operands), dtype, type_.shape)
 
     return rule
 
 
+_FLOAT64 = np.dtype(np.float64)  # which most operands are: they need no looking at
 _INTEGER_OPS = frozenset(
-    "add subtract multiply negative positive square maximum minimum absolute sign fmax fmin".split()
+    "add subtract multiply negative positive square maximum minimum absolute sign fmax fmin mod floor_divide".split()
 )
+_DIVISIONS = frozenset(["mod", "floor_divide"])
 _NAN_AWARE = frozenset(["maximum", "minimum", "fmax", "fmin"])
 
 

@@ -15,7 +15,7 @@ from ...numpy import indexing
 from ...trace.tape import Guard, Op, Var
 from ..builder import Builder, NoLowering
 from ..graph import Literal, Operand, View, dense_strides
-from .table import as_operand, require_native, result_type, rule_for, shadow, viewed
+from .table import as_operand, require_native, result_type, rule_for, viewed_by
 
 _INT = np.dtype(np.int64)
 
@@ -52,9 +52,20 @@ def resolve(b: Builder, op: Op, view: View, index: Any) -> _Indexed:
 
 
 def _basic(view: View, parts: list) -> View:
-    base = shadow(view)
-    whole = tuple(parts) if any(part is Ellipsis for part in parts) else (*parts, Ellipsis)
-    return viewed(view, base[whole], base)
+    whole = tuple([_Slice(p.start, p.stop, p.step) if type(p) is slice else p for p in parts])
+    return viewed_by(view, _taken, whole if Ellipsis in whole else (*whole, Ellipsis))
+
+
+class _Slice(NamedTuple):
+    """A slice, hashable."""
+
+    start: Any
+    stop: Any
+    step: Any
+
+
+def _taken(base: np.ndarray, parts: tuple) -> np.ndarray:
+    return base[tuple([slice(*part) if type(part) is _Slice else part for part in parts])]
 
 
 def _expand_ellipsis(parts: list, ndim: int) -> list:
@@ -165,7 +176,8 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
     stand_in = View(b.new_value(type_.shape, type_.dtype), type_.shape, dense_strides(type_.shape), 0)
     regions = [resolve(b, op, stand_in, index) for index in indices]
     for region, operand in zip(regions, operands, strict=True):
-        np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)
+        if operand.shape != region.view.shape:
+            np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)
     whole = b.assemble(type_.shape, type_.dtype, source)
     for region, operand in _gathered_by_region(b, regions, [b.cast(o, type_.dtype) for o in operands]):
         b.piece(region.view._replace(value=whole), operand, add=True, position=region.position)

@@ -10,7 +10,7 @@ import numpy as np
 from ...numpy import products
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
-from ..graph import Operand, View
+from ..graph import Literal, Operand, View
 from .table import (
     as_operand,
     require_native,
@@ -38,16 +38,26 @@ def _matmul(b: Builder, op: Op, x: Any, y: Any) -> Operand:
     right = y if len(y.shape) > 1 else View(y.value, (*y.shape, 1), (*y.strides, 0), y.offset)
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     left, right = left.broadcast(batch + left.shape[-2:]), right.broadcast(batch + right.shape[-2:])
-    return with_shape(_product(b, left, right), type_.shape)
+    return with_shape(product(b, left, right), type_.shape)
 
 
-def _product(b: Builder, left: View, right: View) -> View:
+def product(b: Builder, left: View, right: View) -> View:
     """``left @ right`` of equal batch axes, by loops or by BLAS."""
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     vector = m == 1 or n == 1
+    if k == 1:
+        return _outer(b, left, right)
     if m * k * n <= (SMALL_VECTOR_PRODUCT if vector else SMALL_PRODUCT) or k == 0:
         return _multiply_and_sum(b, left, right)
     return _batched_gemm(b, left, right, left.shape[:-2])
+
+
+def _outer(b: Builder, left: View, right: View) -> View:
+    """A column times a row: nothing is summed. (A sum that starts from zero turns -0.0 into 0.0.)"""
+    shape = (*left.shape[:-1], right.shape[-1])
+    product = b.map("multiply", (left.broadcast(shape), right.broadcast(shape)), left.dtype, shape)
+    zero = Literal(left.dtype.type(0), left.dtype)
+    return b.view(b.map("add", (product, zero), left.dtype, shape))
 
 
 def _multiply_and_sum(b: Builder, left: View, right: View) -> View:
@@ -183,9 +193,9 @@ def _contract(b: Builder, chosen: list[tuple[View, str]], needed: set[str]) -> t
         raise NoLowering("einsum with broadcast axes of size one")
     left = _grouped(b, _permuted((x, x_labels), batch + rows + inner), sizes, (batch, rows, inner))
     right = _grouped(b, _permuted((y, y_labels), batch + inner + columns), sizes, (batch, inner, columns))
-    product = _product(b, left, right)
+    combined = product(b, left, right)
     labels = batch + rows + columns
-    return with_shape(product, tuple([sizes[c] for c in labels])), labels
+    return with_shape(combined, tuple([sizes[c] for c in labels])), labels
 
 
 def _grouped(b: Builder, view: View, sizes: dict[str, int], groups: tuple[str, str, str]) -> View:

@@ -17,6 +17,8 @@ from .table import (
     rule_for,
     shadow,
     viewed,
+    viewed_by,
+    with_shape,
 )
 
 
@@ -25,10 +27,17 @@ def _by_view(function: Callable) -> Rule:
 
     def rule(b: Builder, op: Op, x: Any, *args: Any, **kwargs: Any) -> Operand:
         view = b.view(as_operand(x))
-        base = shadow(view)
-        return viewed(view, function(base, *args, **kwargs), base)
+        try:
+            return viewed_by(view, _called, function, args, tuple(kwargs.items()))
+        except TypeError:  # an argument that is not hashable, such as a list of axes
+            base = shadow(view)
+            return viewed(view, function(base, *args, **kwargs), base)
 
     return rule
+
+
+def _called(base: np.ndarray, function: Callable, args: tuple, kwargs: tuple) -> np.ndarray:
+    return function(base, *args, **dict(kwargs))
 
 
 def _reshape(b: Builder, op: Op, x: Any, shape: tuple, order: str) -> Operand:
@@ -37,13 +46,10 @@ def _reshape(b: Builder, op: Op, x: Any, shape: tuple, order: str) -> Operand:
         raise NoLowering("reshape in Fortran order")
     if isinstance(operand, Literal):
         return operand if shape == () else b.fill(operand, shape)
-    base = shadow(operand)
     try:
-        return viewed(operand, np.reshape(base, shape, copy=False), base)
+        return with_shape(operand, shape)
     except ValueError:  # needs a copy
-        dense = b.dense(operand)
-        base = shadow(dense)
-        return viewed(dense, np.reshape(base, shape, copy=False), base)
+        return with_shape(b.dense(operand), shape)
 
 
 def _broadcast_to(b: Builder, op: Op, x: Any, shape: tuple) -> Operand:

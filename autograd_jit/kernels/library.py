@@ -1,0 +1,55 @@
+"""Native routines for the executor's table that are no loop nests: by name, with their words.
+
+Each is ``i64 routine(slots, words)`` like a kernel, written in :mod:`autograd_jit.kernels.subset`. Its words:
+
+    0 to 7    numbers (sizes, flags; the first is the number of matrices or rows)
+    8 to 11   addresses of library functions
+    12 ...    each operand: slot, byte offset, strides of its three axes (batch, rows, columns) in elements
+    then      each result: slot, byte offset
+
+A routine returns 0, or another number where NumPy raises: the call is then made interpreted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from . import lapack
+from .blas import routine_address
+from .subset import Real, compiled
+
+__all__ = ["ADDRESSES", "NUMBERS", "ROUTINES", "Routine", "entry"]
+
+NUMBERS: Final = 8
+ADDRESSES: Final = 4
+
+
+class Routine(NamedTuple):
+    """A routine and the library functions that it calls, LAPACK's without the letter of their precision."""
+
+    function: Callable
+    library: tuple[str, ...] = ()
+
+
+ROUTINES: Final[dict[str, Routine]] = {
+    "lu": Routine(lapack.lu, ("getrf",)),
+    "determinant": Routine(lapack.determinant),
+    "solve": Routine(lapack.solve, ("gesv", "gemm", "trsv")),
+    "triangular": Routine(lapack.triangular, ("gemm", "trsv")),
+    "cholesky": Routine(lapack.cholesky, ("potrf",)),
+    "eigh": Routine(lapack.eigh, ("syevd",)),
+    "svd": Routine(lapack.svd, ("gesdd",)),
+    "qr": Routine(lapack.qr, ("geqrf", "orgqr")),
+}
+
+
+def entry(name: str, dtype: np.dtype) -> tuple[int, list[int]]:
+    """The address of a routine for a dtype, and of the library functions for its words."""
+    function, library = ROUTINES[name]
+    real: Real = "float" if dtype == np.float32 else "double"
+    letter = "s" if real == "float" else "d"
+    addresses = [routine_address(letter + part).address for part in library]
+    return compiled(function, real).address(function.__name__), addresses + [0] * (ADDRESSES - len(addresses))

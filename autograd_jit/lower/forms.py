@@ -1,0 +1,108 @@
+"""Loop forms by structure: what a loop repeats is formed once.
+
+A loop of T steps gives T groups of nodes that differ in their buffers and in where they begin in them. The first
+of them is formed by :func:`autograd_jit.lower.kernel.build`; for the others the kernel, the dimensions and the
+strides are looked up, and only the buffers are filled in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .fuse import Group
+from .graph import Literal, Map, Node, Operand, Piece, Reduce, Value
+from .kernel import Kernel, Launch, Placement, build
+
+__all__ = ["Forms"]
+
+
+class _Form(NamedTuple):
+    """A launch without its buffers: ``places`` are (number of the value, byte offset, byte strides)."""
+
+    kernel: Kernel
+    dims: tuple[int, ...]
+    places: tuple[tuple[int, int, tuple[int, ...]], ...]
+    literals: tuple[bytes, ...]
+
+
+class Forms:
+    """Makes launches of groups. ``stored``: mapped values that others need in memory.
+
+    ``built`` counts the structures met, ``found`` the groups that had one of these.
+    """
+
+    def __init__(self, stored: set[Value]) -> None:
+        self.stored = stored
+        self.built = self.found = 0
+        self._known: dict[tuple, _Form] = {}
+
+    def launch(self, group: Group) -> Launch:
+        """What :func:`autograd_jit.lower.kernel.build` makes of ``group``."""
+        shape = _Structure(group, self.stored)
+        form = self._known.get(shape.key)
+        if form is None:
+            self.built += 1
+            launch = build(group, self.stored)
+            self._known[shape.key] = shape.form(launch)
+            return launch
+        self.found += 1
+        values, starts = shape.values, shape.starts
+        placements = tuple(
+            [
+                Placement(values[number], starts[number] * values[number].dtype.itemsize + offset, strides)
+                for number, offset, strides in form.places
+            ]
+        )
+        return Launch(form.kernel, form.dims, placements, form.literals, group)
+
+
+class _Structure:
+    """All that the form of a group depends on, as one hashable ``key``.
+
+    Values are numbered as they are met. Where a buffer is first read from or written to is not part of the key
+    (``starts``, in elements): step t of a loop reads row t.
+    """
+
+    __slots__ = ("_numbers", "key", "starts", "values")
+
+    def __init__(self, group: Group, stored: set[Value]) -> None:
+        self.values: list[Value] = []
+        self.starts: list[int] = []
+        self._numbers: dict[Value, int] = {}
+        self.key = (group.domain, group.axes, tuple([self._node(node, stored) for node in group.nodes]))
+
+    def _node(self, node: Node, stored: set[Value]) -> tuple:
+        if type(node) is Map:
+            args = tuple([self._operand(arg) for arg in node.args])
+            return node.op, args, self._made(node.out), node.out in stored
+        if type(node) is Reduce:
+            return node.op, self._operand(node.arg), node.axes, self._made(node.out)
+        assert type(node) is Piece
+        position = None if node.position is None else self._operand(node.position)
+        return self._operand(node.arg), self._operand(node.region), node.add, position
+
+    def _made(self, value: Value) -> tuple:
+        """A value that the group computes: it begins where its buffer does."""
+        self._numbers[value] = len(self.values)
+        self.values.append(value)
+        self.starts.append(0)
+        return value.shape, value.dtype
+
+    def _operand(self, operand: Operand) -> tuple:
+        if type(operand) is Literal:
+            return operand.dtype, operand.bits
+        value, shape, strides, offset = operand  # type: ignore[misc]
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(self.values)
+            self.values.append(value)
+            self.starts.append(offset)
+            return value.dtype, shape, strides
+        return number, offset - self.starts[number], shape, strides
+
+    def form(self, launch: Launch) -> _Form:
+        places = []
+        for value, offset, strides in launch.placements:
+            number = self._numbers[value]
+            places.append((number, offset - self.starts[number] * value.dtype.itemsize, strides))
+        return _Form(launch.kernel, launch.dims, tuple(places), launch.literals)
