@@ -470,8 +470,13 @@ class _Handle:
 
         return sampled
 
-    def _verify(self, result: Any, call: tuple[tuple, dict], replay: tuple, rewind: Callable[[], None]) -> None:
-        """Raise VerificationError where the interpreted answer to ``call`` is another. ``replay``: tape and inputs."""
+    def _verify(
+        self, result: Any, call: tuple[tuple, dict], replay: tuple[Any, tuple, Any], rewind: Callable[[], None]
+    ) -> None:
+        """Raise VerificationError where the interpreted answer to ``call`` is another.
+
+        ``replay``: the tape, its inputs and generators.
+        """
         from .verification import difference, first_differing_value
 
         rewind()

@@ -102,7 +102,8 @@ def signature_of(compiled: Compiled, leaves: list, structure: Any) -> Signature:
 def nearest_difference(key: Hashable, others: Iterable[Hashable], names: list[str]) -> str | None:
     """How a signature's key differs from the one among ``others`` that is most like it; ``names`` of the leaves."""
     found = [_differences(other, key, names) for other in others]
-    return ", ".join(filter(None, min(found, key=len))) if found else None
+    nearest = min(found, key=lambda changes: len(changes), default=None)
+    return None if nearest is None else ", ".join(filter(None, nearest))
 
 
 def _differences(old: Any, new: Any, names: list[str]) -> list[str]:

@@ -71,7 +71,9 @@ OTHERS = {
     "a literal": scaled(3.0),
     "the sign of zero": scaled(-0.0),
     "an operation": lambda b, row: b.map("add", (row, Literal(0.0, F8)), F8, (2, 3)),
-    "strides": lambda b, row: b.map("multiply", (View(row.value, (2, 3), (1, 2), row.offset), Literal(0.0, F8)), F8, (2, 3)),
+    "strides": lambda b, row: b.map(
+        "multiply", (View(row.value, (2, 3), (1, 2), row.offset), Literal(0.0, F8)), F8, (2, 3)
+    ),
     "a distance": lambda b, row: b.map("multiply", (row, View(row.value, (2, 3), (3, 1), 0)), F8, (2, 3)),
     "one operand twice": lambda b, row: b.map("multiply", (row, row), F8, (2, 3)),
 }
