@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from .graph import Literal, Map, Node, Piece, Reduce
+from .graph import Map, Node, Piece, Reduce
 
 __all__ = ["chunk_starts"]
 
@@ -31,24 +31,20 @@ def chunk_starts(nodes: Iterable[Node], domain_of: Callable) -> set[Node]:
     for node in nodes:
         if isinstance(node, (Map, Reduce, Piece)):
             streams[domain_of(node)].append(node)
-    return {stream[place] for stream in streams.values() for place in _cuts([_content(node) for node in stream])}
+    long = [stream for stream in streams.values() if len(stream) > SHORTEST]
+    return {stream[place] for stream in long for place in _cuts([_content(node) for node in stream])}
 
 
-def _content(node: Node) -> str:
-    """What an operation is, the same in every turn of a loop and in every process."""
+def _content(node: Node) -> tuple:
+    """What an operation is, the same in every turn of a loop and, printed, in every process."""
     if isinstance(node, Map):
-        kinds = "".join(["c" if type(arg) is Literal else "v" for arg in node.args])
-        return f"{node.op} {node.out.dtype.char} {kinds}"
-    if isinstance(node, Reduce):
-        return f"reduce {node.op} {node.axes}"
-    return "piece"
+        return node.op, node.out.dtype, len(node.args)
+    return ("reduce", node.op, node.axes) if isinstance(node, Reduce) else ("piece",)
 
 
-def _cuts(contents: list[str]) -> list[int]:
-    """Positions at which a stream is cut."""
-    if len(contents) <= SHORTEST:
-        return []
-    known = {content: zlib.crc32(content.encode()) for content in set(contents)}
+def _cuts(contents: list[tuple]) -> list[int]:
+    """Positions at which a stream may be cut."""
+    known = {content: zlib.crc32(repr(content).encode()) for content in set(contents)}
     single = np.array([known[content] for content in contents], np.uint64)
     hashes = _mixed(single)
     for distance in (1, 2):

@@ -11,18 +11,30 @@ import pytest
 import autograd_jit.numpy as anp
 from autograd_jit import grad
 from autograd_jit.lower import program
-from autograd_jit.lower.chunks import REACH, SHORTEST, _cuts
+from autograd_jit.lower.builder import Builder
+from autograd_jit.lower.chunks import REACH, SHORTEST, _cuts, chunk_starts
 from autograd_jit.trace.captures import scan
 from autograd_jit.trace.trace_call import trace_call
+
+F8 = np.dtype(float)
 
 
 def words(seed, count):
     rng = np.random.default_rng(seed)
-    return [f"operation {number}" for number in rng.integers(0, 12, count)]
+    return [("operation", number) for number in rng.integers(0, 12, count).tolist()]
+
+
+def maps(count):
+    b = Builder()
+    x = b.input((2,), F8)
+    for number in range(count):
+        x = b.map("exp" if number % 3 else "sin", (x,), F8, (2,))
+    return b.graph.nodes
 
 
 def test_short_streams_stay_whole():
-    assert _cuts(words(0, SHORTEST)) == []
+    assert chunk_starts(maps(SHORTEST), lambda node: node.out.shape) == set()
+    assert chunk_starts(maps(4 * SHORTEST), lambda node: node.out.shape)
 
 
 @pytest.mark.parametrize("period", [3, 7, 20, 45, 130])
