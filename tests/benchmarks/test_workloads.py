@@ -12,8 +12,6 @@ from benchmarks.workloads import BY_NAME, SUITE
 #: losses by workload: complete jobs repeat the programs of others
 PROGRAMS = [workload for workload in SUITE if not workload.drive]
 NAMES = [workload.name for workload in PROGRAMS]
-#: decompositions and solves of matrices are called as Python
-CALLS_PYTHON = {"gp likelihood 80"}
 
 
 def test_names_differ():
@@ -34,7 +32,7 @@ def test_gradient(name):
     assert compiled.stats.fallbacks == 0
     found = profile(compiled, arguments)
     assert found["operations"] > 0
-    assert found["python_steps"] == 0 or name in CALLS_PYTHON
+    assert found["python_steps"] == 0
     # Second derivatives: differences of our own first ones, which the first-order workloads have checked.
     loss = rivals.ours()[0].loss(workload) if workload.second_order else workload.make_loss(numpy)
     check_slope(name, results["interpreted"], *measure.slope_along(loss, arguments))
