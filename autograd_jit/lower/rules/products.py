@@ -127,6 +127,7 @@ def _einsum(b: Builder, op: Op, inputs: tuple[str, ...], output: str, *operands:
         operand = as_operand(value)
         require_native(operand.dtype)
         terms.append(_diagonal_of(b.view(b.cast(operand, type_.dtype)), labels))
+    terms = _without_broadcast_axes(terms)
     for pair in _contraction_order(inputs, output, terms):
         chosen = [terms[position] for position in pair]
         terms = [term for position, term in enumerate(terms) if position not in pair]
@@ -134,6 +135,20 @@ def _einsum(b: Builder, op: Op, inputs: tuple[str, ...], output: str, *operands:
         terms.append(_contract(b, chosen, needed))
     view, labels = terms[0]
     return _permuted(_summed(b, view, labels, set(output)), output)
+
+
+def _without_broadcast_axes(terms: list[tuple[View, str]]) -> list[tuple[View, str]]:
+    """Axes of size one whose label is longer elsewhere are dropped: what they hold counts for each of the others."""
+    sizes: dict[str, int] = {}
+    for view, labels in terms:
+        for label, size in zip(labels, view.shape, strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    kept = []
+    for view, labels in terms:
+        axes = [axis for axis, label in enumerate(labels) if view.shape[axis] == sizes[label]]
+        shape, strides = [tuple([each[axis] for axis in axes]) for each in (view.shape, view.strides)]
+        kept.append((view._replace(shape=shape, strides=strides), "".join([labels[axis] for axis in axes])))
+    return kept
 
 
 def _contraction_order(inputs: tuple[str, ...], output: str, terms: list) -> list[tuple[int, ...]]:
