@@ -113,7 +113,7 @@ def extremum(slots: Ints, words: Ints) -> int:
 
 @routine
 def flatnonzero(slots: Ints, words: Ints) -> int:
-    """``places = flatnonzero(mask)``, of dense memory. Numbers: 1, length of the mask, of the result: a guard counts."""
+    """``places = flatnonzero(mask)``, of dense memory. Numbers: 1, length of the mask, of the result (guarded)."""
     mask = bools_at(place(slots, words, 12))
     places = ints_at(place(slots, words, 17))
     count = words[2]

@@ -141,7 +141,7 @@ def test_masks():
     for y in (x, rng.normal(size=(4, 6)), x, -x, rng.permutation(x.reshape(-1)).reshape(4, 6)):
         assert_close(jitted(y), chosen(y))
         assert_close(gradient(y), 3 * y**2 * (y > 0))
-    assert gradient.stats.replays > 0
+    assert jitted.stats.replays > 0 and gradient.stats.replays > 0
     assert not [line for line in gradient.kernels(x).schedule if line.startswith("Python")]
 
 

@@ -152,8 +152,8 @@ def _masked(b: Builder, op: Op, view: View, mask: View, count: int) -> _Indexed:
         raise NoLowering("a mask over memory in parts") from None
     flat = with_shape(b.dense(mask), (1, mask.size, 1))
     total = b.reduce("sum", b.cast(with_shape(flat, (mask.size,)), _INT), (0,))
-    counted = b.map("equal", (total, Literal(np.int64(count), _INT)), BOOL, ())
-    b.check(counted, True, Guard(op.outputs[0], "truth", True, f"as many elements in the mask, {op.line}"))
+    guard = Guard(op.outputs[0], "int", count, f"elements in the mask, {op.line}")
+    b.check(total, count, guard, -2 - op.outputs[0].number)  # a number of its own, for counts to tell paths apart
     (places,) = b.call("flatnonzero", (flat,), (((count,), _INT),), (1, mask.size, count), work=mask.size)
     rest = merged.shape[1:]
     strides = Literal(np.int64(merged.strides[0]), _INT)
