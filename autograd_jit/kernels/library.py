@@ -37,6 +37,7 @@ class Routine(NamedTuple):
 
 
 ROUTINES: Final[dict[str, Routine]] = {
+    "matrix_vector": Routine(lapack.matrix_vector, ("gemv",)),
     "lu": Routine(lapack.lu, ("getrf",)),
     "determinant": Routine(lapack.determinant),
     "solve": Routine(lapack.solve, ("gesv", "gemm", "trsv")),

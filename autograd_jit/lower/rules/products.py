@@ -49,7 +49,31 @@ def product(b: Builder, left: View, right: View) -> View:
         return _outer(b, left, right)
     if m * k * n <= (SMALL_VECTOR_PRODUCT if vector else SMALL_PRODUCT) or k == 0:
         return _multiply_and_sum(b, left, right)
+    if n == 1:
+        return _matrix_vector(b, left, right)
+    if m == 1:
+        return swapped(_matrix_vector(b, swapped(right), swapped(left)))
     return _batched_gemm(b, left, right, left.shape[:-2])
+
+
+def swapped(view: View) -> View:
+    """The transpose of each matrix."""
+    *shape, rows, columns = view.shape
+    *strides, row, column = view.strides
+    return view._replace(shape=(*shape, columns, rows), strides=(*strides, column, row))
+
+
+def _matrix_vector(b: Builder, left: View, right: View) -> View:
+    """``left @ right``, where the latter has one column."""
+    batch = left.shape[:-2]
+    count = math.prod(batch)
+    matrix, vector = _blas_ready(b, left, batch, count), _blas_ready(b, right, batch, count)
+    if vector.strides[1] < 1:
+        vector = with_shape(b.dense(vector), vector.shape)
+    _, m, k = matrix.shape
+    results = (((count, m), left.dtype),)
+    (y,) = b.call("matrix_vector", (matrix, vector), results, (count, m, k), work=count * m * k)
+    return with_shape(y.view(), (*batch, m, 1))
 
 
 def _outer(b: Builder, left: View, right: View) -> View:
