@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -53,14 +54,15 @@ class Path:
 
     @functools.cached_property
     def outcomes(self) -> dict[int, bytes]:
-        """What each guard of this path found, by its number."""
+        """What each guard of this path found, by its number, in the order of a run."""
         return {check.number: check.expected for check in self.program.checks.values()}
 
     def is_prefix_of(self, other: Path, guard: int, actual: bytes) -> bool:
         """Whether ``other`` takes this path's turns up to ``guard``, and there the one of ``actual``."""
         if other.outcomes.get(guard) != actual:
             return False
-        return all(other.outcomes.get(number) == found for number, found in self.outcomes.items() if number < guard)
+        before = itertools.takewhile(lambda outcome: outcome[0] != guard, self.outcomes.items())
+        return all(other.outcomes.get(number) == found for number, found in before)
 
 
 @dataclass

@@ -308,9 +308,17 @@ end:
 GEMM_WORDS: Final = 21
 
 
-@functools.cache
+_loaded: dict[str, CompiledCode] = {}
+
+
 def _runtime() -> CompiledCode:
-    """The executor's own machine code, once a process (and once a machine: it is in the disk cache)."""
+    """The executor's own machine code, once a process. Of threads that come at once, all get the code of one."""
+    found = _loaded.get("runtime")
+    return found if found is not None else _loaded.setdefault("runtime", _load_runtime())
+
+
+def _load_runtime() -> CompiledCode:
+    """From the disk cache, or compiled."""
     import hashlib
 
     from ..lower.cache import default_cache

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from . import lapack
+from . import lapack, sequences
 from .blas import routine_address
+from .numpy_functions import PLACES, function_address
 from .subset import Real, compiled
 
 __all__ = ["ADDRESSES", "NUMBERS", "ROUTINES", "Routine", "entry"]
@@ -28,13 +29,15 @@ ADDRESSES: Final = 4
 
 
 class Routine(NamedTuple):
-    """A routine and the library functions that it calls, LAPACK's without the letter of their precision."""
+    """A routine and the functions that it calls by address: LAPACK's, without their letter of precision, or NumPy's."""
 
     function: Callable
-    library: tuple[str, ...] = ()
+    lapack: tuple[str, ...] = ()
+    numpy: str = ""
 
 
 ROUTINES: Final[dict[str, Routine]] = {
+    "matrix_vector": Routine(lapack.matrix_vector, ("gemv",)),
     "lu": Routine(lapack.lu, ("getrf",)),
     "determinant": Routine(lapack.determinant),
     "solve": Routine(lapack.solve, ("gesv", "gemm", "trsv")),
@@ -43,13 +46,24 @@ ROUTINES: Final[dict[str, Routine]] = {
     "eigh": Routine(lapack.eigh, ("syevd",)),
     "svd": Routine(lapack.svd, ("gesdd",)),
     "qr": Routine(lapack.qr, ("geqrf", "orgqr")),
+    "cumulative_sum": Routine(sequences.cumulative_sum),
+    "cumulative_product": Routine(sequences.cumulative_product),
+    "recurrence": Routine(sequences.recurrence),
+    "searchsorted": Routine(sequences.searchsorted),
+    "convolve": Routine(sequences.convolve),
+    "flatnonzero": Routine(sequences.flatnonzero),
+    **{name: Routine(sequences.argsort, numpy=name) for name in PLACES if name.startswith("argsort")},
+    **{name: Routine(sequences.extremum, numpy=name) for name in ("argmax", "argmin")},
 }
 
 
 def entry(name: str, dtype: np.dtype) -> tuple[int, list[int]]:
-    """The address of a routine for a dtype, and of the library functions for its words."""
-    function, library = ROUTINES[name]
+    """The address of a routine for a dtype, and of the functions for its words."""
+    routine = ROUTINES[name]
     real: Real = "float" if dtype == np.float32 else "double"
     letter = "s" if real == "float" else "d"
-    addresses = [routine_address(letter + part).address for part in library]
+    addresses = [routine_address(letter + part).address for part in routine.lapack]
+    if routine.numpy:
+        addresses = [function_address(routine.numpy, dtype)]
+    function = routine.function
     return compiled(function, real).address(function.__name__), addresses + [0] * (ADDRESSES - len(addresses))

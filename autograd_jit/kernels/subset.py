@@ -89,9 +89,18 @@ def routine(function: Callable) -> Callable:
     return function
 
 
-@functools.cache
+_compiled: dict[tuple[Callable, Real], CompiledCode] = {}
+
+
 def compiled(function: Callable, real: Real) -> CompiledCode:
-    """The machine code of a routine, under its own name, once a process and, in the disk cache, once a machine."""
+    """The machine code of a routine, under its own name, once a process and, in the disk cache, once a machine.
+
+    Of threads that come at once, all get the code of one: code is freed with its object, whoever has its address."""
+    found = _compiled.get((function, real))
+    return found if found is not None else _compiled.setdefault((function, real), _compile(function, real))
+
+
+def _compile(function: Callable, real: Real) -> CompiledCode:
     from ..lower.cache import default_cache
 
     text = ir_text(function, real)

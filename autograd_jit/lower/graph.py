@@ -340,7 +340,10 @@ class CopyStep(Step):
 
 @dataclass(eq=False)
 class Check(Node):
-    """A guard: ``arg`` (dense) holds exactly the bytes ``expected``. ``number``: its place among the tape's guards."""
+    """A guard: ``arg`` (dense) holds exactly the bytes ``expected``.
+
+    ``number``: its place among the tape's guards; negative for conditions of lowering's own.
+    """
 
     arg: View
     expected: bytes

@@ -358,3 +358,41 @@ def test_integers_of_both_libraries(monkeypatch):
         assert_close(onp.asarray(replayed(np.linalg.det, a)) / onp.linalg.det(a), onp.asarray(1.0))
     finally:
         routine_address.cache_clear()
+
+
+# ---------------------------------------------------------------- products with vectors
+
+
+@pytest.mark.parametrize("dtype", [onp.float64, onp.float32])
+def test_large_products_with_vectors(dtype):
+    a = rng.normal(size=(2, 300, 260)).astype(dtype)
+    x, y = rng.normal(size=520).astype(dtype), rng.normal(size=300).astype(dtype)
+    functions = {
+        "rows": lambda a, x, y: a[0] @ x[:260],
+        "columns": lambda a, x, y: a[1].T @ y,
+        "vector first": lambda a, x, y: y @ a[0],
+        "steps": lambda a, x, y: a[0] @ x[::2],
+        "backwards": lambda a, x, y: a[0] @ x[259::-1],
+        "a constant vector": lambda a, x, y: a[0] @ np.broadcast_to(x[:1], (260,)),
+        "matrix without unit stride": lambda a, x, y: a[0][:, ::-1] @ x[:260],
+        "batch": lambda a, x, y: a @ x[:260],
+        "batch of rows": lambda a, x, y: x[:260][None, None, :] @ np.swapaxes(a, 1, 2),
+        "part": lambda a, x, y: a[0][20:, 5:] @ x[5:260],
+    }
+    for name, function in functions.items():
+        want = function(a, x, y)
+        got = replayed(function, a, x, y)
+        onp.testing.assert_allclose(got, want, rtol=0, atol=500 * onp.finfo(dtype).eps * 20, err_msg=name)
+    jitted = jit(functions["rows"])
+    jitted(a, x, y)
+    assert any("matrix_vector" in line for line in jitted.kernels(a, x, y).schedule)
+
+
+def test_products_of_long_vectors():
+    x, y = rng.normal(size=(2, 100_000))
+    for function in (
+        lambda x, y: x @ y,
+        lambda x, y: np.broadcast_to(x, (1, 100_000)) @ y,
+        lambda x, y: np.dot(x[:, None].T, y[:, None]),
+    ):
+        onp.testing.assert_allclose(replayed(function, x, y), function(x, y), rtol=1e-9)

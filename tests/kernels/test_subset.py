@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from math import log, sqrt
 
 import numpy as np
@@ -139,3 +141,20 @@ def test_a_type_that_does_not_fit_is_refused():
 def test_the_subset_does_not_run_as_python():
     with pytest.raises(TypeError, match="machine code only"):
         reals_at(0)
+
+
+def test_threads_that_come_at_once_get_one_code(monkeypatch):
+    """Code is freed with its object: an address of a code that nobody keeps would be one of nothing."""
+    barrier = threading.Barrier(4)
+    make = subset._compile
+
+    def slow(*args):
+        barrier.wait(10)
+        return make(*args)
+
+    monkeypatch.setattr(subset, "_compile", slow)
+    monkeypatch.setattr(subset, "_compiled", {})
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: subset.compiled(recursive, "double"), range(4)))
+    assert all(code is codes[0] for code in codes)
+    assert run(recursive, 5) == 120

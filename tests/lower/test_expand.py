@@ -52,7 +52,7 @@ def test_products_by_blas_and_by_loops():
 
 
 def test_a_primitive_without_rule_is_a_python_step_that_says_why():
-    graph = graph_of(lambda x: anp.exp(anp.sort(x)), X)
+    graph = graph_of(lambda x: anp.exp(anp.i0(x)), X)
     reasons = [node.reason for node in graph.nodes if hasattr(node, "reason")]
     assert reasons and all(reasons)
 

@@ -13,7 +13,7 @@ def listing():
     def loss(w):
         z = anp.tanh(inputs @ w)
         if anp.sum(z) > -1e9:
-            z = anp.sin(z) + anp.sort(w[0])
+            z = anp.sin(z) + anp.i0(w[0])
         return anp.sum(z**2)
 
     inputs = np.random.default_rng(0).standard_normal((80, 60))
@@ -63,7 +63,7 @@ def test_the_schedule_is_in_program_order(listing):
         )
     ]
     assert positions == sorted(positions)
-    assert any("Python step" in line and "sort" in line for line in schedule)
+    assert any("Python step" in line and "i0" in line for line in schedule)
     assert any("test_listing.py" in line and "if anp.sum" in line for line in schedule)  # the user's line
     assert len([line for line in schedule if line.startswith("kernel")]) == sum(len(e.launches) for e in listing)
 

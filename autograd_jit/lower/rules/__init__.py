@@ -6,10 +6,21 @@ import importlib
 import sys
 from typing import Any, Final
 
-from . import elementwise, indexing, joining, linalg, products, reductions, views
+from . import elementwise, indexing, joining, linalg, products, reductions, sequences, views
 from .table import RULES, Rule
 
-__all__ = ["RULES", "elementwise", "find", "indexing", "joining", "linalg", "products", "reductions", "views"]
+__all__ = [
+    "RULES",
+    "elementwise",
+    "find",
+    "indexing",
+    "joining",
+    "linalg",
+    "products",
+    "reductions",
+    "sequences",
+    "views",
+]
 
 #: rules for modules that import SciPy, which takes 0.4 s: loaded when the module is in use
 _ON_DEMAND: Final = {

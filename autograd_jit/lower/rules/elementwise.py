@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...numpy import elementwise as ew
-from ...numpy import reductions, shaping
+from ...numpy import reductions, shaping, special_elementwise
 from ...trace.tape import Op, Var
 from ..builder import Builder, NoLowering
 from ..graph import Literal, Operand, View
@@ -179,6 +179,50 @@ def _identity_of_real(b: Builder, op: Op, x: Any) -> Operand:
     return operand
 
 
+def _imag_of_real(b: Builder, op: Op, x: Any) -> Operand:
+    type_ = result_type(op)
+    require_native(as_operand(x).dtype, type_.dtype)
+    return b.fill(Literal(type_.dtype.type(0), type_.dtype), type_.shape)
+
+
+def _is_infinity(value: float) -> Rule:
+    def rule(b: Builder, op: Op, x: Any, **kwargs: Any) -> Operand:
+        _no_options(kwargs)
+        operand = as_operand(x)
+        require_native(operand.dtype)
+        if operand.dtype.kind != "f":
+            raise NoLowering(f"infinities of dtype {operand.dtype.name}")
+        return b.map("equal", (operand, Literal(operand.dtype.type(value), operand.dtype)), BOOL, operand.shape)
+
+    return rule
+
+
+def _sinc(b: Builder, op: Op, x: Any) -> Operand:
+    """``sin(pi x) / (pi x)``, 1 at 0."""
+    type_ = result_type(op)
+    dtype, shape = type_.dtype, type_.shape
+    operand = as_operand(x)
+    require_native(operand.dtype, dtype)
+    angle = b.map("multiply", (b.cast(operand, dtype), Literal(dtype.type(np.pi), dtype)), dtype, shape)
+    zero, one = Literal(dtype.type(0), dtype), Literal(dtype.type(1), dtype)
+    quotient = b.map("divide", (b.map("sin", (angle,), dtype, shape), angle), dtype, shape)
+    return b.map("where", (b.map("equal", (angle, zero), BOOL, shape), one, quotient), dtype, shape)
+
+
+def _heaviside(b: Builder, op: Op, x: Any, middle: Any, **kwargs: Any) -> Operand:
+    """0 below zero, 1 above, ``middle`` at zero; NaN stays."""
+    _no_options(kwargs)
+    type_ = result_type(op)
+    dtype, shape = type_.dtype, type_.shape
+    x, middle = as_operand(x), as_operand(middle)
+    require_native(dtype, x.dtype, middle.dtype)
+    x, middle = b.cast(x, dtype), b.cast(middle, dtype)
+    zero, one = Literal(dtype.type(0), dtype), Literal(dtype.type(1), dtype)
+    chosen = b.map("where", (b.map("greater", (x, zero), BOOL, x.shape), one, x), dtype, x.shape)
+    chosen = b.map("where", (b.map("less", (x, zero), BOOL, x.shape), zero, chosen), dtype, x.shape)
+    return b.map("where", (b.map("equal", (x, zero), BOOL, x.shape), middle, chosen), dtype, shape)
+
+
 def _clip_one(b: Builder, op: Op, x: Any, bound: Any, from_below: Any) -> Operand:
     return arithmetic("maximum" if from_below else "minimum")(b, op, x, bound)
 
@@ -213,6 +257,11 @@ rule_for(ew.float_power, _power)
 rule_for(ew.rad2deg, _scaled("rad2deg", 180.0 / math.pi))
 rule_for(ew.deg2rad, _scaled("deg2rad", math.pi / 180.0))
 rule_for(ew.real, _identity_of_real)
+rule_for(ew.imag, _imag_of_real)
+rule_for(ew.isposinf, _is_infinity(math.inf))
+rule_for(ew.isneginf, _is_infinity(-math.inf))
+rule_for(ew.heaviside, _heaviside)
+rule_for(special_elementwise.sinc, _sinc)
 rule_for(ew.conj, _identity_of_real)
 rule_for(shaping._astype, _astype)
 rule_for(reductions._clip_one, _clip_one)

@@ -15,7 +15,7 @@ from ...numpy import indexing
 from ...trace.tape import Guard, Op, Var
 from ..builder import Builder, NoLowering
 from ..graph import Literal, Operand, View, dense_strides
-from .table import as_operand, require_native, result_type, rule_for, viewed_by
+from .table import BOOL, as_operand, require_native, result_type, rule_for, viewed_by, with_shape
 
 _INT = np.dtype(np.int64)
 
@@ -37,9 +37,13 @@ def _is_basic(part: Any) -> bool:
     return part is None or part is Ellipsis or _is_integer(part)
 
 
-def resolve(b: Builder, op: Op, view: View, index: Any) -> _Indexed:
-    """What NumPy's ``view[index]`` selects. Raises NoLowering for masks and other rare kinds of index."""
+def resolve(b: Builder, op: Op, view: View, index: Any, count: int) -> _Indexed:
+    """What NumPy's ``view[index]`` selects; ``count``: how many elements a mask had when it was recorded.
+
+    Raises NoLowering for masks among other indices, and rare kinds of index."""
     parts = list(index) if type(index) is tuple else [index]  # views are named tuples
+    if len(parts) == 1 and isinstance(parts[0], View) and parts[0].dtype == BOOL:
+        return _masked(b, op, view, parts[0], count)
     if all(_is_basic(part) for part in parts):
         return _Indexed(_basic(view, parts), None)
     parts = _expand_ellipsis(parts, len(view.shape))
@@ -129,6 +133,8 @@ def _element_offsets(b: Builder, op: Op, index: Operand, size: int, stride: int)
         raise NoLowering("indexing an empty axis by an array")
     if isinstance(index, View) and index.value in b.graph.constants and index.is_dense:
         return _constant_offsets(b, b.graph.constants[index.value].reshape(index.shape), size, stride)
+    if isinstance(index, View) and _is_place(b, index, size):
+        return b.map("multiply", (index, Literal(stride, _INT)), _INT, index.shape)
     index, shape = b.cast(index, _INT), index.shape
     bounds = [
         b.map("greater_equal", (index, Literal(-size, _INT)), np.dtype(bool), shape),
@@ -146,6 +152,33 @@ def _element_offsets(b: Builder, op: Op, index: Operand, size: int, stride: int)
     return b.map("multiply", (clamped, Literal(stride, _INT)), _INT, shape)
 
 
+def _masked(b: Builder, op: Op, view: View, mask: View, count: int) -> _Indexed:
+    """``view[mask]``: the places where the mask holds, as many as were recorded (a guard)."""
+    axes = len(mask.shape)
+    if axes == 0 or count == 0 or view.shape[:axes] != mask.shape:
+        raise NoLowering("a mask of an unusual kind")
+    try:
+        merged = with_shape(view, (mask.size, *view.shape[axes:]))
+    except ValueError:
+        raise NoLowering("a mask over memory in parts") from None
+    flat = with_shape(b.dense(mask), (1, mask.size, 1))
+    total = b.reduce("sum", b.cast(with_shape(flat, (mask.size,)), _INT), (0,))
+    guard = Guard(op.outputs[0], "int", count, f"elements in the mask, {op.line}")
+    b.check(total, count, guard, -2 - op.outputs[0].number)  # a number of its own, for counts to tell paths apart
+    (places,) = b.call("flatnonzero", (flat,), (((count,), _INT),), (1, mask.size, count), work=mask.size)
+    rest = merged.shape[1:]
+    strides = Literal(np.int64(merged.strides[0]), _INT)
+    position = b.map("multiply", (places.view(), strides), _INT, (count,))
+    selected = View(merged.value, (count, *rest), (0, *merged.strides[1:]), merged.offset)
+    return _Indexed(selected, _spread(b, position, (count,), len(rest), selected.shape))
+
+
+def _is_place(b: Builder, index: View, size: int) -> bool:
+    """Whether an index is what a search within ``size`` elements found, and so needs no check."""
+    call = b.made_by.get(index.value)
+    return call is not None and call.routine.startswith("arg") and call.numbers[1] <= size
+
+
 def _constant_offsets(b: Builder, index: np.ndarray, size: int, stride: int) -> Operand:
     if index.size and not (-size <= index.min() and index.max() < size):
         raise NoLowering("an index out of range")
@@ -155,9 +188,17 @@ def _constant_offsets(b: Builder, index: np.ndarray, size: int, stride: int) -> 
 # ---------------------------------------------------------------- rules
 
 
+def _is_mask(index: Any) -> bool:
+    return isinstance(index, View) and index.dtype == BOOL
+
+
 def _getitem(b: Builder, op: Op, x: Any, index: Any) -> Operand:
     view = b.view(as_operand(x))
-    selected = resolve(b, op, view, index)
+    shape = result_type(op).shape
+    if _is_mask(index):
+        require_native(view.dtype)
+        view = b.dense(view)
+    selected = resolve(b, op, view, index, shape[0] if shape else 0)
     if selected.position is None:
         return selected.view
     require_native(view.dtype)
@@ -174,7 +215,8 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
     source = zero if base is None else b.cast(as_operand(base), type_.dtype)
     # Regions are resolved against a stand-in first: an index without lowering must leave no half-made buffer behind.
     stand_in = View(b.new_value(type_.shape, type_.dtype), type_.shape, dense_strides(type_.shape), 0)
-    regions = [resolve(b, op, stand_in, index) for index in indices]
+    counts = [operand.shape[0] if operand.shape else 0 for operand in operands]
+    regions = [resolve(b, op, stand_in, index, count) for index, count in zip(indices, counts, strict=True)]
     for region, operand in zip(regions, operands, strict=True):
         if operand.shape != region.view.shape:
             np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)

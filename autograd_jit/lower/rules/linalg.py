@@ -18,7 +18,7 @@ from ...numpy import decompositions, linalg, solving
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
 from ..graph import Call, Literal, Operand, Value, View, canonical
-from .products import product
+from .products import product, swapped
 from .table import BOOL, as_operand, require_native, result_type, rule_for, shadow, viewed, with_shape
 
 _INT = np.dtype(np.int64)
@@ -48,16 +48,9 @@ def _stacked(b: Builder, view: View) -> View:
     return stack._replace(strides=canonical(stack.shape, stack.strides))
 
 
-def _swapped(view: View) -> View:
-    """The transpose of each matrix."""
-    *shape, rows, columns = view.shape
-    *strides, row, column = view.strides
-    return view._replace(shape=(*shape, columns, rows), strides=(*strides, column, row))
-
-
 def _delivered(value: Value, shape: tuple[int, ...]) -> View:
     """Factors, which are column-major, as matrices of ``shape``."""
-    return _swapped(with_shape(value.view(), (*shape[:-2], shape[-1], shape[-2])))
+    return swapped(with_shape(value.view(), (*shape[:-2], shape[-1], shape[-2])))
 
 
 # ---------------------------------------------------------------- systems
@@ -67,7 +60,7 @@ def _lu(b: Builder, a: View) -> tuple[Call, bool]:
     """The LU of each matrix of a stack, or of its transpose where that is there already."""
     count, n, _ = a.shape
     numbers = (count, n, lapack.integer_width("getrf", a.dtype))
-    mirrored = b.find_call("lu", (_swapped(a),), numbers)
+    mirrored = b.find_call("lu", (swapped(a),), numbers)
     if mirrored is not None and b.find_call("lu", (a,), numbers) is None:
         return mirrored, True
     factors, _ = b.call(
@@ -112,8 +105,8 @@ def _cholesky_triangle(b: Builder, a: View) -> bool | None:
     call = b.made_by.get(a.value)
     if call is None or call.routine != "cholesky":
         return None
-    factor = _swapped(a.value.view())
-    for view, lower in ((factor, True), (_swapped(factor), False)):
+    factor = swapped(a.value.view())
+    for view, lower in ((factor, True), (swapped(factor), False)):
         if a == view._replace(strides=canonical(view.shape, view.strides)):
             return lower
     return None
@@ -255,9 +248,9 @@ def _pinv(b: Builder, op: Op, a: Any, rtol: Any, hermitian: bool) -> Operand:
     zero = Literal(dtype.type(0), dtype)
     inverse = b.map("where", (above, b.map("reciprocal", (s,), dtype, s.shape), zero), dtype, s.shape)
     column = with_shape(b.view(inverse), (*s.shape, 1))
-    ut = _swapped(u)
+    ut = swapped(u)
     scaled = b.view(b.map("multiply", (column, ut), dtype, ut.shape))
-    return with_shape(product(b, _swapped(vt), scaled), type_.shape)
+    return with_shape(product(b, swapped(vt), scaled), type_.shape)
 
 
 def _qr(b: Builder, op: Op, a: Any) -> list[Operand]:

@@ -49,7 +49,31 @@ def product(b: Builder, left: View, right: View) -> View:
         return _outer(b, left, right)
     if m * k * n <= (SMALL_VECTOR_PRODUCT if vector else SMALL_PRODUCT) or k == 0:
         return _multiply_and_sum(b, left, right)
+    if n == 1:
+        return _matrix_vector(b, left, right)
+    if m == 1:
+        return swapped(_matrix_vector(b, swapped(right), swapped(left)))
     return _batched_gemm(b, left, right, left.shape[:-2])
+
+
+def swapped(view: View) -> View:
+    """The transpose of each matrix."""
+    *shape, rows, columns = view.shape
+    *strides, row, column = view.strides
+    return view._replace(shape=(*shape, columns, rows), strides=(*strides, column, row))
+
+
+def _matrix_vector(b: Builder, left: View, right: View) -> View:
+    """``left @ right``, where the latter has one column."""
+    batch = left.shape[:-2]
+    count = math.prod(batch)
+    matrix, vector = _blas_ready(b, left, batch, count), _blas_ready(b, right, batch, count)
+    if vector.strides[1] < 1:
+        vector = with_shape(b.dense(vector), vector.shape)
+    _, m, k = matrix.shape
+    results = (((count, m), left.dtype),)
+    (y,) = b.call("matrix_vector", (matrix, vector), results, (count, m, k), work=count * m * k)
+    return with_shape(y.view(), (*batch, m, 1))
 
 
 def _outer(b: Builder, left: View, right: View) -> View:
@@ -127,6 +151,7 @@ def _einsum(b: Builder, op: Op, inputs: tuple[str, ...], output: str, *operands:
         operand = as_operand(value)
         require_native(operand.dtype)
         terms.append(_diagonal_of(b.view(b.cast(operand, type_.dtype)), labels))
+    terms = _without_broadcast_axes(terms)
     for pair in _contraction_order(inputs, output, terms):
         chosen = [terms[position] for position in pair]
         terms = [term for position, term in enumerate(terms) if position not in pair]
@@ -134,6 +159,20 @@ def _einsum(b: Builder, op: Op, inputs: tuple[str, ...], output: str, *operands:
         terms.append(_contract(b, chosen, needed))
     view, labels = terms[0]
     return _permuted(_summed(b, view, labels, set(output)), output)
+
+
+def _without_broadcast_axes(terms: list[tuple[View, str]]) -> list[tuple[View, str]]:
+    """Axes of size one whose label is longer elsewhere are dropped: what they hold counts for each of the others."""
+    sizes: dict[str, int] = {}
+    for view, labels in terms:
+        for label, size in zip(labels, view.shape, strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    kept = []
+    for view, labels in terms:
+        axes = [axis for axis, label in enumerate(labels) if view.shape[axis] == sizes[label]]
+        shape, strides = [tuple([each[axis] for axis in axes]) for each in (view.shape, view.strides)]
+        kept.append((view._replace(shape=shape, strides=strides), "".join([labels[axis] for axis in axes])))
+    return kept
 
 
 def _contraction_order(inputs: tuple[str, ...], output: str, terms: list) -> list[tuple[int, ...]]:

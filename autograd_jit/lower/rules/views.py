@@ -42,8 +42,11 @@ def _called(base: np.ndarray, function: Callable, args: tuple, kwargs: tuple) ->
 
 def _reshape(b: Builder, op: Op, x: Any, shape: tuple, order: str) -> Operand:
     operand = as_operand(x)
+    if order == "F":  # axes backwards, reshaped, and backwards again
+        turned = _by_view(np.transpose)(b, op, operand)
+        return _by_view(np.transpose)(b, op, _reshape(b, op, turned, tuple(shape)[::-1], "C"))
     if order != "C":
-        raise NoLowering("reshape in Fortran order")
+        raise NoLowering(f"reshape in order {order}")
     if isinstance(operand, Literal):
         return operand if shape == () else b.fill(operand, shape)
     try:
