@@ -31,6 +31,7 @@ from .known_programs import (
     MAX_RECENT,
     MAX_WASTED_TRACES,
     MISS,
+    MOST_COMPARED,
     Compiled,
     Entry,
     HeldArrays,
@@ -46,6 +47,7 @@ from .signatures import (
     build_key,
     dynamic_leaves,
     is_plain,
+    nearest_difference,
     placeholder,
     share_objects,
     signature_of,
@@ -55,6 +57,7 @@ from .trace.draws import session
 from .trace.float_errors import default_error_state, error_state, stops_on_errors
 from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
+from .verification import period_of
 
 __all__ = ["Stats", "assert_max_traces", "jit", "jitted"]
 
@@ -86,7 +89,7 @@ class Stats:
 class Options:
     """Options of :func:`jit`."""
 
-    verify: bool = False
+    verify: bool | float = False
     max_paths: int = 64
     max_signatures: int = 256
     target: str = "cpu"
@@ -105,6 +108,7 @@ class _Handle:
         "name",
         "operator",
         "options",
+        "period",
         "recent",
         "stats",
         "strangers",
@@ -120,6 +124,7 @@ class _Handle:
         self.name = name
         self.options = options
         self.interpreted = build(fun)
+        self.period = period_of(options.verify)
         self.stats = Stats()
         self.compiled: Compiled | None = None
         self.fast: Callable[[tuple], Any] = _never
@@ -223,11 +228,12 @@ class _Handle:
 
     def _find_compiled(self) -> Compiled | None:
         """What is known of this function and of what it captures now; None where an outer trace is in there."""
-        from .trace.captures import scan
+        from .trace.captures import nearest_change, scan
 
         compiled = self.compiled
         if compiled is not None and (compiled.interpreted or compiled.captures.check(self.fun)):
             return compiled
+        nearest = nearest_change(self.fun) if compiled is None else None
         captures = scan(self.fun)
         if any(type(obj) in BOX_TYPES for _, obj in captures.opaque):
             return None
@@ -238,7 +244,7 @@ class _Handle:
                 if compiled is not None:
                     why = compiled.captures.explain_change(self.fun) if not compiled.interpreted else ""
                 else:
-                    why = "first call"
+                    why = nearest or "first call"
                 known = registry[key] = Compiled(captures)
                 known.history.append(f"{self.name}: captured state scanned ({why})")
                 while len(registry) > MAX_FUNCTIONS:
@@ -301,7 +307,8 @@ class _Handle:
         bound = compiled.captures.bind(self.fun)
         inputs = (*dynamic, *bound)
         generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
-        path, why = entry.last, "first call with this signature"
+        is_to_be_verified = self._is_to_be_verified()
+        path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
         tried: set[int] = set()
         while path is not None and id(path) not in tried:
             tried.add(id(path))
@@ -327,19 +334,27 @@ class _Handle:
             self.stats.replays += 1
             self._use(compiled, entry, signature, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
-            if not self.options.verify:
-                return result
-            rewind()
-            return self._verified(result, path, args, kwargs)
+            if is_to_be_verified:
+                self._verify(result, (args, kwargs), (path.program.tape, inputs, generators), rewind)
+            return result
         return self._trace(compiled, entry, signature, why, args, kwargs)
+
+    def _why_new(self, compiled: Compiled, entry: Entry, signature: Signature, args: tuple, kwargs: dict) -> str:
+        """What is new about a signature: how it differs from the one of an earlier trace that is most like it."""
+        from .trace.trace_call import leaf_names
+
+        others = [key for key, known in list(compiled.entries.items())[-MOST_COMPARED:] if known.paths]
+        difference = nearest_difference(signature.key, others, leaf_names(args, kwargs))
+        return f"a new signature: {difference}" if difference else "first call with this signature"
 
     def _use(
         self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict
     ) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
-        if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
-            self.recent[signature.key] = self.fast = path.source.make(self.fun, self.stats, self.resume)
+        if path.source is not None and not kwargs and self.period != 1 and not compiled.compares_inputs:
+            fast = path.source.make(self.fun, self.stats, self.resume)
+            self.recent[signature.key] = self.fast = self._sampled(fast) if self.period else fast
             while len(self.recent) > MAX_RECENT:
                 self.recent.popitem(last=False)
                 self.followed_by.clear()
@@ -444,18 +459,34 @@ class _Handle:
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
         warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=_callers_level())
 
-    def _verified(self, result: Any, path: Path, args: tuple, kwargs: dict) -> Any:
-        """``jit(f, verify=True)``: the interpreted answer too, compared."""
-        want = self.interpreted(*args, **kwargs)
-        for position, (got, expected) in enumerate(zip(tree.flatten(result)[0], tree.flatten(want)[0], strict=True)):
-            if isinstance(expected, (np.ndarray, np.generic, float, complex)):
-                tolerance = 1e-4 if np.asarray(expected).dtype.itemsize <= 4 else 1e-9
-                if not np.allclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True):
-                    raise VerificationError(
-                        f"{self.name}: compiled and interpreted answers differ in output {position}: "
-                        f"{got!r} against {expected!r}\n{path.program.tape}"
-                    )
-        return result
+    def _is_to_be_verified(self) -> bool:
+        return self.period > 0 and self.stats.calls % self.period == 0
+
+    def _sampled(self, fast: Callable[[tuple], Any]) -> Callable[[tuple], Any]:
+        """``fast``, but for the calls that are to be verified."""
+
+        def sampled(args: tuple) -> Any:
+            return MISS if self._is_to_be_verified() else fast(args)
+
+        return sampled
+
+    def _verify(
+        self, result: Any, call: tuple[tuple, dict], replay: tuple[Any, tuple, Any], rewind: Callable[[], None]
+    ) -> None:
+        """Raise VerificationError where the interpreted answer to ``call`` is another.
+
+        ``replay``: the tape, its inputs and generators.
+        """
+        from .verification import difference, first_differing_value
+
+        rewind()
+        found = difference(result, self.interpreted(*call[0], **call[1]))
+        if found is not None:
+            where = first_differing_value(*replay, rewind)
+            raise VerificationError(
+                f"{self.name}: compiled and interpreted answers differ in {found}\n"
+                f"the first value that differs: {where}\n{replay[0]}"
+            )
 
     # ---------------------------------------------------------------- seeing inside
 
@@ -622,6 +653,8 @@ def _options(given: dict[str, Any]) -> Options:
         if name not in known:
             raise ArgumentError(f"jit has no option {name!r}; it knows {', '.join(sorted(known))}")
     options = Options(**given)
+    if not 0 <= options.verify <= 1:
+        raise ArgumentError(f"verify is True, False or the share of calls to verify, not {options.verify!r}")
     if options.target not in ("cpu", "auto"):
         raise ArgumentError(
             f'target={options.target!r} is not available: this version compiles for the CPU (target="cpu" or "auto")'
@@ -635,7 +668,8 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     ``fun``: any function of arrays, scalars and containers of them. Usable as ``@jit`` and ``@jit(max_paths=8)``.
     ``jit(grad(f))`` is ``grad(f, jit=True)``.
 
-    Options: ``verify`` runs both ways and raises VerificationError on a difference; ``max_paths`` and
+    Options: ``verify`` runs both ways and raises VerificationError on a difference, naming the first value that
+    differs (``verify=0.01``: every hundredth call); ``max_paths`` and
     ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``.
 
     >>> import numpy as np

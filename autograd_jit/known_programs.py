@@ -20,6 +20,7 @@ __all__ = [
     "MAX_RECENT",
     "MAX_WASTED_TRACES",
     "MISS",
+    "MOST_COMPARED",
     "Compiled",
     "Entry",
     "HeldArrays",
@@ -148,5 +149,7 @@ MAX_FUNCTIONS = 512
 MAX_OBJECT_HANDLES = 32
 #: signatures of a jitted function whose fast paths are tried before the arguments are looked at
 MAX_RECENT = 16
+#: signatures that a new one is compared with, to say in what it is new
+MOST_COMPARED = 32
 #: traces that may come to nothing, and traces in a row without a replay, before a signature runs interpreted
 MAX_WASTED_TRACES = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from .known_programs import MAX_FUNCTIONS, Compiled
 from .trace import tree
 from .trace.integers import IntegerFacts
+from .trace.tape import TensorType
 
 __all__ = [
     "Build",
@@ -24,6 +25,7 @@ __all__ = [
     "dynamic_leaves",
     "is_plain",
     "leaf_signature",
+    "nearest_difference",
     "placeholder",
     "share_objects",
     "signature_of",
@@ -95,6 +97,45 @@ def signature_of(compiled: Compiled, leaves: list, structure: Any) -> Signature:
         while len(compiled.integers) > MAX_FUNCTIONS:
             compiled.integers.popitem(last=False)
     return Signature(shape, integers, facts)
+
+
+def nearest_difference(key: Hashable, others: Iterable[Hashable], names: list[str]) -> str | None:
+    """How a signature's key differs from the one among ``others`` that is most like it; ``names`` of the leaves."""
+    found = [_differences(other, key, names) for other in others]
+    nearest = min(found, key=lambda changes: len(changes), default=None)
+    return None if nearest is None else ", ".join(filter(None, nearest))
+
+
+def _differences(old: Any, new: Any, names: list[str]) -> list[str]:
+    (old_structure, old_leaves), old_integers = _parts(old)
+    (new_structure, new_leaves), new_integers = _parts(new)
+    if old_structure != new_structure:
+        return ["the arguments are nested in another way"] + ["" for _ in names]  # further away than any other
+    changed = zip(names, old_leaves, new_leaves, strict=True)
+    found = [f"{name} was {_described(was)}, now {_described(now)}" for name, was, now in changed if was != now]
+    for source, value in new_integers.items():
+        was = old_integers.get(source)
+        if was != value:
+            found.append(f"{source} was {was}, now {value}" if was is not None else f"it depends on {source}, {value}")
+    return found
+
+
+def _parts(key: Any) -> tuple[Any, dict[str, Any]]:
+    """The shape of a key, and the values of expressions of integers that it holds."""
+    if isinstance(key[0], tuple) and len(key[0]) == 2 and isinstance(key[0][1], tuple):
+        return key[0], dict(zip(*key[1]))
+    return key, {}
+
+
+def _described(leaf: Any) -> str:
+    if leaf is int:
+        return "an integer"
+    kind, *rest = leaf
+    if kind is np.ndarray:
+        return str(TensorType(rest[1], rest[0]))
+    if not rest:
+        return f"a {kind.__name__}"
+    return rest[0].name if isinstance(rest[0], np.dtype) else repr(rest[0])
 
 
 #: Python's immutable values, part of the signature as they are

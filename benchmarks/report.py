@@ -110,10 +110,11 @@ COMPARED: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
     ("by hand", lambda row: row.ratio(BY_HAND)),
     ("njit", lambda row: row.ratio(NJIT)),
     ("grad/f", lambda row: row.cheap_gradient),
+    ("peak memory", memory_ratio),
 )
 
 #: rows worth a look: a ratio to our time below (for grad/f: above) this
-TARGETS = {"interpreted": 15.0, "jax": 0.9, "njit": 0.75, "grad/f": 3.0}
+TARGETS = {"interpreted": 15.0, "jax": 0.9, "njit": 0.75, "grad/f": 3.0, "peak memory": 1.0}
 
 
 def means(rows: Sequence[Row]) -> dict[str, dict[str, float]]:

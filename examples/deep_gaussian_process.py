@@ -89,7 +89,7 @@ def picture(figure, result):
     """The whole, and its layers."""
     inputs, targets, params = result
     axes = figure.subplots(1, 3)
-    grid = numpy.linspace(-2.0, 2.0, 200)
+    grid = numpy.linspace(-1.6, 1.6, 200)
     means, _ = propagate(params, grid, numpy.random.RandomState(2).randn(LAYERS, 20, len(grid)))
     axes[0].plot(grid, means.T, color="#1f5fa8", alpha=0.3, linewidth=1)
     axes[0].plot(inputs, targets, ".", color="#d1495b")
@@ -99,7 +99,7 @@ def picture(figure, result):
         axis.fill_between(grid, mean - 2 * deviation, mean + 2 * deviation, alpha=0.3)
         axis.plot(grid, mean)
         axis.plot(layer["points"][:, 0], layer["values"], "o", markersize=4)
-        axis.set(title=f"{name} layer", xlim=(-2, 2))
+        axis.set(title=f"{name} layer", xlim=(-1.6, 1.6))
 
 
 EXAMPLE = Example(__file__, __doc__, work, picture, size=(12, 4))

@@ -44,11 +44,11 @@ def leakage(unmixing):
 
 def work(run):
     """A step is a step along the relative gradient."""
-    signals = sources(run.pick(full=5000, quick=1000))
+    signals = sources(run.pick(full=10000, quick=1000))
     mixtures = MIXING @ signals
     gradient = run.watch(value_and_grad(loss, jit=run.jit))
     unmixing = numpy.eye(3)
-    for _ in range(run.pick(full=500, quick=80)):
+    for _ in range(run.pick(full=2000, quick=80)):
         value, slope = gradient(unmixing, mixtures)
         unmixing = unmixing - RATE * slope @ unmixing.T @ unmixing
         yield value

@@ -53,10 +53,10 @@ def work(run):
     gradient = run.watch(value_and_grad(make_loss(log_density, npr.RandomState(1)), jit=run.jit))
     start = {
         "logits": numpy.zeros(components),
-        "means": npr.RandomState(0).randn(components, 2),
+        "means": 2.0 * npr.RandomState(0).randn(components, 2),
         "log_scales": numpy.full((components, 2), -1.0),
     }
-    for value, params in adam(gradient, start, run.pick(full=1500, quick=100), rate=0.02):
+    for value, params in adam(gradient, start, run.pick(full=2500, quick=100), rate=0.02):
         yield value
     run.tell(
         f"bound {-value:.4f}, shares {numpy.sort(numpy.exp(params['logits'] - logsumexp(params['logits']))).round(3)}"

@@ -473,6 +473,35 @@ def test_explain_says_why_a_function_is_interpreted():
         jitted.tape(A)
 
 
+def test_explain_names_the_nearest_earlier_trace_and_what_differs():
+    def make(rate, size):
+        data = np.ones((size, 3))
+
+        def fun(params, step, mode="a"):
+            x = params["w"] * rate
+            if step % 3 == 1:
+                x = x * 2
+            return anp.sum((data @ x) ** 2)
+
+        return fun
+
+    jitted = jit(make(0.1, 4))
+    for params, *rest in [(A, 0), (A, 1), (A.astype("f4"), 0), (A, 0, "b"), (np.ones(5)[:3], 2)]:
+        jitted({"w": params}, *rest)
+    explained = jitted.explain()
+    assert "a new signature: ((i0 % 3) == 1) was False, now True" in explained
+    assert "a new signature: x0_w was f64[3], now f32[3]" in explained
+    assert "a new signature: the arguments are nested in another way\n" in explained
+    assert jitted.stats.traces == 4
+    assert "`rate` changed from 0.1 to 0.2" in explained_after(jit(make(0.2, 4)))
+    assert "`data` changed from a float64 array of shape (4, 3) to" in explained_after(jit(make(0.2, 6)))
+
+
+def explained_after(jitted):
+    jitted({"w": A}, 0)
+    return jitted.explain()
+
+
 def test_verify():
     jitted = jit(loss, verify=True)
     for x in (A, B):

@@ -1,7 +1,8 @@
 """Random programs, interpreted against compiled: values, types and exceptions over sequences of calls.
 
 A program is the text of a small function: branches, loops and recursion on traced values, helpers, captured state
-that changes between the calls, containers, mixed dtypes, views, indexing, reductions, linear algebra.
+that changes between the calls, containers, mixed dtypes, views, indexing, reductions, linear algebra. The wider grammar
+adds random draws, integer arguments, writing into own arrays, row-wise normalisations, overlapping slices and objects.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import random
 import textwrap
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 import pytest
@@ -63,7 +64,52 @@ LEAVING = (
     "|bool({s} > 0)"
 ).split("|")
 
+#: what the wider grammar adds: (vectors, matrices, scalars, conditions, statements of programs that are not
+#: differentiated)
+WIDER_VECTOR = (
+    "RNG.randn(4)|{v} + 0.1 * RNG.normal(size=4)|{v}[RNG.permutation(4)]|RNG.rand(4) * {v}|{v} * (n0 % 3)|{m}[n0 % 4]"
+    "|np.exp({v} - np.max({v})) / np.sum(np.exp({v} - np.max({v})))|({m} / np.sum(np.abs({m}), axis=1, keepdims=True))[0]"
+    "|np.concatenate([{v}[1:] - {v}[:-1], {v}[:1]])|np.roll({v}, 1) - 2 * {v} + np.roll({v}, -1)|PAIR[0] * {v}"
+    "|scaled({v})|scaled({v}, {v})|np.cumsum({v}[::-1])[::-1]|np.searchsorted(np.sort({v}), {v}) * {v}|own({v})"
+    "|np.convolve({v}, [0.2, 0.5, 0.3], 'same')|np.linalg.lstsq({m} + 9 * np.eye(4), {v}, rcond=None)[0]"
+    "|np.take_along_axis({m}, np.argsort({m}, axis=1), axis=1)[1]|np.diff(np.append({v}, {s}))|NEST['a'][1].rows @ {v}"
+).split("|")
+WIDER_MATRIX = (
+    "np.exp({m} - np.max({m}, axis=1, keepdims=True))|{m} - np.log(np.sum(np.exp({m}), axis=1, keepdims=True))"
+    "|({m} - np.mean({m}, axis=1, keepdims=True)) / np.sqrt(np.var({m}, axis=1, keepdims=True) + 0.1)"
+    "|RNG.standard_normal((4, 4)) * {m}|np.linalg.cholesky({m} @ {m}.T + 9 * np.eye(4))|{m}[RNG.permutation(4)]"
+    "|np.pad({m}[1:-1, 1:-1] * 4 - {m}[:-2, 1:-1] - {m}[2:, 1:-1] - {m}[1:-1, :-2] - {m}[1:-1, 2:], 1)"
+    "|np.roll({m}, 1, axis=0) + np.roll({m}, -1, axis=1)|np.sort({m}, axis=0)|np.cumsum({m}, axis=1)|{m} ** (n0 % 3)"
+    "|np.linalg.qr({m} + 9 * np.eye(4))[1]|NEST['a'][1].rows * {m}|np.linalg.solve({m} + 9 * np.eye(4), {m})"
+).split("|")
+WIDER_SCALAR = (
+    "RNG.rand()|{v}[RNG.randint(4)]|np.sum({v}) * n0|np.log(np.sum(np.exp({v})))|np.linalg.det({m} + 3 * np.eye(4))"
+    "|RNG.uniform(-1, 1)|{v}[n0 % 4]|COUNTS[n0 % 2] * {s}|np.sum(RNG.choice({v}, 2))|np.linalg.norm({m}, 'fro')"
+    "|np.sum(np.linalg.eigh({m} + {m}.T)[0][:2])|sum(scaled({v}))|PAIR[1] * {s}"
+).split("|")
+WIDER_CONDITION = "RNG.rand() < 0.5|n0 % 2 == 0|n0 > 2|{v}[0] > RNG.randn()|PAIR[1] > {s}".split("|")
+WIDER_STATEMENT = (
+    "acc = np.zeros(4); acc += {v}; acc *= 2; v0 = acc|h = {v} * 2; h += {v}; v0 = h|h = {v} * 2; g = h; h += 1; v0 = g"
+    "|h = {v} * 2; g = h[1:]; h -= 1; v0 = np.append(g, {s})|parts = [{v} * 1.0]; parts[0] += {v}; v0 = parts[0]"
+    "|acc = 0.0\n    for k in range(n0 % 3): acc += {s}\n    s0 = acc"
+).split("|")
+
 PROLOGUE = """
+class Rows:
+    def __init__(self, rows):
+        self.rows = rows
+
+NEST = {"a": [1.0, Rows(np.linspace(-0.4, 0.6, 16).reshape(4, 4))]}
+
+def scaled(a, by=np.array([1.0, 2.0, 0.5, -1.0])):
+    return a * by
+
+def own(a):
+    total = np.zeros(4)
+    for k in range(3):
+        total += a * k
+    return total
+
 def helper(a, b):
     return a * 2 - b if np.sum(a) > 0.45 else a + b * RATE
 
@@ -87,8 +133,14 @@ MODEL = Model()
 class Writer:
     """Writes the text of one random function ``f(v0, m0, s0, *, jitter=...)``."""
 
-    def __init__(self, rng: random.Random, differentiable: bool) -> None:
+    def __init__(self, rng: random.Random, differentiable: bool, wider: bool) -> None:
         self.rng = rng
+        self.expressions = {"v": VECTOR, "m": MATRIX, "s": SCALAR}
+        self.conditions = CONDITION
+        self.wider = wider
+        if wider:  # twice: half of what a program holds
+            self.expressions = {"v": VECTOR + 2 * WIDER_VECTOR, "m": MATRIX + WIDER_MATRIX, "s": SCALAR + 2 * WIDER_SCALAR}
+            self.conditions = CONDITION + 2 * WIDER_CONDITION
         self.differentiable = differentiable
         self.lines: list[str] = []
         self.names = {"v": ["v0", "DATA"], "m": ["m0"], "s": ["s0", "RATE"]}
@@ -97,7 +149,7 @@ class Writer:
     def text(self) -> str:
         self.block(self.rng.randint(2, 7), 1)
         self.line(1, f"return {self.result()}")
-        return "def f(v0, m0, s0):\n" + "\n".join(self.lines) + "\n"
+        return f"def f(v0, m0, s0{', n0' if self.wider else ''}):\n" + "\n".join(self.lines) + "\n"
 
     def result(self) -> str:
         total = self.fill("np.sum(np.tanh({v})) + np.sum(np.tanh({m})) * 0.1 + np.tanh({s})")
@@ -128,7 +180,7 @@ class Writer:
             return self.rng.choice(UNARY).format(self.name(kind))
         if choice < 0.5:
             return self.rng.choice(BINARY).format(self.name(kind), self.name(self.rng.choice([kind, "s"])))
-        return self.fill(self.rng.choice({"v": VECTOR, "m": MATRIX, "s": SCALAR}[kind]))
+        return self.fill(self.rng.choice(self.expressions[kind]))
 
     def assign(self, depth: int) -> None:
         kind = self.rng.choice("vvvmss")
@@ -154,7 +206,7 @@ class Writer:
         if depth > 2 or choice < 0.6:
             self.assign(depth)
         elif choice < 0.78:
-            self.line(depth, f"if {self.fill(self.rng.choice(CONDITION))}:")
+            self.line(depth, f"if {self.fill(self.rng.choice(self.conditions))}:")
             self.block(self.rng.randint(1, 2), depth + 1)
             if self.rng.random() < 0.6:
                 self.line(depth, "else:")
@@ -173,6 +225,8 @@ class Writer:
             self.line(depth + 1, self.fill("_ = np.linalg.cholesky({m} @ {m}.T - 0.5 * np.eye(4))"))
             self.line(depth, "except np.linalg.LinAlgError:")
             self.assign(depth + 1)
+        elif self.wider and depth == 1 and not (self.differentiable and self.rng.random() < 0.7):
+            self.line(depth, self.fill(self.rng.choice(WIDER_STATEMENT)))
         elif not self.differentiable:
             self.line(depth, self.rng.choice([
                 self.fill("acc = np.zeros(4); acc += {v}; v0 = acc"),
@@ -185,6 +239,11 @@ class Writer:
             self.assign(depth)
 
 
+class Pair(NamedTuple):
+    weights: numpy.ndarray
+    rate: float
+
+
 def _namespace(text: str, np: Any) -> dict[str, Any]:
     space: dict[str, Any] = {
         "np": np,
@@ -192,6 +251,9 @@ def _namespace(text: str, np: Any) -> dict[str, Any]:
         "DATA": numpy.array([0.4, -1.1, 0.7, 0.2]),
         "RATE": 0.6,
         "FLAG": True,
+        "RNG": anp.random.RandomState(7),
+        "PAIR": Pair(numpy.array([0.5, 1.0, -1.0, 2.0]), 0.25),
+        "COUNTS": (2, 3),
         "ITEMS": [numpy.array([1.0, 0.5, -0.5, 2.0]), numpy.ones(4)],
         "TABLE": {"w": numpy.array([0.1, 0.2, 0.3, 0.4])},
     }
@@ -217,6 +279,14 @@ def _change(space: dict[str, Any], choice: int) -> None:
         space["MODEL"].scale = 0.5
     elif choice == 8:
         space["MODEL"].weights[0] = 1.1
+    elif choice == 9:
+        space["NEST"]["a"][1].rows[1] *= -1.5
+    elif choice == 10:
+        space["PAIR"] = Pair(numpy.array([-0.5, 2.0, 1.0, 0.1]), 0.25)
+    elif choice == 11:
+        space["NEST"]["a"][1] = space["Rows"](numpy.eye(4) * 1.3)
+    elif choice == 12:
+        space["RNG"] = anp.random.RandomState(11)
 
 
 def _arguments(rng: numpy.random.Generator, choice: int) -> tuple:
@@ -240,9 +310,9 @@ def _arguments(rng: numpy.random.Generator, choice: int) -> tuple:
 counted = {"programs": 0, "calls": 0, "replays": 0, "traces": 0, "fallbacks": 0, "errors": 0}
 
 
-def _attack(seed: int, differentiable: bool) -> None:
+def _attack(seed: int, differentiable: bool, wider: bool = False) -> None:
     rng = random.Random(seed)
-    text = Writer(rng, differentiable).text()
+    text = Writer(rng, differentiable, wider).text()
     np = anp if differentiable or rng.random() < 0.5 else numpy
     ours, theirs = _namespace(text, np), _namespace(text, np)
     operator = rng.choice([grad, value_and_grad]) if differentiable else None
@@ -250,11 +320,13 @@ def _attack(seed: int, differentiable: bool) -> None:
     interpreted = operator(theirs["f"]) if operator else theirs["f"]
     values = numpy.random.default_rng(seed)
     for call in range(8):
-        change = rng.randint(1, 8) if rng.random() < 0.3 else 0
+        change = rng.randint(1, 12 if wider else 8) if rng.random() < 0.3 else 0
         _change(ours, change)
         _change(theirs, change)
         kinds = [0, 0, 0, 0, 1, 4] if differentiable else [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
         args = _arguments(values, rng.choice(kinds))
+        if wider:
+            args = (*args, rng.choice([0, 1, 2, 3, 7]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             want = outcome(interpreted, tuple(numpy.copy(a) if hasattr(a, "shape") and a.shape else a for a in args))
@@ -266,6 +338,8 @@ def _attack(seed: int, differentiable: bool) -> None:
         else:
             single = "float32" in text or any(getattr(a, "dtype", None) == numpy.float32 for a in args)
             assert_same_outcome(got, want, where, precision=1e-5 if single else 1e-9)
+        states = [space["RNG"].get_state(legacy=False) for space in (ours, theirs)]
+        assert repr(states[0]) == repr(states[1]), f"{where}\nthe random generators are in different states"
     counted["programs"] += 1
     for name in ("calls", "replays", "traces", "fallbacks"):
         counted[name] += getattr(compiled.stats, name)
@@ -287,11 +361,17 @@ def test_gradients_of_random_programs(seed):
     _attack(seed, differentiable=True)
 
 
+@FAST
+@given(st.integers(0, 2**32 - 1))
+def test_random_programs_of_the_wider_grammar(seed):
+    _attack(seed, differentiable=seed % 3 == 0, wider=True)
+
+
 @pytest.mark.slow
 @SLOW
 @given(st.integers(0, 2**32 - 1))
 def test_thousands_of_random_programs(seed):
-    _attack(seed, differentiable=seed % 2 == 0)
+    _attack(seed, differentiable=seed % 2 == 0, wider=seed % 4 < 2)
 
 
 @pytest.mark.parametrize("seed", [90, 352, 389, 448, 653, 770])

@@ -89,7 +89,7 @@ class _Structure:
         return value.shape, value.dtype
 
     def _operand(self, operand: Operand) -> tuple:
-        if type(operand) is Literal:
+        if isinstance(operand, Literal):
             return operand.dtype, operand.bits
         value, shape, strides, offset = operand  # type: ignore[misc]
         number = self._numbers.get(value)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .chunks import chunk_starts
 from .graph import Graph, Init, Map, Node, Operand, Piece, Reduce, Value, View
 
 __all__ = ["Group", "fuse"]
@@ -56,6 +57,8 @@ class _Fusion:
         self.mapped: set[Value] = set()  # values that a group computes element by element
         self.pieces: dict[Value, _Written] = defaultdict(_Written)
         self.reduced_by = _sole_reductions(graph)
+        self.chunk_starts = chunk_starts(graph.nodes, _domain)
+        self.floors: dict[tuple, int] = {}  # groups below are of earlier chunks
         for node in graph.nodes:
             self._place(node)
 
@@ -75,7 +78,11 @@ class _Fusion:
         axes = (
             node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
         )
-        number = self._candidate(node, domain, axes, self._earliest(node, domain))
+        earliest = max(self._earliest(node, domain), self.floors.get(domain, 0))
+        number = self._candidate(node, domain, axes, earliest)
+        if node in self.chunk_starts and _is_half_full(self.groups[number]):
+            self.floors[domain] = len(self.groups)
+            number = self._candidate(node, domain, axes, len(self.groups))
         group = self.groups[number]
         group.nodes.append(node)
         if axes is not None:
@@ -134,6 +141,11 @@ class _Fusion:
 
 def _fitted(source: Operand, shape: tuple) -> Operand:
     return source.broadcast(shape) if isinstance(source, View) else source
+
+
+def _is_half_full(group: Group) -> bool:
+    """Whether the limit is near enough for a cut at a place of our choice to be better than there."""
+    return 2 * len(group.nodes) >= MAX_OPERATIONS
 
 
 def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:

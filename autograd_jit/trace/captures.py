@@ -32,7 +32,7 @@ from .capture_guards import Item
 from .capture_values import same_array_kind
 from .capture_walk import Walk, walk
 
-__all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "scan"]
+__all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_change", "scan"]
 
 Array = numpy.ndarray[Any, Any]
 
@@ -201,6 +201,21 @@ def scan(fn: Any) -> Captures:
     if found.unsound is None:
         _remember(id(code), found)
     return found
+
+
+def nearest_change(fn: Any) -> str | None:
+    """How `fn` differs from the function of the same code, scanned before, that is most like it; None for the first."""
+    candidates = list(_alive(id(_innermost_code(fn))))
+    if not candidates or any(known.check(fn) for known in candidates):
+        return None
+    now = walk(fn)
+    nearest = min(candidates, key=lambda known: _distance(known._items, now.items))
+    change = now.unsound or _difference(nearest._items, now.items)
+    return f"a function of code seen before, but {change}" if change else None
+
+
+def _distance(before: list[Item], after: list[Item]) -> int:
+    return sum(old is None or new is None or old.key != new.key for old, new in zip_longest(before, after))
 
 
 def _innermost_code(fn: Any) -> types.CodeType | type:

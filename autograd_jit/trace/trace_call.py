@@ -25,7 +25,7 @@ from .recorder import LeaveTrace, Recorder
 from .tape import Op, Tape, tensor_type
 from .tracer import BOX_TYPES, concrete
 
-__all__ = ["TracedCall", "is_dynamic", "trace_call"]
+__all__ = ["TracedCall", "is_dynamic", "leaf_names", "trace_call"]
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _not_rebuildable(tape: Tape) -> str | None:
 
 def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool) -> tuple[tuple, dict]:
     leaves, structure = tree.flatten((args, kwargs))
-    names = _names(args, kwargs)
+    names = leaf_names(args, kwargs)
     boxed, integers = [], 0
     for leaf, name in zip(leaves, names, strict=True):
         if is_dynamic(leaf):
@@ -187,7 +187,7 @@ def is_dynamic(leaf: Any) -> bool:
     return isinstance(leaf, np.generic) and tensor_type(leaf) is not None
 
 
-def _names(args: tuple, kwargs: dict) -> list[str]:
+def leaf_names(args: tuple, kwargs: dict) -> list[str]:
     """A readable name for each leaf: ``x0``, ``x1_weights``, ``rate``."""
     names: list[str] = []
 

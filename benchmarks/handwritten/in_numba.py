@@ -406,7 +406,8 @@ def runge_kutta(x):
     shares = (size / 6.0, size / 3.0, size / 3.0, size / 6.0)
     points = np.empty((steps, 4, count))
     for step in range(steps):
-        states[step + 1] = states[step]
+        for i in range(count):
+            states[step + 1, i] = states[step, i]
         for stage in range(4):
             for i in range(count):
                 points[step, stage, i] = states[step, i] + (factors[stage] * stages[stage - 1, i] if stage else 0.0)
@@ -416,8 +417,8 @@ def runge_kutta(x):
     gradient, slope = np.zeros_like(x), np.ones(count)
     back, total = np.empty(count), np.empty(count)
     for step in range(steps - 1, -1, -1):
-        total[:] = slope
-        back[:] = 0.0
+        for i in range(count):
+            total[i], back[i] = slope[i], 0.0
         for stage in range(3, -1, -1):
             following = factors[stage + 1] if stage < 3 else 0.0
             for i in range(count):
@@ -428,7 +429,8 @@ def runge_kutta(x):
                 total[i] += back[i]
                 if i:
                     gradient[i] += points[step, stage, i - 1] * stages[stage, i]
-        slope[:] = total
+        for i in range(count):
+            slope[i] = total[i]
     return gradient
 
 

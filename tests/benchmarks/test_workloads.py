@@ -6,6 +6,7 @@ import pytest
 from benchmarks import handwritten, measure, rivals
 from benchmarks.profile import profile
 from benchmarks.run import check_slope
+from benchmarks.worker import Bench
 from benchmarks.workloads import BY_NAME, SUITE
 
 #: losses by workload: complete jobs repeat the programs of others
@@ -29,7 +30,9 @@ def test_gradient(name):
     measure.check(name, results, "autograd", 1e-11)
     assert compiled.stats.replays >= 1  # two where the same program at another size has been traced
     assert compiled.stats.fallbacks == 0
-    assert profile(compiled, arguments)["operations"] > 0
+    found = profile(compiled, arguments)
+    assert found["operations"] > 0
+    assert found["python_steps"] == 0
     # Second derivatives: differences of our own first ones, which the first-order workloads have checked.
     loss = rivals.ours()[0].loss(workload) if workload.second_order else workload.make_loss(numpy)
     check_slope(name, results["interpreted"], *measure.slope_along(loss, arguments))
@@ -48,6 +51,19 @@ def test_gradient_by_hand(table, name):
     arguments = workload.tiny()
     expected = rivals.ours()[0].target(workload)(*arguments)
     measure.check(name, {"ours": expected, "by hand": table[name](*arguments)}, "ours", 1e-11)
+
+
+@pytest.mark.parametrize("name", [workload.name for workload in PROGRAMS if workload.other and workload.quick])
+def test_another_shape_compiles_nothing(name):
+    bench = Bench(rivals.OURS)
+    bench.load(name)
+    for system in (rivals.INTERPRETED, rivals.COMPILED):
+        bench.prepare(system)
+        bench.first(system)
+    found = {system: bench.at_other_shape(system) for system in (rivals.INTERPRETED, rivals.COMPILED)}
+    assert found[rivals.COMPILED]["compiled"] == 0
+    results = {system: answer["result"] for system, answer in found.items()}
+    measure.check(name, results, rivals.INTERPRETED)
 
 
 @pytest.mark.parametrize("name", [workload.name for workload in SUITE if workload.drive])

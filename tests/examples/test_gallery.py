@@ -19,9 +19,16 @@ TOLERANCE = 1e-8
 
 #: example -> the findings it is known for: "python steps", "fallbacks", "late traces"
 KNOWN: dict[str, set[str]] = {
-    "define_gradient": {"python steps"},  # a user's primitive may do anything at each call, and so is called
-    "fixed_points": {"python steps"},  # iterates as often as the numbers ask for; each step is compiled
-    "ode_net": {"python steps"},  # SciPy's solver; the dynamics that it calls are compiled
+    # Every look adds a point: new shapes, so a new trace.
+    "bayesian_optimization": {"late traces"},
+    # A user's primitive may do anything at each call, and so is called.
+    "define_gradient": {"python steps"},
+    # Iterates as often as the numbers ask for; each step of it is compiled.
+    "fixed_points": {"python steps"},
+    # Its primitives work on objects of a class of its own: no tape can see inside, no program can make one.
+    "function_gradient": {"fallbacks"},
+    # SciPy's solver; the dynamics that it calls are compiled.
+    "ode_net": {"python steps"},
 }
 
 
@@ -65,6 +72,8 @@ def test_compiled_is_faster(example, monkeypatch, tmp_path):
     harness = importlib.import_module("_harness")
     both = harness.compare(example.EXAMPLE, quick=False)
     assert both.difference <= TOLERANCE
+    if "fallbacks" in KNOWN.get(example.__name__, set()):
+        return  # what runs interpreted is as fast as interpreted at best
     assert both.speed_up > 1 and both.total_speed_up > 1, harness.report_comparison(both, "step")
 
 

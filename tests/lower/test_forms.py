@@ -42,7 +42,7 @@ def test_launches_of_random_graphs(drawn):
 
 
 def in_turn(*steps):
-    """A graph of steps, each on rows of its own and each a group of its own; a step maps (builder, view) to an operand."""
+    """A graph of steps, each on a row of its own and in a group of its own: functions (builder, view) -> operand."""
     b = Builder()
     rows = b.input((len(steps), 2, 3), F8)
     outputs = []
@@ -71,7 +71,7 @@ OTHERS = {
     "a literal": scaled(3.0),
     "the sign of zero": scaled(-0.0),
     "an operation": lambda b, row: b.map("add", (row, Literal(0.0, F8)), F8, (2, 3)),
-    "strides": lambda b, row: b.map("multiply", (View(row.value, (2, 3), (1, 2), row.offset), Literal(0.0, F8)), F8, (2, 3)),
+    "strides": lambda b, row: scaled(0.0)(b, View(row.value, (2, 3), (1, 2), row.offset)),
     "a distance": lambda b, row: b.map("multiply", (row, View(row.value, (2, 3), (3, 1), 0)), F8, (2, 3)),
     "one operand twice": lambda b, row: b.map("multiply", (row, row), F8, (2, 3)),
 }
