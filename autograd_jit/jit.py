@@ -54,7 +54,7 @@ from .signatures import (
 )
 from .trace import tree
 from .trace.draws import session
-from .trace.float_errors import default_error_state, error_state, stops_on_errors
+from .trace.float_errors import default_error_state, error_state, stops_on_errors, warnings_raise
 from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
 from .verification import period_of
@@ -151,6 +151,9 @@ class _Handle:
             return self.interpreted(*args, **kwargs)
         if error_state() is not default_error_state and stops_on_errors():
             return self._fall_back(args, kwargs, "np.errstate or np.seterr asks for floating-point errors")
+        if warnings_raise():  # no warning that it runs interpreted: that would be an error, too
+            self.stats.fallbacks += 1
+            return self.interpreted(*args, **kwargs)
         compiled = self._find_compiled()
         if compiled is None:
             self.stats.inlined += 1

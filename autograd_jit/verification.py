@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .trace import tree
+from .trace.aliases import evaluate
 from .trace.draws import perform
-from .trace.tape import Constant, Op, Tape, Var
+from .trace.tape import Op, Tape
 
 __all__ = ["difference", "first_differing_value", "period_of"]
 
@@ -66,9 +67,8 @@ def first_differing_value(tape: Tape, inputs: tuple, generators: Sequence[Any], 
     from .lower.program import lower
 
     produced = [var for op in tape.ops if isinstance(op, Op) for var in op.outputs]
-    everything = dataclasses.replace(
-        tape, outputs=tuple(produced), structure=tree.flatten([0] * len(produced))[1]
-    )
+    structure = tree.flatten([0] * len(produced))[1]
+    everything = dataclasses.replace(tape, outputs=tuple(produced), structure=structure, aliases={})
     rewind()
     compiled = lower(everything).run(inputs, generators)
     rewind()
@@ -85,27 +85,10 @@ def _evaluated(tape: Tape, inputs: tuple, generators: Sequence[Any]) -> dict[int
     """The value of every variable of the tape, each operation computed by its own function."""
     values = dict(zip([var.number for var in tape.inputs], inputs, strict=True))
 
-    def plain(value: Any) -> Any:
-        kind = type(value)
-        if kind is Var:
-            return values[value.number]
-        if kind is Constant:
-            return value.value
-        if kind is tuple or kind is list:
-            return kind([plain(item) for item in value])
-        if kind is slice:
-            return slice(plain(value.start), plain(value.stop), plain(value.step))
-        if kind is dict:
-            return {key: plain(item) for key, item in value.items()}
-        return value
-
     for op in tape.ops:
-        if not isinstance(op, Op):
-            continue
-        if op.prim.draws is not None:
-            answer = perform(op, generators)
-        else:
-            answer = op.prim.fun(*plain(op.args), **plain(op.kwargs))
-        leaves = tree.flatten(answer)[0] if op.outputs else []
-        values.update(zip([var.number for var in op.outputs], leaves, strict=True))
+        if isinstance(op, Op) and op.prim.draws is None:
+            values.update(evaluate(op, values))
+        elif isinstance(op, Op):
+            leaves = tree.flatten(perform(op, generators))[0] if op.outputs else []
+            values.update(zip([var.number for var in op.outputs], leaves, strict=True))
     return values

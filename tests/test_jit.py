@@ -196,7 +196,7 @@ def test_outer_transformations_captured_deep_in_a_closure():
         return anp.sum(inner(np.ones(3)) ** 2)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", FallbackWarning)
         assert_same(grad(outer)(A), 2 * A)
         assert_replayed(outer, (A,), (B,), operator=grad)
 
@@ -400,6 +400,29 @@ def test_floating_point_errors_asked_for():
             return 1.0 / x
 
     assert_replayed(quiet, (A,), (A * 0,), (B,))
+
+
+def test_warnings_that_are_errors():
+    """With ``python -W error`` the interpreted call raises what NumPy warns of."""
+    jitted = jit(lambda x: 1.0 / x)
+    assert_same(jitted(A), 1.0 / A)
+    assert_same(jitted(B), 1.0 / B)
+    for install in (
+        lambda: warnings.simplefilter("error"),
+        lambda: warnings.filterwarnings("error", category=RuntimeWarning),
+        lambda: warnings.filterwarnings("error", "divide by zero", append=True),
+    ):
+        with warnings.catch_warnings():
+            install()
+            with pytest.raises(RuntimeWarning, match="divide by zero"):
+                jitted(A * 0)
+    replays = jitted.stats.replays
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same(jitted(A * 0), np.array([np.inf, -np.inf, np.inf]))
+        warnings.filterwarnings("error", category=DeprecationWarning)
+        assert_same(jitted(B), 1.0 / B)
+    assert jitted.stats.replays == replays + 2
 
 
 def test_index_errors():

@@ -68,7 +68,8 @@ LEAVING = (
 #: differentiated)
 WIDER_VECTOR = (
     "RNG.randn(4)|{v} + 0.1 * RNG.normal(size=4)|{v}[RNG.permutation(4)]|RNG.rand(4) * {v}|{v} * (n0 % 3)|{m}[n0 % 4]"
-    "|np.exp({v} - np.max({v})) / np.sum(np.exp({v} - np.max({v})))|({m} / np.sum(np.abs({m}), axis=1, keepdims=True))[0]"
+    "|np.exp({v} - np.max({v})) / np.sum(np.exp({v} - np.max({v})))"
+    "|({m} / np.sum(np.abs({m}), axis=1, keepdims=True))[0]"
     "|np.concatenate([{v}[1:] - {v}[:-1], {v}[:1]])|np.roll({v}, 1) - 2 * {v} + np.roll({v}, -1)|PAIR[0] * {v}"
     "|scaled({v})|scaled({v}, {v})|np.cumsum({v}[::-1])[::-1]|np.searchsorted(np.sort({v}), {v}) * {v}|own({v})"
     "|np.convolve({v}, [0.2, 0.5, 0.3], 'same')|np.linalg.lstsq({m} + 9 * np.eye(4), {v}, rcond=None)[0]"
@@ -139,7 +140,8 @@ class Writer:
         self.conditions = CONDITION
         self.wider = wider
         if wider:  # twice: half of what a program holds
-            self.expressions = {"v": VECTOR + 2 * WIDER_VECTOR, "m": MATRIX + WIDER_MATRIX, "s": SCALAR + 2 * WIDER_SCALAR}
+            wide = {"v": 2 * WIDER_VECTOR, "m": WIDER_MATRIX, "s": 2 * WIDER_SCALAR}
+            self.expressions = {kind: known + wide[kind] for kind, known in self.expressions.items()}
             self.conditions = CONDITION + 2 * WIDER_CONDITION
         self.differentiable = differentiable
         self.lines: list[str] = []

@@ -49,7 +49,7 @@ class _Expansion:
                 guards += 1
             else:
                 self._op(op)
-        self.builder.graph.outputs = [self._output(out) for out in self.tape.outputs]
+        self.builder.graph.outputs = [self._output(out) for out in (*self.tape.outputs, *self.tape.roots)]
         return self.builder.graph
 
     def _op(self, op: Op) -> None:

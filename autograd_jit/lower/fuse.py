@@ -80,7 +80,7 @@ class _Fusion:
         )
         earliest = max(self._earliest(node, domain), self.floors.get(domain, 0))
         number = self._candidate(node, domain, axes, earliest)
-        if node in self.chunk_starts and _is_half_full(self.groups[number]):
+        if node in self.chunk_starts and _is_nearly_full(self.groups[number]):
             self.floors[domain] = len(self.groups)
             number = self._candidate(node, domain, axes, len(self.groups))
         group = self.groups[number]
@@ -143,9 +143,9 @@ def _fitted(source: Operand, shape: tuple) -> Operand:
     return source.broadcast(shape) if isinstance(source, View) else source
 
 
-def _is_half_full(group: Group) -> bool:
+def _is_nearly_full(group: Group) -> bool:
     """Whether the limit is near enough for a cut at a place of our choice to be better than there."""
-    return 2 * len(group.nodes) >= MAX_OPERATIONS
+    return 4 * len(group.nodes) >= 3 * MAX_OPERATIONS
 
 
 def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
 from ..trace import collector, tree
+from ..trace.aliases import Alias
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
@@ -98,6 +99,11 @@ class Program:
         return self.graph.draws
 
     @property
+    def fresh_types(self) -> list[TensorType]:
+        """Types of the arrays that a run makes for its results."""
+        return [out.type for out in self.outputs if out.type is not None and out.kind in ("fresh", "hidden")]
+
+    @property
     def has_draws(self) -> bool:
         """Whether a run draws random numbers, before or in between."""
         steps = [step for step in self.steps if not isinstance(step, CopyStep)]
@@ -126,11 +132,16 @@ class Program:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """How one output leaf is delivered: ``kind`` is "input" (that very object), "static" or "fresh"."""
+    """How one output leaf is delivered.
+
+    ``kind`` is "input" (that very object), "static", "fresh" (an array made for it), "hidden" (such an array, which
+    only aliases are views of) or "alias" (made of inputs and fresh arrays).
+    """
 
     kind: str
     type: TensorType | None
-    what: Any  # input number, static value, or None
+    what: Any  # input number, static value, `aliases.Alias` or None
+    var: Var | None = None  # of a fresh or hidden one
 
 
 def lower(tape: Tape) -> Program:
@@ -160,13 +171,18 @@ def _lowered(tape: Tape) -> Program:
 
 
 def _deliver_outputs(graph: Graph, tape: Tape) -> list[OutputPlan]:
-    """Give each computed output a buffer of its own; ``graph.outputs`` become views of exactly those."""
+    """Give each computed output a buffer of its own; ``graph.outputs`` become views of exactly those.
+
+    The plans are those of the tape's outputs, then of the roots of its aliases.
+    """
     plans: list[OutputPlan] = []
     delivered: list[Any] = []
     known = {*graph.inputs, *graph.constants}
     numbers = {var.number: position for position, var in enumerate(tape.inputs)}
-    for out, view in zip(tape.outputs, graph.outputs, strict=True):
-        if isinstance(out, Var) and out.number in numbers:
+    for position, (out, view) in enumerate(zip((*tape.outputs, *tape.roots), graph.outputs, strict=True)):
+        if position in tape.aliases:
+            plans.append(OutputPlan("alias", None, tape.aliases[position]))
+        elif isinstance(out, Var) and out.number in numbers:
             plans.append(OutputPlan("input", out.type, numbers[out.number]))
         elif isinstance(out, Var):
             type_ = out.type
@@ -174,7 +190,7 @@ def _deliver_outputs(graph: Graph, tape: Tape) -> list[OutputPlan]:
                 view = _copied(graph, view, type_)
             known.add(view.value)
             delivered.append(view)
-            plans.append(OutputPlan("fresh", type_, None))
+            plans.append(OutputPlan("fresh" if position < len(tape.outputs) else "hidden", type_, None, out))
         else:
             plans.append(OutputPlan("static", None, out.value if isinstance(out, Constant) else out))
     graph.outputs = delivered
@@ -353,9 +369,7 @@ class Frame:
         drawn = [leaf for op in program.draws for leaf in drawn_leaves(op, perform(op, generators))]
         given = zip((*inputs, *drawn), program.input_types, strict=True)
         inputs_ready = tuple([_ready(x, type_) for x, type_ in given])
-        fresh = [
-            np.empty(out.type.shape, out.type.dtype) for out in program.outputs if out.type and out.kind == "fresh"
-        ]
+        fresh = [np.empty(type_.shape, type_.dtype) for type_ in program.fresh_types]
         answer = self.call(*inputs_ready, *fresh)
         if answer is False:
             raise Diverged(None, None, "an argument does not have the type that was traced")
@@ -365,7 +379,7 @@ class Frame:
             raise self.diverged(0)
         if not program.is_native:
             self._run_segments(inputs_ready, fresh)
-        return finish(program.outputs, inputs, fresh)
+        return finish(program, inputs, fresh)
 
     def _run_segments(self, inputs: tuple, fresh: list) -> None:
         held = {**dict(zip(self.program.graph.inputs, inputs, strict=True))}
@@ -499,16 +513,21 @@ def _as_kind(array: np.ndarray, type_: TensorType) -> Any:
     return array[()] if type_.kind == "scalar" else array.item()
 
 
-def finish(outputs: list[OutputPlan], inputs: tuple, fresh: list) -> list:
+def finish(program: Program, inputs: tuple, fresh: list) -> list:
     """The output leaves, each as the kind of object that the traced run returned."""
     arrays = iter(fresh)
-    leaves = []
-    for out in outputs:
+    leaves: list[Any] = []
+    values = dict(zip([var.number for var in program.tape.inputs], inputs))
+    for out in program.outputs:
         if out.kind == "input":
             leaves.append(inputs[out.what])
         elif out.kind == "static":
             leaves.append(out.what.copy() if isinstance(out.what, np.ndarray) else out.what)
+        elif out.kind == "alias":
+            leaves.append(out.what)
         else:
-            assert out.type is not None
-            leaves.append(_as_kind(next(arrays), out.type))
-    return leaves
+            assert out.type is not None and out.var is not None
+            value = values[out.var.number] = _as_kind(next(arrays), out.type)
+            if out.kind == "fresh":
+                leaves.append(value)
+    return [leaf.value(values) if type(leaf) is Alias else leaf for leaf in leaves]

@@ -3,7 +3,9 @@
 For ``grad(loss, jit=True)(weights)`` with one captured array it reads
 
     def fast(args):
-        if len(args) != 1 or error_state() is not default_error_state: return MISS
+        if not (len(args) == 1 and error_state() is default_error_state): return MISS
+        filters = warnings.filters
+        if not (len(filters) == CALM[1] and ... or not warnings_raise()): return MISS
         a0, = args
         if not check(fun): return MISS
         c0, = bind(fun)
@@ -19,6 +21,7 @@ Types, shapes and layouts of the arrays are checked by ``call``, in native code.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -26,9 +29,10 @@ import numpy as np
 
 from ..known_programs import MISS
 from ..trace import tree
+from ..trace.aliases import Alias
 from ..trace.captures import Captures
 from ..trace.draws import GLOBAL_GENERATOR, current_log, perform
-from ..trace.float_errors import default_error_state, error_state
+from ..trace.float_errors import CALM, default_error_state, error_state, warnings_raise
 from ..trace.integers import integer_name
 from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
@@ -58,6 +62,9 @@ class ReplaySource:
             "empty": np.empty,
             "error_state": error_state,
             "default_error_state": default_error_state,
+            "CALM": CALM,
+            "warnings": warnings,
+            "warnings_raise": warnings_raise,
             "check": captures.check_values,
             "bind": captures.bind,
             "call": frame.call,
@@ -101,6 +108,8 @@ class ReplaySource:
 
     def _arguments(self, args: tuple) -> None:
         self._unless(f"len(args) == {len(args)} and error_state() is default_error_state")
+        self.lines.append("filters = warnings.filters")
+        self._unless("len(filters) == CALM[1] and (not filters or filters[0] is CALM[0]) or not warnings_raise()")
         names = [self._name("a") for _ in args]
         if names:
             self.lines.append(f"{', '.join(names)}, = args")
@@ -186,7 +195,7 @@ class ReplaySource:
     def _run(self, program: Program) -> None:
         fresh = []
         for out in program.outputs:
-            if out.kind != "fresh" or out.type is None:
+            if out.kind not in ("fresh", "hidden") or out.type is None:
                 continue
             name = self._name("o")
             fresh.append(name)
@@ -201,18 +210,32 @@ class ReplaySource:
 
     def _result(self, program: Program, fresh: list[str]) -> str:
         names = iter(fresh)
-        leaves = []
+        values = {var.number: name for var, name in zip(program.tape.inputs, self.inputs)}
+        leaves: list[Any] = []
         for out in program.outputs:
             if out.kind == "input":
                 leaves.append(self.inputs[out.what])
             elif out.kind == "static":
                 value = self._name("s", out.what) if out.what is not None else "None"
                 leaves.append(f"{value}.copy()" if isinstance(out.what, np.ndarray) else value)
+            elif out.kind == "alias":
+                leaves.append(out.what)
             else:
-                name = next(names)
-                kind = out.type.kind if out.type is not None else "array"
-                leaves.append(name if kind == "array" else f"{name}[()]" if kind == "scalar" else f"{name}.item()")
-        return self._container(program.tape.structure, iter(leaves))
+                assert out.type is not None and out.var is not None
+                name, kind = next(names), out.type.kind
+                name = name if kind == "array" else f"{name}[()]" if kind == "scalar" else f"{name}.item()"
+                values[out.var.number] = name
+                if out.kind == "fresh":
+                    leaves.append(name)
+        shown = [self._alias(leaf, values) if type(leaf) is Alias else leaf for leaf in leaves]
+        return self._container(program.tape.structure, iter(shown))
+
+    def _alias(self, alias: Alias, values: dict[int, str]) -> str:
+        """A result that shares memory with others: the same object, or NumPy's view."""
+        if not alias.ops:
+            return values[alias.var.number]
+        roots = ", ".join([f"{root.number}: {values[root.number]}" for root in alias.roots])
+        return f"{self._name('view', alias)}.value({{{roots}}})"
 
     def _container(self, structure: Any, leaves: Any) -> str:
         """Source of a container of the output leaves."""

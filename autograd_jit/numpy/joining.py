@@ -9,7 +9,7 @@ import numpy as _np
 
 from ..trace.rules import composite, general
 from ..trace.samples import call, complexes, normals
-from ..trace.tracer import BOX_TYPES, concrete
+from ..trace.tracer import BOX_TYPES, concrete, getval
 from .arguments import as_array, dtype_of, is_traced, normalise_axis, refuse, shape_of
 from .shaping import astype, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, moveaxis, ravel, reshape
 
@@ -202,6 +202,8 @@ def array(object, dtype=None, *args, **kwargs):
         return _np.array(object, dtype, *args, **kwargs)
     if type(object) in BOX_TYPES:
         result = object if isinstance(concrete(object), _np.ndarray) else stack([object])[0, ...]
+        if kwargs.get("copy", True) and result is object and type(getval(object)) in BOX_TYPES:
+            result = object.copy()  # in a recorded program: who gets the result may write into it
     else:
         rows = [item if type(item) in BOX_TYPES else array(item) for item in object]
         result = stack(_broadcast_rows(rows))
@@ -228,23 +230,23 @@ def asarray(a, dtype=None, *args, **kwargs):
     """As ``numpy.asarray``."""
     if not is_traced(a):
         return _np.asarray(a, dtype, *args, **kwargs)
-    return array(a, dtype)
+    return array(a, dtype, copy=None)
 
 
 @composite(samples=lambda: [call(normals(2), _np.float32)])
 def asanyarray(a, dtype=None, *args, **kwargs):
     """As ``numpy.asanyarray``."""
-    return _np.asanyarray(a, dtype, *args, **kwargs) if not is_traced(a) else array(a, dtype)
+    return _np.asanyarray(a, dtype, *args, **kwargs) if not is_traced(a) else array(a, dtype, copy=None)
 
 
 def ascontiguousarray(a, dtype=None, *, like=None):
     """As ``numpy.ascontiguousarray``: at least one dimension."""
-    return _np.ascontiguousarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1)
+    return _np.ascontiguousarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1, copy=None)
 
 
 def asfortranarray(a, dtype=None, *, like=None):
     """As ``numpy.asfortranarray``: the order in memory is not visible in a traced array."""
-    return _np.asfortranarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1)
+    return _np.asfortranarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1, copy=None)
 
 
 @composite(samples=lambda: [call(normals(2))])

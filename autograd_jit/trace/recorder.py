@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import tree
+from .aliases import Alias, find_aliases
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
@@ -60,6 +61,7 @@ class Recorder:
         self.name = name
         self.level = new_level()
         self.inputs: list[Var] = []
+        self.input_values: list[Any] = []
         self.ops: list[Op | Guard] = []
         self.invalid: str | None = None
         self.left: str | None = None
@@ -93,13 +95,26 @@ class Recorder:
         """A box for an argument or a captured array."""
         var = self._new_var(value, name)
         self.inputs.append(var)
+        self.input_values.append(value)
         return self._box(value, var)
 
-    def finish(self, result: Any, facts: dict[str, Any]) -> Tape:
+    def finish(self, result: Any) -> Tape:
         """The tape of a run that returned ``result`` (a container of boxes and plain values)."""
         leaves, structure = tree.flatten(result)
         outputs = [self._output(leaf) for leaf in leaves]
-        return Tape(self.name, tuple(self.inputs), tuple(self.ops), tuple(outputs), structure, facts)
+        return Tape(self.name, tuple(self.inputs), tuple(self.ops), tuple(outputs), structure, self._aliases(leaves))
+
+    def _aliases(self, leaves: list) -> dict[int, Alias]:
+        """Results that share memory with others or with inputs."""
+        recorded = [type(leaf) is TapeBox and leaf._trace == self.level for leaf in leaves]
+        if not any(recorded):
+            return {}
+        results = [(leaf._node.var, leaf._value) if is_one else None for leaf, is_one in zip(leaves, recorded)]
+        found = find_aliases(results, list(zip(self.inputs, self.input_values)), self.ops)
+        if isinstance(found, str):
+            self.spoil(found)
+            return {}
+        return found
 
     def _output(self, leaf: Any) -> Any:
         if type(leaf) in BOX_TYPES:

@@ -155,7 +155,8 @@ class Guard:
 class Tape:
     """A recorded program: its inputs, its operations and guards in order, its outputs.
 
-    ``outputs`` are Vars or Constants (or static leaves), ``structure`` the container they make up.
+    ``outputs`` are Vars or Constants (or static leaves), ``structure`` the container they make up. ``aliases``: outputs
+    that share memory with others or with inputs, by position (`aliases.Alias`).
     """
 
     name: str
@@ -163,7 +164,15 @@ class Tape:
     ops: tuple[Op | Guard, ...]
     outputs: tuple[Any, ...]
     structure: Any = tree.LEAF
-    facts: dict[str, Any] = field(default_factory=dict)
+    aliases: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def roots(self) -> tuple[Var, ...]:
+        """Computed values that aliases are views of and that are no outputs themselves."""
+        known = {var.number for var in self.inputs}
+        known |= {out.number for i, out in enumerate(self.outputs) if isinstance(out, Var) and i not in self.aliases}
+        roots = {root.number: root for alias in self.aliases.values() for root in alias.roots}
+        return tuple([root for number, root in roots.items() if number not in known])
 
     @property
     def guards(self) -> tuple[Guard, ...]:

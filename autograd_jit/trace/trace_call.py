@@ -93,7 +93,7 @@ def _trace_call(
     except Exception as error:
         void, failed = f"{type(error).__name__} under the recorder: {error}", True
     else:
-        tape = recorder.finish(boxed, {})
+        tape = recorder.finish(boxed)
         void = recorder.left or _mutated(given, leaves, structure) or _not_rebuildable(tape) or _altered(clone)
     finally:
         log.recorders.remove(recorder)

@@ -51,7 +51,7 @@ def recorded(function, leaves):
     recorder = Recorder("tape")
     boxes = [recorder.add_input(leaf, f"x{i}") for i, leaf in enumerate(leaves)]
     answer = function(boxes)
-    tape = recorder.finish(answer, {})
+    tape = recorder.finish(answer)
     return None if recorder.invalid else tape, tree.map_leaves(concrete, answer)
 
 
