@@ -52,7 +52,7 @@ def work(run):
         return odeint(dynamics, y, times, (vector,), rtol=1e-10, atol=1e-10)
 
     def loss(vector, y, times, seen):
-        return np.mean(np.abs(solve(vector, y, times) - seen))
+        return np.mean((solve(vector, y, times) - seen) ** 2)
 
     slope = run.watch(value_and_grad(loss, jit=run.jit))
 
@@ -65,7 +65,7 @@ def work(run):
         losses.append(value)
         yield value
     found = solve(vector, START, times)
-    run.tell(f"mean distance {losses[0]:.4f} to {losses[-1]:.4f}")
+    run.tell(f"mean square {losses[0]:.4f} to {losses[-1]:.4f}")
     return losses, truth, found
 
 

@@ -44,7 +44,7 @@ def refine(xs, rows, tolerance):
 def work(run):
     """A step is a point: all seven functions there."""
     functions = derivatives(run)
-    tolerance = run.pick(full=0.003, quick=0.03)
+    tolerance = run.pick(full=0.003, quick=0.1)
     xs, rows = numpy.empty(0), numpy.empty((0, ORDERS))
     new = numpy.linspace(LEFT, RIGHT, run.pick(full=33, quick=17))
     while len(new):

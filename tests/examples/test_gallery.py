@@ -21,8 +21,14 @@ TOLERANCE = 1e-8
 KNOWN: dict[str, set[str]] = {
     # Every look adds a point: new shapes, so a new trace.
     "bayesian_optimization": {"late traces"},
+    # A user's primitive may do anything at each call, and so is called.
+    "define_gradient": {"python steps"},
+    # Iterates as often as the numbers ask for; each step of it is compiled.
+    "fixed_points": {"python steps"},
     # Its primitives work on objects of a class of its own: no tape can see inside, no program can make one.
     "function_gradient": {"fallbacks"},
+    # SciPy's solver; the dynamics that it calls are compiled.
+    "ode_net": {"python steps"},
 }
 
 
