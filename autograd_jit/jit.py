@@ -102,6 +102,7 @@ class _Handle:
         "build",
         "compiled",
         "fast",
+        "fast_of",
         "followed_by",
         "fun",
         "interpreted",
@@ -132,6 +133,8 @@ class _Handle:
         self.recent: OrderedDict[Hashable, Callable[[tuple], Any]] = OrderedDict()
         self.turns: tuple[Callable[[tuple], Any], ...] = ()
         self.followed_by: dict[Callable, Callable] = {}
+        #: by the id of a path, which is held with it: its fast path
+        self.fast_of: dict[int, tuple[Path, Callable[[tuple], Any]]] = {}
         self.warned: set[str] = set()
         self.with_objects: OrderedDict[tuple, _Handle] = OrderedDict()
         #: calls in a row with objects never seen before, and the replays when the last of them came
@@ -356,12 +359,38 @@ class _Handle:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
         if path.source is not None and not kwargs and self.period != 1 and not compiled.compares_inputs:
-            fast = path.source.make(self.fun, self.stats, self.resume)
-            self.recent[signature.key] = self.fast = self._sampled(fast) if self.period else fast
+            self.recent[signature.key] = self.fast = self._fast_path(entry, path)
             while len(self.recent) > MAX_RECENT:
                 self.recent.popitem(last=False)
                 self.followed_by.clear()
             self.turns = tuple(self.recent.values())  # in one piece, for threads that go through it
+
+    def _fast_path(self, entry: Entry, path: Path) -> Callable[[tuple], Any]:
+        """The generated function that replays a native path."""
+        known = self.fast_of.get(id(path))
+        if known is None:
+            divert = functools.partial(self._divert, entry, path)
+            fast = path.source.make(self.fun, self.stats, self.resume, divert)
+            if len(self.fast_of) >= 2 * self.options.max_paths:
+                self.fast_of.clear()
+            known = self.fast_of[id(path)] = path, self._sampled(fast) if self.period else fast
+        return known[1]
+
+    def _divert(self, entry: Entry, path: Path, args: tuple) -> Any:
+        """A guard of ``path`` has failed: go on with the path that takes this turn, if it is known and native.
+
+        What the guard found may be of a call in another thread. A wrong turn ends at the other path's own guards.
+        """
+        divergence = path.source.frame.diverged(0)
+        other = entry.after(path, getattr(divergence, "guard", None), getattr(divergence, "actual", None))
+        if other is None or other.source is None:
+            return MISS
+        fast = self._fast_path(entry, other)
+        result = fast(args)
+        if result is not MISS:
+            self.stats.guard_failures += 1
+            self.fast = fast
+        return result
 
     # ---------------------------------------------------------------- tracing
 
@@ -540,6 +569,7 @@ class _Handle:
         self.recent.clear()
         self.turns = ()
         self.followed_by.clear()
+        self.fast_of.clear()
         if self.compiled is not None:
             with registry_lock:
                 for key in [key for key, value in registry.items() if value is self.compiled]:

@@ -55,6 +55,8 @@ def assert_same_outcome(got: tuple[str, Any], want: tuple[str, Any], where: str 
     assert got[0] == want[0], f"{where}: {got} instead of {want}"
     if want[0] == "error":
         assert type(got[1]) is type(want[1]), f"{where}: {got[1]!r} instead of {want[1]!r}"
+        if isinstance(want[1], RecursionError):
+            return  # Python says "in comparison", "while calling a Python object"... as the depth happens to end
         assert str(got[1]) == str(want[1]), where
     else:
         assert_same(got[1], want[1], where, precision)

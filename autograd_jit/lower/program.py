@@ -7,6 +7,7 @@ progress, with the built-in function that runs it.
 from __future__ import annotations
 
 import ctypes
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,10 +42,14 @@ RELEASE_ABOVE = 20_000
 class Diverged(Exception):
     """A replay met a guard that does not hold, or a Python step gave a result of another type."""
 
-    def __init__(self, guard: int | None, actual: bytes | None, why: str) -> None:
+    def __init__(self, guard: int | None, actual: bytes | None, why: str | Callable[[], str]) -> None:
         super().__init__(why)
         self.guard = guard
         self.actual = actual
+        self.why = why
+
+    def __str__(self) -> str:  # described only where somebody reads it: many calls go on to another path
+        return self.why if isinstance(self.why, str) else self.why()
 
 
 class Stopped(Exception):
@@ -468,7 +473,7 @@ class Frame:
             return Diverged(None, None, f"kernel {position} stopped with reason {status & 255}")
         slot, offset = self.program.address_of(check.arg.value)
         actual = ctypes.string_at(int(self.slots[slot]) + offset, len(check.expected))
-        return Diverged(check.number, actual, _describe(check, actual))
+        return Diverged(check.number, actual, functools.partial(_describe, check, actual))
 
 
 def drawn_leaves(op: Op, answer: Any) -> list:

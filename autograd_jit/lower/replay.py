@@ -10,10 +10,11 @@ For ``grad(loss, jit=True)(weights)`` with one captured array it reads
         if not check(fun): return MISS
         c0, = bind(fun)
         o0 = empty((3,), d0)
-        if call(a0, c0, o0) is None:
+        answer = call(a0, c0, o0)
+        if answer is None:
             stats.replays += 1
             return o0
-        return retry(args)
+        return divert(args) if answer is True else MISS
 
 Types, shapes and layouts of the arrays are checked by ``call``, in native code.
 """
@@ -42,9 +43,10 @@ __all__ = ["ReplaySource"]
 
 
 class ReplaySource:
-    """The generated factory of one program's fast path: ``make(fun, stats, retry) -> fast``.
+    """The generated factory of one program's fast path: ``make(fun, stats, retry, divert) -> fast``.
 
     ``retry(args, draws)`` makes the call in the general way, given the random draws that were made for it.
+    ``divert(args)`` goes on with the path that a failed guard leads to, or gives MISS.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class ReplaySource:
         integers: dict[str, int],
         held: Callable[[], bool] | None,
     ) -> None:
-        frame = program.new_frame()
+        self.frame = frame = program.new_frame()
         self.constants: dict[str, Any] = {
             "frame": frame,  # owns the memory that ``call`` works in
             "MISS": MISS,
@@ -89,7 +91,7 @@ class ReplaySource:
             self._draw(program)
         self._run(program)
         body = "\n".join(["        " + line for line in self.lines])
-        self.source = f"def make(fun, stats, retry):\n    def fast(args):\n{body}\n    return fast\n"
+        self.source = f"def make(fun, stats, retry, divert):\n    def fast(args):\n{body}\n    return fast\n"
         scope = dict(self.constants)
         exec(compile(self.source, "<autograd_jit call path>", "exec"), scope)
         self.make: Callable = scope["make"]
@@ -202,11 +204,12 @@ class ReplaySource:
             dtype = "" if out.type.dtype == np.float64 else f", {self._name('d', out.type.dtype)}"
             shape = out.type.shape
             self.lines.append(f"{name} = empty({shape[0] if len(shape) == 1 else shape}{dtype})")
-        self.lines.append(f"if call({', '.join(self.inputs + fresh)}) is None:")
+        self.lines.append(f"answer = call({', '.join(self.inputs + fresh)})")
+        self.lines.append("if answer is None:")
         self.lines.append("    stats.replays += 1")
         self.lines.append(f"    return {self._result(program, fresh)}")
         made = "".join([f"{draw}, " for draw in self.made])
-        self.lines.append(f"return retry(args, ({made}))" if made else "return MISS")
+        self.lines.append(f"return retry(args, ({made}))" if made else "return divert(args) if answer is True else MISS")
 
     def _result(self, program: Program, fresh: list[str]) -> str:
         names = iter(fresh)
