@@ -209,7 +209,8 @@ class ReplaySource:
         self.lines.append("    stats.replays += 1")
         self.lines.append(f"    return {self._result(program, fresh)}")
         made = "".join([f"{draw}, " for draw in self.made])
-        self.lines.append(f"return retry(args, ({made}))" if made else "return divert(args) if answer is True else MISS")
+        otherwise = f"retry(args, ({made}))" if made else "divert(args) if answer is True else MISS"
+        self.lines.append(f"return {otherwise}")
 
     def _result(self, program: Program, fresh: list[str]) -> str:
         names = iter(fresh)
