@@ -31,6 +31,7 @@ from .capture_clone import Clone, clone
 from .capture_guards import Item
 from .capture_values import same_array_kind
 from .capture_walk import Walk, walk
+from .capture_words import Word
 
 __all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_change", "scan"]
 
@@ -108,6 +109,9 @@ class Captures:
         self._items = found.items
         self.check_source = found.guards.check_source()
         self.check_values_source = found.guards.check_source(layouts=False)
+        self.check_rest_source = found.guards.check_source(layouts=False, watched=False)
+        self.words_source = found.guards.words_source()
+        self.has_words = bool(found.guards.watches)
         self.bind_source = found.guards.bind_source(direct)
         drawing = [node for node in found.nodes.values() if node.kind == "generator"]
         self.bind_generators_source = found.guards.bind_source(drawing)
@@ -124,6 +128,16 @@ class Captures:
     def check_values(self) -> Callable[[Any], bool]:
         """`check` without the layouts of direct arrays, for a caller whose `bind` step verifies them."""
         return self._never if self.unsound else self._guards.function(self.check_values_source, "check")
+
+    @functools.cached_property
+    def check_rest(self) -> Callable[[Any], bool]:
+        """What is left of `check_values` for a function whose `words` have not changed."""
+        return self._never if self.unsound else self._guards.function(self.check_rest_source, "check")
+
+    @functools.cached_property
+    def words(self) -> Callable[[Any], list[Word]]:
+        """``words(fn)``: addresses, and what lies there while the variables of `fn` hold what they hold now."""
+        return self._guards.function(self.words_source, "words")
 
     @functools.cached_property
     def bind(self) -> Callable[[Any], list[Array]]:
