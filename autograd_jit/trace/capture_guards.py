@@ -39,8 +39,9 @@ Slot = tuple[Any, ...]
 
 #: What `clone` can make anew with other arrays in it, besides "array" itself; "other" is known by its identity.
 Kind = Literal[
-    "function", "partial", "method", "jitted", "instance", "list", "tuple", "dict", "array", "generator", "other"
-]
+    "function", "partial", "method", "jitted", "instance", "list", "tuple", "dict", "array", "generator", "type",
+    "other",
+]  # fmt: skip
 
 
 @dataclass(eq=False, slots=True)

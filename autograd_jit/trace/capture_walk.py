@@ -157,6 +157,8 @@ class Walk(ObjectVisits, StateChanges):
                 if not child.is_indirect:
                     child.is_indirect = True
                     pending.append(child)
+        if self.doubt_of_type and (self.type_node is None or self.type_node.is_indirect):
+            self.doubt(self.doubt_of_type)
         for item in self.items:
             node = item.node  # type: ignore[assignment]
             if node is None:
@@ -279,6 +281,8 @@ class Walk(ObjectVisits, StateChanges):
                 self._slots[known] = None  # a helper that calls itself comes back here
                 self._slots[known] = self._visit_global(node, namespace, name)
             found = self._slots[known] or self.nodes.get(id(namespace.get(name)))
+            if name == "type" and name not in namespace:
+                self.type_node = found = self.type_node or Node("type", -1, "type", type, ["type"])
             if found is not None and (("global", name), found) not in node.edges:
                 node.edges.append((("global", name), found))
 

@@ -32,6 +32,7 @@ from .capture_guards import Item
 from .capture_values import same_array_kind
 from .capture_walk import Walk, walk
 from .capture_words import Word
+from .recorded_type import recorded_type
 
 __all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_change", "scan"]
 
@@ -105,6 +106,7 @@ class Captures:
         self.structure_key: Hashable = StructureKey(tuple(item.key for item in found.items))
         self._root = next(iter(found.nodes.values()), None)
         self._direct_nodes = direct
+        self.type_node = found.type_node
         self._guards = found.guards
         self._items = found.items
         self.check_source = found.guards.check_source()
@@ -266,4 +268,7 @@ def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Clone
         raise ValueError(f"{len(captures.arrays)} captured arrays, but {len(replacements)} replacements")
     if captures._root is None:
         return Clone(fn, [])
-    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))
+    found = dict(zip(captures._direct_nodes, replacements))
+    if captures.type_node is not None:
+        found[captures.type_node] = recorded_type
+    return clone(fn, captures._root, found)

@@ -45,7 +45,9 @@ CHANGES = {
     "a list that shrinks": lambda assign, parts, halve: parts.pop(),
     "another list": lambda assign, parts, halve: assign(parts=[1, 9.5]),
     "another function": lambda assign, parts, halve: assign(halve=lambda x: x * 4),
-    "other code of a function": lambda assign, parts, halve: setattr(halve, "__code__", halve.__code__.replace(co_name="h")),
+    "other code of a function": lambda assign, parts, halve: setattr(
+        halve, "__code__", halve.__code__.replace(co_name="h")
+    ),
 }
 
 
