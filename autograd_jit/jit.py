@@ -175,6 +175,12 @@ class _Handle:
         entry = self._entry(compiled, signature.key)
         if entry.interpreted:
             return self._fall_back(args, kwargs, entry.interpreted)
+        known = self.fast_of.get(id(entry.last)) if not kwargs else None
+        if known is not None and known[1] is not self.fast:  # a signature that has not come for a while
+            result = known[1](args)
+            if result is not MISS:
+                self.fast = known[1]
+                return result
         return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
 
     def _replay_recent(self, args: tuple) -> Any:
