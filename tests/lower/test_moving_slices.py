@@ -46,7 +46,9 @@ SLICES = {
     "with an array": lambda x, i, j: x[i:j, [0, 2]] * 2,
     "used twice": lambda x, i, j: x[i:j] + x[j:i] if len(x[j:i]) == len(x[i:j]) else x[i:j] * 4,
 }
-BOUNDS = [(0, 2), (1, 3), (2, 4), (-3, -1), (5, 7), (18, 20), (19, 25), (4, 4), (6, 4), (-30, 2), (2, 30), (0, 1), (-1, -1)]
+BOUNDS = [
+    (0, 2), (1, 3), (2, 4), (-3, -1), (5, 7), (18, 20), (19, 25), (4, 4), (6, 4), (-30, 2), (2, 30), (0, 1), (-1, -1),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SLICES)
