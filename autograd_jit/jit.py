@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import sys
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from .config import CompileMode, config
 from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitError, VerificationError
 from .known_programs import (
     MAX_FUNCTIONS,
@@ -52,6 +54,8 @@ from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
 
 __all__ = ["Stats", "assert_max_traces", "jit", "jitted"]
+
+_logger = logging.getLogger("autograd_jit")
 
 
 @dataclass
@@ -85,6 +89,7 @@ class Options:
     max_paths: int = 64
     max_signatures: int = 256
     target: str = "cpu"
+    compile: CompileMode | None = None
 
 
 class _Handle:
@@ -253,6 +258,7 @@ class _Handle:
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
+            path.program.replayed()
             self._use(compiled, entry, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
             return self._verified(result, path, args, kwargs) if self.options.verify else result
@@ -263,6 +269,20 @@ class _Handle:
         entry.last = path
         if path.source is not None and not kwargs and not self.options.verify and not compiled.compares_inputs:
             self.fast = path.source.make(self.fun, self.stats, None)
+
+    def _noting_first_replay(self, path: Path) -> Callable[[tuple], Any]:
+        """The fast path; its first success tells the program that it is used again, and takes this wrapper away."""
+        fast, miss = self.fast, _never(())
+
+        def first(args: tuple) -> Any:
+            result = fast(args)
+            if result is not miss:
+                path.program.replayed()
+                if self.fast is first:
+                    self.fast = fast
+            return result
+
+        return first
 
     # ---------------------------------------------------------------- tracing
 
@@ -296,7 +316,10 @@ class _Handle:
         if path is None:
             return traced.result
         entry.paths.append(path)
+        before = self.fast
         self._use(compiled, entry, path, args, kwargs)
+        if self.fast is not before:
+            self.fast = self._noting_first_replay(path)
         return traced.result
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
@@ -316,7 +339,7 @@ class _Handle:
 
         before = counters.compiled, counters.loaded
         try:
-            program = lower(traced.tape)
+            program = lower(traced.tape, self.options.compile or config.compile)
         except BackendError as error:
             compiled.interpreted = f"a kernel could not be compiled: {error}"
             self._warn(compiled.interpreted)
@@ -334,6 +357,7 @@ class _Handle:
         if program.is_native and not kwargs:
             source = ReplaySource(program, compiled.captures, args, held.unchanged if held else None)
         compiled.history.append(_trace_report(self.name, traced, program, why, made, loaded))
+        _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
         return Path(program, source, held)
 
     # ---------------------------------------------------------------- falling back
@@ -349,6 +373,7 @@ class _Handle:
             return
         warned.add(reason)
         self.warned.add(reason)
+        _logger.info("%s: fall-back: %s", self.name, reason)
         code = getattr(self.fun, "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
         warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=_callers_level())
@@ -487,6 +512,8 @@ def _options(given: dict[str, Any]) -> Options:
         if name not in known:
             raise ArgumentError(f"jit has no option {name!r}; it knows {', '.join(sorted(known))}")
     options = Options(**given)
+    if options.compile is not None and options.compile not in get_args(CompileMode):
+        raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
     if options.target not in ("cpu", "auto"):
         raise ArgumentError(
             f'target={options.target!r} is not available: this version compiles for the CPU (target="cpu" or "auto")'
@@ -501,7 +528,8 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     ``jit(grad(f))`` is ``grad(f, jit=True)``.
 
     Options: ``verify`` runs both ways and raises VerificationError on a difference; ``max_paths`` and
-    ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``.
+    ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``; ``compile``
+    is ``"background"``, ``"eager"`` or ``"never"``, see :mod:`autograd_jit.config`.
 
     >>> import numpy as np
     >>> from autograd_jit import jit
