@@ -223,9 +223,7 @@ def test_a_truly_full_disk(store, folder, monkeypatch):
     store.put("before", b"content")
     real = os.fdopen
     with monkeypatch.context() as patched:
-        patched.setattr(
-            os, "fdopen", lambda handle, mode: (os.close(handle), real(os.open("/dev/full", 1), mode))[1]
-        )
+        patched.setattr(os, "fdopen", lambda handle, mode: (os.close(handle), real(os.open("/dev/full", 1), mode))[1])
         store.put("key", bytes(100_000))
     assert store.get("key") is None
     assert len(list(folder.iterdir())) == 1
@@ -384,3 +382,22 @@ def test_command(monkeypatch, capsys, folder):
     assert command.main(["explode"]) == 2
     assert "usage" in capsys.readouterr().err
     assert Path(folder).is_dir()
+
+
+def test_warming_leaves_nothing_to_compile(folder):
+    program = """
+import numpy, autograd_jit.numpy as np
+from autograd_jit import grad
+def loss(w, x, y): return np.mean((np.dot(x, w) - y) ** 2)
+for mode in ("never", "eager"):
+    g = grad(loss, jit=True, compile=mode)
+    g(numpy.ones(6), numpy.ones((9, 6)), numpy.ones(9))
+    assert g.stats.kernels_loaded or mode == "eager", g.stats
+    assert g.stats.kernels_compiled == 0, g.stats
+"""
+    environment = os.environ | {"AUTOGRAD_JIT_CACHE_DIR": str(folder)}
+    for arguments in (["-m", "autograd_jit.cache", "warm"], ["-c", program]):
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
