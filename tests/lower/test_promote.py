@@ -260,3 +260,21 @@ def test_both_tiers_give_the_same_bits(monkeypatch):
         assert answers[0] == answers[1]
 
     check()
+
+
+def test_the_log_tells_of_traces_compiles_cache_hits_and_the_full_tier(caplog):
+    with caplog.at_level("DEBUG", "autograd_jit"):
+        function = made()
+        function(X), function(X)
+        assert promoting.wait(30)
+        compiling._known.clear()
+        made("background")(X)
+    for expected in ("traced in", "compiled: kernel of", "full tier of a kernel ready", "cache hit: kernel of"):
+        assert expected in caplog.text
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_progress_is_shown_on_a_terminal_only(monkeypatch, capsys, is_terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    made()(X)
+    assert ("kernels ready" in capsys.readouterr().err) is is_terminal
