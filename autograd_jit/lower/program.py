@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..config import CompileMode
 from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
@@ -24,13 +26,14 @@ from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
 from .builder import is_native
-from .compile import CompiledKernel, compile_kernels
+from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
 from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
-from .kernel import Launch
+from .kernel import Kernel, Launch
 from .plan import Plan, plan, stored_values
+from .promote import promote
 from .simplify import drop_dead_nodes
 
 __all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stopped", "drawn_leaves", "finish", "lower"]
@@ -73,8 +76,30 @@ class Program:
     checks: dict[int, Check]
     calls: dict[int, Call]
     operations: int
+    kernel_at: dict[int, CompiledKernel] = field(default_factory=dict)
     seconds: float = 0.0
     frames: list[Frame] = field(default_factory=list)
+    mode: CompileMode = "eager"
+    all_frames: weakref.WeakSet[Frame] = field(default_factory=weakref.WeakSet)
+    is_hot: bool = False
+
+    def replayed(self) -> None:
+        """Note that the program is used again: its kernels are worth optimised code."""
+        if not self.is_hot:
+            self.is_hot = True
+            if self.mode == "background":
+                promote(self.kernels)
+
+    def relink(self, kernel: CompiledKernel) -> None:
+        """Point the tables at the kernel's new code; the caller holds ``swap_lock``.
+
+        Frames may be running: each entry is one aligned 8-byte store, which the executor's load sees whole or not yet,
+        and the old code stays in memory, so a run may mix both. They compute the same bits."""
+        for position, user in self.kernel_at.items():
+            if user is kernel:
+                self.table[position] = (kernel.address, self.table[position][1])
+                for frame in list(self.all_frames):
+                    frame.table[position, 0] = kernel.address
 
     @property
     def steps(self) -> list[Step]:
@@ -149,16 +174,18 @@ class OutputPlan:
     var: Var | None = None  # of a fresh or hidden one
 
 
-def lower(tape: Tape) -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link."""
+def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
+    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link.
+
+    ``mode``: when kernels are optimised, as ``config.compile``."""
     started = time.perf_counter()
     with collector.paused():
-        program = _lowered(tape)
+        program = _lowered(tape, mode)
     program.seconds = time.perf_counter() - started
     return program
 
 
-def _lowered(tape: Tape) -> Program:
+def _lowered(tape: Tape, mode: CompileMode) -> Program:
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
     graph = drop_dead_nodes(graph)
@@ -170,8 +197,10 @@ def _lowered(tape: Tape) -> Program:
     fixed = [*graph.inputs, *graph.constants, *delivered]
     memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
     slots = {value: number for number, value in enumerate(fixed)}
-    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, {}, 0)
-    _link(program)
+    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, {}, 0, mode=mode)
+    compiled = compile_kernels([launch.kernel for launch in launches if launch is not None], mode)
+    with swap_lock:
+        _link(program, compiled)
     return program
 
 
@@ -221,14 +250,15 @@ def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
 # ---------------------------------------------------------------- linking
 
 
-def _link(program: Program) -> None:
+def _link(program: Program, compiled: dict[Kernel, CompiledKernel]) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     start = 0
-    compiled = compile_kernels([launch.kernel for launch in program.launches if launch is not None])
     for group, launch in zip(program.groups, program.launches, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
+            program.kernel_at[len(program.table)] = kernel
+            kernel.users.add(program)
             program.operations += launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
             program.table.append((kernel.address, np.array(words, np.int64)))
@@ -318,9 +348,11 @@ class Frame:
         self.slots[program.arena_slot] = -(-self.arena.ctypes.data // 64) * 64
         for value, array in program.graph.constants.items():
             self.slots[program.slots[value]] = array.ctypes.data
-        self.table = np.array(
-            [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
-        )
+        with swap_lock:
+            self.table = np.array(
+                [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
+            )
+            program.all_frames.add(self)
         self.specs = executor.specification(self._specifications())
         self.arguments = len(program.input_types) + len(program.graph.outputs)
         self.generators: Sequence[Any] = ()
