@@ -376,6 +376,7 @@ class _Handle:
         known = self.fast_of.get(id(path))
         if known is None:
             divert = functools.partial(self._divert, entry, path)
+            path.program.frames.clear()  # the fast path has a frame of its own
             fast = path.source.make(self.fun, self.stats, self.resume, divert)
             if len(self.fast_of) >= 2 * self.options.max_paths:
                 self.fast_of.clear()

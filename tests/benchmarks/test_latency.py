@@ -18,8 +18,8 @@ def test_break_even(ours, theirs, calls):
 
 
 @pytest.mark.slow
-def test_a_row_of_the_table():
-    found = row("rosenbrock 1e1", with_jax=False)
+def test_a_row_of_the_table(tmp_path):
+    found = row("rosenbrock 1e1", str(tmp_path), with_jax=False)
     assert {key for _, key in COLUMNS} == set(found)
     assert found["kernels"] > 0 and found["optimised_s"] < 10
 
