@@ -15,7 +15,7 @@ import numpy as np
 
 from .graph import Graph, Init, Map, Node, Operand, Piece, Reduce, Value, View
 
-__all__ = ["Group", "fuse"]
+__all__ = ["Group", "fuse", "is_row_stage"]
 
 #: a kernel of more operations compiles slowly and runs out of registers
 MAX_OPERATIONS = 64
@@ -25,10 +25,18 @@ MAX_ACCESSES = 24
 
 @dataclass(eq=False)
 class Group:
-    """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone."""
+    """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone.
+
+    ``stages`` says of each node in which stage it runs. Odd ones are loops over a row (the reduced axes), even ones
+    are done once a row. ``row_values`` are computed once a row; ``carried`` values are kept in memory from one stage
+    to another; other mapped values that a later stage needs are computed again.
+    """
 
     domain: tuple[int, ...] | None
     nodes: list[Node] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
+    row_values: set[Value] = field(default_factory=set)
+    carried: set[Value] = field(default_factory=set)
     axes: tuple[int, ...] | None = None  # the axes that its reductions reduce
     loads: set[View] = field(default_factory=set)
     sinks: int = 0
@@ -38,6 +46,11 @@ class Group:
         if self.axes is not None:
             head += f", reducing {self.axes}"
         return "\n".join([head + ":", *[f"    {node}" for node in self.nodes]])
+
+
+def is_row_stage(number: int) -> bool:
+    """Whether a stage is done once a row."""
+    return number % 2 == 0
 
 
 def fuse(graph: Graph) -> list[Group]:
@@ -78,6 +91,7 @@ class _Fusion:
         number = self._candidate(node, domain, axes, self._earliest(node, domain))
         group = self.groups[number]
         group.nodes.append(node)
+        group.stages.append(1)
         if axes is not None:
             group.axes = axes
         group.loads.update(self._outside(node, number))

@@ -32,6 +32,7 @@ __all__ = [
     "Gemm",
     "Graph",
     "Init",
+    "Inside",
     "Literal",
     "Map",
     "Node",
@@ -40,6 +41,7 @@ __all__ = [
     "Step",
     "Value",
     "View",
+    "Window",
     "dense_strides",
     "verify",
 ]
@@ -79,13 +81,21 @@ class Value:
         return f"%{self.number}"
 
 
+#: for each axis the first element inside and the first behind it, or None where all are
+Window: TypeAlias = tuple[tuple[int, int] | None, ...]
+
+
 class View(NamedTuple):
-    """An index map: element ``i`` is at ``offset + sum(i * strides)``, in elements of the value's buffer."""
+    """An index map: element ``i`` is at ``offset + sum(i * strides)``, in elements of the value's buffer.
+
+    With a ``window`` only the elements inside of it exist; what is read elsewhere means nothing.
+    """
 
     value: Value
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+    window: Window | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -100,6 +110,7 @@ class View(NamedTuple):
         """Whether it is the whole buffer in its own order (shape may be regrouped)."""
         return (
             self.offset == 0
+            and self.window is None
             and self.size == self.value.size
             and canonical(self.shape, self.strides) == canonical(self.shape, dense_strides(self.shape))
         )
@@ -119,7 +130,8 @@ class View(NamedTuple):
     def __str__(self) -> str:
         if self.is_dense:
             return f"{self.value}"
-        return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}>"
+        inside = "" if self.window is None else f" in {_bounds(self.window)}"
+        return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}{inside}>"
 
 
 def canonical(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -141,14 +153,34 @@ class Literal(NamedTuple):
         return repr(np.asarray(self.value)[()].item())
 
 
+class Inside(NamedTuple):
+    """A condition: whether an element of an iteration over ``shape`` lies in a window. No memory."""
+
+    shape: tuple[int, ...]
+    window: Window
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.bool_)
+
+    def __str__(self) -> str:
+        return f"inside {_bounds(self.window)}"
+
+
+def _bounds(window: Window) -> str:
+    return ", ".join([":" if bounds is None else f"{bounds[0]}:{bounds[1]}" for bounds in window])
+
+
 Operand: TypeAlias = View | Literal
+#: what a map may compute with; conditions appear after `windows.py` only
+Term: TypeAlias = Operand | Inside
 
 
 @dataclass(eq=False)
 class Node:
     """Base class; ``outs`` are the values that a node computes."""
 
-    def operands(self) -> Iterable[Operand]:
+    def operands(self) -> Iterable[Term]:
         return ()
 
     @property
@@ -159,14 +191,14 @@ class Node:
 @dataclass(eq=False)
 class Map(Node):
     op: str
-    args: tuple[Operand, ...]
+    args: tuple[Term, ...]
     out: Value
 
-    def is_pointer(self, operand: Operand) -> bool:
+    def is_pointer(self, operand: Term) -> bool:
         """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""
         return self.op == "gather" and operand is self.args[0]
 
-    def operands(self) -> Iterable[Operand]:
+    def operands(self) -> Iterable[Term]:
         return self.args
 
     @property
@@ -351,10 +383,11 @@ def verify(graph: Graph) -> None:
 
 
 def _verify_bounds(view: View) -> None:
-    if view.size == 0:
+    window = view.window or (None,) * len(view.shape)
+    bounds = [inside or (0, size) for inside, size in zip(window, view.shape, strict=True)]
+    if any(first >= stop for first, stop in bounds):
         return
-    spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
-    low = view.offset + sum(span for span in spans if span < 0)
-    high = view.offset + sum(span for span in spans if span > 0)
+    ends = [(first * stride, (stop - 1) * stride) for (first, stop), stride in zip(bounds, view.strides, strict=True)]
+    low, high = view.offset + sum(map(min, ends)), view.offset + sum(map(max, ends))
     if low < 0 or high >= max(view.value.size, 1):
         raise TapeError(f"{view} of shape {view.shape} leaves its buffer of {view.value.size} elements")

@@ -67,9 +67,14 @@ def test_words():
 
 
 def test_unit_axes_go_and_neighbours_merge():
-    dims, reduced, strides = _coalesce((2, 1, 3, 4), (False, False, True, True), [(12, 7, 4, 1), (1, 0, 0, 0)])
-    assert (dims, reduced, strides) == ((2, 12), (False, True), [(12, 1), (1, 0)])
-    assert _coalesce((1, 1), (True, False), [(5, 5)]) == ((), (), [()])
+    merged = _coalesce((2, 1, 3, 4), (False, False, True, True), [(12, 7, 4, 1), (1, 0, 0, 0)])
+    assert merged == ((0, 3), (2, 12), (False, True), [(12, 1), (1, 0)])
+    assert _coalesce((1, 1), (True, False), [(5, 5)]) == ((), (), (), [()])
+
+
+def test_axes_that_a_window_bounds_stay_and_so_does_the_row_of_stages():
+    assert _coalesce((2, 3), (False, False), [(3, 1)], bounded={1}) == ((0, 1), (2, 3), (False, False), [(3, 1)])
+    assert _coalesce((2, 1), (False, True), [(1, 0)], staged=True) == ((0, 1), (2, 1), (False, True), [(1, 0)])
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -81,7 +86,7 @@ def test_merged_axes_visit_the_same_elements_in_the_same_order(data):
     strides = [tuple([data.draw(st.integers(-6, 12)) for _ in shape]) for _ in range(count)]
     if data.draw(st.booleans()):
         strides[0] = tuple([int(np.prod(shape[i + 1 :])) for i in range(len(shape))])
-    dims, _, merged = _coalesce(shape, flags, strides)
+    _, dims, _, merged = _coalesce(shape, flags, strides)
     for before, after in zip(strides, merged, strict=True):
         assert visits(shape, before) == visits(dims, after)
 
