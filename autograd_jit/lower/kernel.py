@@ -234,6 +234,8 @@ def build(group: Group, stored: set[Value], rows: Collection[Value] = ()) -> Lau
 
 @dataclass
 class _StageBuild:
+    """A stage in the making; ``refs`` are the values that its loop holds in registers."""
+
     number: int
     refs: dict[Value, Ref] = field(default_factory=dict)
     body: list[Instruction] = field(default_factory=list)

@@ -28,6 +28,7 @@ from .graph import Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_s
 from .kernel import Launch, build
 from .plan import Plan, plan, stored_values
 from .simplify import drop_dead_nodes
+from .windows import gather_pieces
 
 __all__ = ["Diverged", "Frame", "OutputPlan", "Program", "finish", "lower"]
 
@@ -110,11 +111,11 @@ class OutputPlan:
 
 
 def lower(tape: Tape) -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, plan memory, compile, link."""
+    """All stages: expand, deliver outputs, drop dead nodes, gather pieces, fuse, plan memory, compile, link."""
     started = time.perf_counter()
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
-    graph = drop_dead_nodes(graph)
+    graph = gather_pieces(drop_dead_nodes(graph))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
     launches = [build(group, stored) if group.domain is not None else None for group in groups]

@@ -112,7 +112,8 @@ class Maker:
     # ---------------------------------------------------------------- operations
 
     def step(self) -> None:
-        kind = self.choice(["unary", "binary", "compare", "where", "cast", "logic", "reduce", "assemble", "gather"])
+        kinds = "unary binary compare where cast logic reduce assemble stencil roll softmax gather".split()
+        kind = self.choice(kinds)
         getattr(self, kind)()
 
     def unary(self) -> None:
@@ -178,6 +179,71 @@ class Maker:
             region = viewed(whole, base[(*[slice(start, start + size) for size in x.shape], ...)], base)
             self.builder.piece(region, x, add)
         self.keep(whole, self.is_inexact(x))
+
+    def stencil(self) -> None:
+        """The adjoint of reading a value through shifted slices: overlapping blocks, added up or stored."""
+        x = self.pick(self.choice(DTYPES[:4]))
+        if not x.shape or x.size == 0:
+            return
+        margin = [self.draw(st.integers(0, 2)) for _ in x.shape]
+        shape = tuple([size + more for size, more in zip(x.shape, margin)])
+        if math.prod(shape) > LARGEST:
+            return
+        source: Operand = Literal(x.dtype.type(0), x.dtype)
+        if self.draw(st.booleans()):
+            source = self.pick(x.dtype, shape)
+        whole = self.builder.assemble(shape, x.dtype, source).view()
+        add, inexact = self.draw(st.integers(0, 3)) > 0, self.is_inexact(x, source)
+        for _ in range(self.draw(st.integers(1, 4))):
+            starts = [self.draw(st.integers(0, more)) for more in margin]
+            base = shadow(whole)
+            part = viewed(whole, base[tuple([slice(s, s + n) for s, n in zip(starts, x.shape)])], base)
+            term = self.contribution(x)
+            inexact |= self.is_inexact(term)
+            self.builder.piece(part, term, add)
+        self.keep(whole, inexact)
+
+    def contribution(self, x: View) -> Operand:
+        """A value of the shape of ``x``: itself, or a little arithmetic on it."""
+        shape = x.shape
+        for _ in range(self.draw(st.integers(0, 3))):
+            y = self.other(x.dtype, shape)
+            result = self.builder.map(self.choice(CONTINUOUS_BINARY), (x, y), x.dtype, shape)
+            x = self.keep(result, self.is_inexact(x, y))
+        return x
+
+    def roll(self) -> None:
+        x = self.pick(self.choice(DTYPES[:4]))
+        if not x.shape or x.size == 0 or 1 in x.shape:
+            return
+        axis = self.draw(st.integers(0, len(x.shape) - 1))
+        shift = self.draw(st.integers(1, x.shape[axis] - 1))
+        whole = self.builder.assemble(x.shape, x.dtype, None).view()
+        lead = (slice(None),) * axis
+        for to, start in ((slice(shift, None), slice(None, -shift)), (slice(None, shift), slice(-shift, None))):
+            region = viewed(whole, shadow(whole)[(*lead, to)], shadow(whole))
+            self.builder.piece(region, viewed(x, shadow(x)[(*lead, start)], shadow(x)), add=False)
+        self.keep(whole, self.is_inexact(x))
+
+    def softmax(self) -> None:
+        """Results of rows and what is made of them: over the last axes, in one or several rounds."""
+        x = self.pick(self.choice(DTYPES[:2]))
+        if len(x.shape) < 1 or x.size == 0:
+            return
+        axes = tuple(range(self.draw(st.integers(0, len(x.shape) - 1)), len(x.shape)))
+        rows = tuple([1 if axis in axes else size for axis, size in enumerate(x.shape)])
+        for _ in range(self.draw(st.integers(1, 3))):
+            name = self.choice(["sum", "max", "min"])
+            inexact = name == "sum" or self.is_inexact(x)
+            total = self.keep(with_shape(self.builder.reduce(name, x, axes), rows), inexact)
+            if self.draw(st.booleans()):
+                other = self.other(x.dtype, rows)
+                result = self.builder.map(self.choice(CONTINUOUS_BINARY), (total, other), x.dtype, rows)
+                total = self.keep(result, True)
+            op = self.choice(CONTINUOUS_BINARY)
+            x = self.keep(self.builder.map(op, (x, total), x.dtype, x.shape), True)
+            if self.draw(st.booleans()):
+                x = self.keep(self.builder.map("negative", (x,), x.dtype, x.shape), True)
 
     def gather(self) -> None:
         """Elements of a value at random positions of its buffer."""
