@@ -120,8 +120,8 @@ class Sums(Memory):
         return [self._across(r.op, r.element, total) for r, total in zip(stage.reductions, sums)]
 
     def _is_small(self, stage: Stage) -> bool:
-        """Whether a body is worth printing several times: kernels of one stage only, whose rows may be long."""
-        return len(self.kernel.stages) == 1 and len(stage.reductions) <= 2 and len(stage.body) <= 12
+        """Whether a body is worth printing several times."""
+        return len(stage.reductions) <= 2 and len(stage.body) <= (12 if len(self.kernel.stages) == 1 else 4)
 
     def _fold(self, stage: Stage, sums: list[str], unroll: int) -> list[str]:
         """Combine the unrolled partial results pairwise."""

@@ -26,7 +26,7 @@ from .expand import expand
 from .fuse import Group, fuse
 from .graph import Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
 from .kernel import Launch, build
-from .plan import Plan, plan, stored_values
+from .plan import Plan, plan, row_buffers, stored_values
 from .simplify import drop_dead_nodes
 from .windows import gather_pieces
 
@@ -118,10 +118,11 @@ def lower(tape: Tape) -> Program:
     graph = gather_pieces(drop_dead_nodes(graph))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    launches = [build(group, stored) if group.domain is not None else None for group in groups]
+    rows = row_buffers(graph, groups)
+    launches = [build(group, stored, rows) if group.domain is not None else None for group in groups]
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
     fixed = [*graph.inputs, *graph.constants, *delivered]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
+    memory = plan(graph, groups, _in_memory(graph, stored), set(fixed), rows)
     slots = {value: number for number, value in enumerate(fixed)}
     program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, 0)
     _link(program)

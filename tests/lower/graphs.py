@@ -16,7 +16,7 @@ from autograd_jit.lower.compile import compile_kernel
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, verify
 from autograd_jit.lower.kernel import ELEMENT, Launch, build
-from autograd_jit.lower.plan import stored_values
+from autograd_jit.lower.plan import row_buffers, stored_values
 from autograd_jit.lower.simplify import drop_dead_nodes
 from autograd_jit.lower.windows import gather_pieces
 
@@ -127,8 +127,8 @@ def launches(graph: Graph) -> tuple[Graph, list]:
     graph = gather_pieces(drop_dead_nodes(graph))
     verify(graph)
     groups = fuse(graph)
-    stored = stored_values(graph, groups)
-    return graph, [build(group, stored) if group.domain is not None else group for group in groups]
+    stored, rows = stored_values(graph, groups), row_buffers(graph, groups)
+    return graph, [build(group, stored, rows) if group.domain is not None else group for group in groups]
 
 
 def by_kernels(graph: Graph, inputs: list[np.ndarray], run: Callable[[Launch, Memory], None]) -> list[np.ndarray]:
