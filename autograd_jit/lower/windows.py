@@ -37,7 +37,7 @@ MAX_PIECES = 12
 #: a pass asks every piece at every element: at most so many times the work of adding them one by one
 MAX_WASTE = 4
 #: cost of the operations of one contribution that are computed at shifted indices
-MAX_COST = 24
+MAX_COST = 16
 #: buffers that such a contribution may load instead of its own
 MAX_LEAVES = 2
 #: operations that are computed again rather than stored and loaded, and what they cost in additions
@@ -264,6 +264,8 @@ class _Rewriter:
         if isinstance(term, Inside):
             return Inside(shift.shape, shift.moved(term.window))
         node = self.maps.get(term.value)
+        if node is not None and node.op == "copy" and isinstance(node.args[0], Literal):
+            return node.args[0]
         if node is None or node not in movable or term.shape != node.out.shape or not term.is_dense:
             return shift.view(term)
         shape = node.out.shape
