@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .graph import Graph, Init, Inside, Map, Node, Operand, Piece, Reduce, Value, View, canonical, dense_strides
-from .windows import COST
+from .recompute import carried_values, compute_again
 
 __all__ = ["Group", "fuse", "is_row_stage"]
 
@@ -27,13 +27,8 @@ __all__ = ["Group", "fuse", "is_row_stage"]
 MAX_OPERATIONS = 64
 #: pointers that one loop nest walks
 MAX_ACCESSES = 24
-#: cost of an operation that is never computed twice
-TOO_MUCH = 1000
 #: loops over one row that a kernel makes: six
 LAST_STAGE = 11
-#: what is computed again in a later loop over the row, rather than kept: its cost in additions, and what it loads
-AGAIN_COST = 6
-AGAIN_LOADS = 2
 
 
 @dataclass(eq=False)
@@ -72,7 +67,11 @@ def is_row_stage(number: int) -> bool:
 
 def fuse(graph: Graph) -> list[Group]:
     """The groups of a graph, in an order in which they can run."""
-    return _Fusion(graph).groups
+    groups = compute_again(graph, _Fusion(graph).groups, MAX_OPERATIONS)
+    for group in groups:
+        if len(set(group.stages)) > 1:
+            group.carried = carried_values(group)
+    return groups
 
 
 class _Fusion:
@@ -92,9 +91,6 @@ class _Fusion:
         self.spread_over = _spread_over(graph)
         for node in graph.nodes:
             self._place(node)
-        for group in self.groups:
-            if len(set(group.stages)) > 1:
-                group.carried = carried_values(group)
 
     def _place(self, node: Node) -> None:
         if isinstance(node, Init):
@@ -247,37 +243,6 @@ def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
                 elif isinstance(node, Map) and node.out in found:
                     found.setdefault(operand.value, set()).update(found[node.out])
     return found
-
-
-def carried_values(group: Group) -> set[Value]:
-    """Mapped values that a group keeps in memory from one loop over a row to a later one.
-
-    Others are computed again there: a few additions on at most as many loads take less time than a store and a load.
-    """
-    home = {node.out: stage for node, stage in zip(group.nodes, group.stages) if isinstance(node, Map)}
-    later: set[Value] = set()
-    for node, stage in zip(group.nodes, group.stages):
-        later.update([o.value for o in node.operands() if isinstance(o, View) and home.get(o.value, stage) < stage])
-    of_rows = group.row_values.union([value for n in group.nodes if isinstance(n, Reduce) for value in n.outs])
-    carried: set[Value] = set()
-    work: dict[Value, tuple[int, frozenset]] = {}  # value -> cost, and what it loads
-    for node in group.nodes:
-        if not isinstance(node, Map):
-            continue
-        cost = COST.get(node.op, TOO_MUCH)
-        loads: frozenset[View] = frozenset()
-        for term in node.args:
-            if isinstance(term, View):
-                if term.value in work and term.value not in carried:
-                    cost, loads = cost + work[term.value][0], loads | work[term.value][1]
-                elif term.size > 1 and term.value not in of_rows:
-                    loads |= {term}
-        if node.out in group.row_values:
-            continue
-        work[node.out] = cost, loads
-        if node.out in later and (cost > AGAIN_COST or len(loads) > AGAIN_LOADS):
-            carried.add(node.out)
-    return carried
 
 
 def _fitted(source: Operand, shape: tuple) -> Operand:

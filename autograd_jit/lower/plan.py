@@ -42,14 +42,18 @@ def row_buffers(graph: Graph, groups: list[Group]) -> dict[Value, int]:
 
 
 def _read_elsewhere(graph: Graph, groups: list[Group]) -> set[Value]:
-    home = {node.out: number for number, g in enumerate(groups) for node in g.nodes if isinstance(node, Map)}
+    made: dict[Value, set[int]] = {}
+    for number, group in enumerate(groups):
+        for node in group.nodes:
+            if isinstance(node, Map):
+                made.setdefault(node.out, set()).add(number)
     found = {out.value for out in graph.outputs if isinstance(out, View)}
     for number, group in enumerate(groups):
         for node in group.nodes:
             for operand in node.operands():
-                if isinstance(operand, View) and home.get(operand.value, number) != number:
+                if isinstance(operand, View) and number not in made.get(operand.value, (number,)):
                     found.add(operand.value)
-    return found & set(home)
+    return found & set(made)
 
 
 def plan(

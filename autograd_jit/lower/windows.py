@@ -28,6 +28,7 @@ import numpy as np
 
 from .builder import is_native
 from .graph import Graph, Init, Inside, Literal, Map, Node, Piece, Term, Value, View, Window, dense_strides
+from .recompute import COST
 from .simplify import drop_dead_nodes
 
 __all__ = ["gather_pieces"]
@@ -40,15 +41,6 @@ MAX_WASTE = 4
 MAX_COST = 16
 #: buffers that such a contribution may load instead of its own
 MAX_LEAVES = 2
-#: operations that are computed again rather than stored and loaded, and what they cost in additions
-COST = {
-    **dict.fromkeys(
-        """add subtract multiply square negative absolute maximum minimum where cast copy positive equal not_equal less
-        less_equal greater greater_equal and or xor not""".split(),
-        1,
-    ),
-    **dict.fromkeys(["divide", "reciprocal", "sqrt"], 8),
-}
 
 
 def gather_pieces(graph: Graph) -> Graph:

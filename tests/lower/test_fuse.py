@@ -7,6 +7,7 @@ from autograd_jit.lower.fuse import LAST_STAGE, MAX_ACCESSES, MAX_OPERATIONS, fu
 from autograd_jit.lower.graph import Graph, Literal, Map, Reduce, View
 from autograd_jit.lower.kernel import build
 from autograd_jit.lower.plan import row_buffers, stored_values
+from autograd_jit.lower.recompute import COST
 from autograd_jit.lower.rules.table import with_shape
 from autograd_jit.lower.simplify import drop_dead_nodes
 from tests.lower.random_graphs import graphs
@@ -182,18 +183,52 @@ def test_repeated_structure_gives_equal_kernels():
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
-def test_groups_compute_everything_once_and_in_order(case):
+def test_groups_compute_everything_in_order(case):
+    """What is not cheap once, and every operand in the same group or an earlier one."""
     graph: Graph = drop_dead_nodes(case[0])
     groups = fuse(graph)
     wanted = [node for node in graph.nodes if isinstance(node, (Map, Reduce))]
-    placed = [node for group in groups for node in group.nodes]
-    assert sorted(map(id, wanted)) == sorted(id(node) for node in placed if isinstance(node, (Map, Reduce)))
-    home = {value: number for number, group in enumerate(groups) for node in group.nodes for value in node.outs}
+    placed = [node for group in groups for node in group.nodes if isinstance(node, (Map, Reduce))]
+    assert set(map(id, wanted)) == set(map(id, placed))
+    cheap = {id(node) for node in wanted if isinstance(node, Map) and node.op in COST}
+    once = [id(node) for node in placed if id(node) not in cheap]
+    assert len(once) == len(set(once))
+    made: dict = {}
+    for number, group in enumerate(groups):
+        for node in group.nodes:
+            for value in node.outs:
+                made.setdefault(value, number)
     for number, group in enumerate(groups):
         for node in group.nodes:
             for operand in node.operands():
                 if isinstance(operand, View):
-                    assert home.get(operand.value, -1) <= number
+                    assert made.get(operand.value, -1) <= number
+
+
+def test_a_cheap_value_is_computed_where_it_is_read():
+    """The derivative of tanh, with a sum over rows between the two loops, which needs tanh itself in memory."""
+    b = Builder()
+    x = b.input((4, 5), F8)
+    t = b.map("tanh", (x,), F8, (4, 5))
+    slope = b.map("subtract", (literal(1.0), b.map("square", (t,), F8, (4, 5))), F8, (4, 5))
+    product = b.gemm(View(t.value, (1, 4, 5), (20, 5, 1), 0), View(b.input((5, 5), F8).value, (1, 5, 5), (25, 5, 1), 0))
+    out = b.map("multiply", (View(product.value, (4, 5), (5, 1), 0), slope), F8, (4, 5))
+    groups = groups_of(b, out)
+    assert [[getattr(node, "op", "gemm") for node in group.nodes] for group in groups] == [
+        ["tanh"],
+        ["gemm"],
+        ["square", "subtract", "multiply"],
+    ]
+    assert stored_values(b.graph, groups) == {t.value, out.value}
+
+
+def test_what_is_dear_is_stored():
+    b = Builder()
+    x = b.input((4, 5), F8)
+    t = b.map("tanh", (x,), F8, (4, 5))
+    product = b.gemm(View(x.value, (1, 4, 5), (20, 5, 1), 0), View(b.input((5, 5), F8).value, (1, 5, 5), (25, 5, 1), 0))
+    groups = groups_of(b, b.map("multiply", (View(product.value, (4, 5), (5, 1), 0), t), F8, (4, 5)))
+    assert len(groups) == 3 and t.value in stored_values(b.graph, groups)
 
 
 @pytest.mark.parametrize("size", [0, 1, 9])
