@@ -5,6 +5,7 @@ import pytest
 
 import autograd_jit.numpy as anp
 from autograd_jit import grad
+from autograd_jit.lower import compile, emit_llvm
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Init, Inside, Literal, Map, View, verify
@@ -167,3 +168,33 @@ def test_blocks_of_matrices_and_windows_in_windows():
 def test_windows_that_do_not_meet():
     assert _both(((0, 3), None), ((5, 9), (1, 2))) == ((5, 5), (1, 2))
     assert _both(((0, 6), None), ((5, 9), None)) == ((5, 6), None)
+
+
+def blocks_of_every_kind(b):
+    """Unit, zero and other innermost strides, bounded along one axis, the other, or both."""
+    whole = b.assemble((7, 21), F8, ZERO)
+    matrix, turned = b.input((6, 20), F8), b.input((20, 6), F8)
+    column, row = b.input((6,), F8), b.input((21,), F8)
+    b.piece(View(whole, (6, 20), (21, 1), 0), matrix, True)
+    b.piece(View(whole, (6, 20), (21, 1), 22), View(turned.value, (6, 20), (1, 6), 0), True)
+    b.piece(View(whole, (6, 21), (21, 1), 21), View(column.value, (6, 21), (1, 0), 0), True)
+    b.piece(View(whole, (5, 21), (21, 1), 0), View(row.value, (5, 21), (0, 1), 0), True)
+    b.piece(View(whole, (7, 19), (21, 1), 1), View(row.value, (7, 19), (0, -1), 19), True)
+    b.graph.outputs = [whole.view(), b.reduce("sum", whole.view(), (1,))]
+    generator = np.random.default_rng(2)
+    return [generator.integers(-9, 9, view.shape) / 2 for view in (matrix, turned, column, row)]
+
+
+def test_windows_over_all_strides():
+    b = Builder()
+    arrays = blocks_of_every_kind(b)
+    assert is_one_pass(b.graph)
+    check(b.graph, *arrays)
+
+
+def test_windows_without_vectors(monkeypatch):
+    """A machine of one lane: there is no mask for a load, it must not be made."""
+    monkeypatch.setattr(emit_llvm, "native_lanes", lambda *types: 1)
+    monkeypatch.setattr(compile, "_known", {})
+    b = Builder()
+    check(b.graph, *blocks_of_every_kind(b))
