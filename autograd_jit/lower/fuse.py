@@ -185,7 +185,8 @@ class _Fusion:
         kept = group.domain[: group.axes[0]]
         if node.out.shape not in (kept, (*kept, *[1] * len(group.axes))):
             return None
-        if group.domain not in self.spread_over[node.out]:
+        long = tuple([axis for axis in group.axes if group.domain[axis] != 1])
+        if (group.domain, long) not in self.spread_over[node.out]:
             return None
         for term in node.args:
             if isinstance(term, View) and self.made_in.get(term.value) == number:
@@ -228,7 +229,8 @@ def _is_by_rows(group: Group) -> bool:
 
 
 def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
-    """Values that reach the elements of larger shapes: repeated along an axis, directly or after some maps."""
+    """Values that reach the elements of larger shapes: ``(shape, axes along which they are repeated)``, directly or
+    after some maps."""
     found: dict[Value, set[tuple]] = {}
     if not any(isinstance(node, Reduce) and node.out.size > 1 for node in graph.nodes):
         return found
@@ -239,10 +241,15 @@ def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
         for operand in node.operands():
             if isinstance(operand, View):
                 if operand.value.size < math.prod(domain):
-                    found.setdefault(operand.value, set()).add(domain)
+                    found.setdefault(operand.value, set()).add((domain, _repeated(domain, operand.broadcast(domain))))
                 elif isinstance(node, Map) and node.out in found:
                     found.setdefault(operand.value, set()).update(found[node.out])
     return found
+
+
+def _repeated(domain: tuple[int, ...], view: View) -> tuple[int, ...]:
+    sizes = enumerate(zip(domain, view.strides, strict=True))
+    return tuple([axis for axis, (size, stride) in sizes if size != 1 and stride == 0])
 
 
 def _fitted(source: Operand, shape: tuple) -> Operand:

@@ -78,6 +78,16 @@ def test_row_results_that_stay_row_results_do_not_run_in_the_rows_loop():
     assert len(groups_of(b, b.map("log", (total,), F8, (5,)))) == 2
 
 
+def test_row_results_that_are_repeated_along_another_axis_stay_vectors():
+    """A network's layers: the tanh of a product, which the next product reads as its columns."""
+    b = Builder()
+    weights, x = b.input((4, 4), F8), b.input((4,), F8)
+    for _ in range(3):
+        product = b.map("multiply", (weights, x.broadcast((4, 4))), F8, (4, 4))
+        x = b.map("tanh", (b.reduce("sum", product, (1,)),), F8, (4,))
+    assert not any(group.row_values for group in groups_of(b, x))
+
+
 @pytest.mark.parametrize(
     "shape, axes, rows",
     [
