@@ -29,8 +29,9 @@ from .forms import Forms
 from .fuse import Group, fuse
 from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
 from .kernel import Launch
-from .plan import Plan, plan, stored_values
+from .plan import Plan, plan, row_buffers, stored_values
 from .simplify import drop_dead_nodes
+from .windows import gather_pieces
 
 __all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stopped", "drawn_leaves", "finish", "lower"]
 
@@ -145,7 +146,7 @@ class OutputPlan:
 
 
 def lower(tape: Tape) -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link."""
+    """All stages: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory, compile, link."""
     started = time.perf_counter()
     with collector.paused():
         program = _lowered(tape)
@@ -156,14 +157,15 @@ def lower(tape: Tape) -> Program:
 def _lowered(tape: Tape) -> Program:
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
-    graph = drop_dead_nodes(graph)
+    graph = gather_pieces(drop_dead_nodes(graph))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    forms = Forms(stored)
+    rows = row_buffers(graph, groups)
+    forms = Forms(stored, rows)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
     fixed = [*graph.inputs, *graph.constants, *delivered]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
+    memory = plan(graph, groups, _in_memory(graph, stored), set(fixed), rows)
     slots = {value: number for number, value in enumerate(fixed)}
     program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, {}, 0)
     _link(program)
