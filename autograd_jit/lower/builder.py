@@ -62,9 +62,9 @@ class Builder:
         return value.view()
 
     def constant(self, array: np.ndarray) -> Operand:
-        """An array constant; one element becomes a literal (broadcast where needed)."""
-        if array.size == 1 and is_native(array.dtype):
-            literal = Literal(array.reshape(())[()], array.dtype)
+        """An array constant; one element, or one float throughout, becomes a literal (broadcast where needed)."""
+        if is_native(array.dtype) and (array.size == 1 or _is_uniform(array)):
+            literal = Literal(array.flat[0], array.dtype)
             return literal if array.ndim == 0 else self.fill(literal, array.shape)
         value = self.new_value(array.shape, array.dtype)
         self.graph.constants[value] = np.ascontiguousarray(array)
@@ -225,6 +225,14 @@ class Builder:
         view = self.dense(operand)
         content = np.ascontiguousarray(np.asarray(expected, view.dtype)).tobytes()
         self.graph.nodes.append(Check(view, content, guard, number))
+
+
+def _is_uniform(array: np.ndarray) -> bool:
+    """Whether all elements are the same float, bit for bit: what `grad` makes of the cotangent of a sum."""
+    if array.size == 0 or array.dtype.kind != "f":
+        return False
+    bits = array.reshape(-1).view(f"i{array.dtype.itemsize}")
+    return bool(bits[-1] == bits[0] and (bits == bits[0]).all())
 
 
 def _key(operand: Operand) -> Any:

@@ -78,6 +78,8 @@ def _argument(kernel: Kernel, parameter: Parameter) -> str:
     if kind == "literal":
         value = f"{DTYPE[element]}_at(args + {8 * kernel.word_of_literal(index)})[0]"
         return f"{value} != 0" if element == "i1" else value
+    if kind in ("first", "stop"):
+        return f"words[{kernel.word_of_window(index, parameter.axis) + (kind == 'stop')}]"
     word = kernel.word_of_access(index)
     if kind == "pointer":
         return f"{DTYPE[element]}_at(table[words[{word}]] + words[{word + 1}])"

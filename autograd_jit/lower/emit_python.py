@@ -17,8 +17,10 @@ The kernel of ``np.sum(np.exp(-x) * 0.5, axis=-1)`` reads
 
 ``x0``... are what it loads, ``out0``... what it stores and then what it reduces to: memory from the first element on,
 bools as bytes. ``c0``... are constants, ``n0``... the lengths of the axes, ``x0_s0`` is the distance, in elements, of
-neighbours of ``x0`` along axis 0. Functions that are not in :mod:`math` are those of
-:mod:`autograd_jit.kernels.scalar_math` and of ``scipy.special``. No kernel stores where it loads.
+neighbours of ``x0`` along axis 0. ``w0`` says whether the current element lies in a window, which begins at
+``w0_first0`` along axis 0 and ends before ``w0_stop0``: outside, some loads would leave their buffers. Functions that
+are not in :mod:`math` are those of :mod:`autograd_jit.kernels.scalar_math` and of ``scipy.special``. A kernel loads
+what it stores only where a loop that is over has stored it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from .kernel import Instruction, Kernel, Ref, Store
+from .kernel import Instruction, Kernel, Reduction, Ref, Stage, Store
 
 __all__ = ["DTYPE", "Parameter", "emit", "parameters"]
 
@@ -46,8 +48,9 @@ _FLOATS: Final = ("double", "float")
 class Parameter(NamedTuple):
     """One parameter of a printed kernel: what it is called and what it stands for.
 
-    ``kind``: "pointer" (of access ``number``), "literal", "dim" (of axis ``number``) or "stride" (of access
-    ``number`` along ``axis``). Accesses count loads, then stores, then reductions.
+    ``kind``: "pointer" (of access ``number``), "literal", "dim" (of axis ``number``), "stride" (of access ``number``
+    along ``axis``), "first" or "stop" (of window ``number`` along ``axis``). Accesses count loads, then stores, then
+    reductions.
     """
 
     name: str
@@ -67,6 +70,10 @@ def parameters(kernel: Kernel) -> list[Parameter]:
         for axis in range(kernel.rank):
             if _has_stride(kernel, index, axis):
                 found.append(Parameter(f"{name}_s{axis}", "stride", index, elements[index], axis))
+    for index, bounded in enumerate(kernel.windows):
+        for axis in [axis for axis, bounds in enumerate(bounded) if bounds]:
+            found.append(Parameter(f"w{index}_first{axis}", "first", index, axis=axis))
+            found.append(Parameter(f"w{index}_stop{axis}", "stop", index, axis=axis))
     return found
 
 
@@ -117,7 +124,7 @@ class _Printer:
         self.uses = _uses(kernel)
         self.lines: list[str] = []
         self.depth = 0
-        self.hoisted: dict[Ref, _Text] = {}
+        self.known: dict[Ref, _Text] = {}  # what loops that are printed later can name
 
     # ---------------------------------------------------------------- lines
 
@@ -143,13 +150,11 @@ class _Printer:
         kernel = self.kernel
         with self.block(f"def {name}({', '.join([p.name for p in parameters(kernel)])}):"):
             self._types()
-            kept = kernel.rank - self._trailing()
-            in_memory = bool(kernel.reductions) and any(kernel.reduced[:kept])
-            if kept < kernel.rank:
+            if kernel.trailing:
                 self._stacks()
-            if in_memory:
+            if kernel.adds_in_memory:
                 self._initialise(0)
-            self._axis(0, kept, in_memory)
+            self._rows(0)
         return "\n".join(self.lines) + "\n"
 
     def _types(self) -> None:
@@ -160,28 +165,32 @@ class _Printer:
         if groups:
             self.line("# " + "; ".join([f"{dtype} {', '.join(names)}" for dtype, names in groups.items()]))
 
-    def _trailing(self) -> int:
-        """How many innermost axes are reduced: their totals are kept in registers."""
-        kernel, count = self.kernel, 0
-        while kernel.reductions and count < kernel.rank and kernel.reduced[kernel.rank - 1 - count]:
-            count += 1
-        return count
-
-    def _axis(self, axis: int, kept: int, in_memory: bool) -> None:
-        """Loops over ``axis`` and on; axes from ``kept`` on are reduced in registers."""
+    def _rows(self, axis: int) -> None:
+        """Loops over the axes outside of the stages, which run at every point of them."""
         kernel = self.kernel
-        if axis == kept < kernel.rank:
-            self._reduce(axis, in_memory)
+        if axis < kernel.rank - max(kernel.trailing, 1):
+            with self.loop(axis):
+                self._rows(axis + 1)
             return
+        for stage in kernel.stages:
+            if stage.row:
+                self._body(stage)
+            elif stage.reductions and kernel.trailing:
+                self._reduce(stage, axis)
+            else:
+                self._map(stage, axis)
+
+    def _map(self, stage: Stage, axis: int) -> None:
+        kernel = self.kernel
         if axis < kernel.rank:
             if axis == kernel.rank - 1:
-                self._hoist()
+                self._hoist(stage)
             with self.loop(axis):
-                self._axis(axis + 1, kept, in_memory)
+                self._map(stage, axis + 1)
             return
-        values = self._body()
-        for number, reduction in enumerate(kernel.reductions):
-            self._deliver(number, values[reduction.ref], in_memory)
+        values = self._body(stage)
+        for number, reduction in enumerate(stage.reductions, kernel.first_reduction(stage)):
+            self._deliver(number, values[reduction.ref])
 
     # ---------------------------------------------------------------- reductions
 
@@ -201,11 +210,11 @@ class _Printer:
         index = len(self.kernel.loads) + len(self.kernel.stores) + number
         return f"{self.names[index]}[{self._position(index, 'unit')}]"
 
-    def _deliver(self, number: int, value: _Text, in_memory: bool) -> None:
+    def _deliver(self, number: int, value: _Text) -> None:
         reduction, target = self.kernel.reductions[number], self._result(number)
-        if in_memory:
+        if self.kernel.adds_in_memory:
             self._accumulate(reduction.op, reduction.element, target, value)
-        elif not self._trailing() and reduction.op == "sum" and reduction.element in _FLOATS:
+        elif not self.kernel.trailing and reduction.op == "sum" and reduction.element in _FLOATS:
             self.line(f"{target} = 0.0 + {value.at(_PRODUCT)}")  # over unit axes: -0.0 becomes 0.0
         else:
             self.line(f"{target} = {value.text}")
@@ -218,51 +227,54 @@ class _Printer:
             old = _Text(f"{target} != 0", _COMPARE) if element == "i1" and "[" in target else _Text(target, _ATOM)
             self.line(f"{target} = {_combined(op, element, old, value)}")
 
-    def _pairwise(self) -> list[int]:
-        """The reductions that add floats: in blocks, and the blocks pairwise, to be as exact as NumPy."""
-        return [n for n, r in enumerate(self.kernel.reductions) if r.op == "sum" and r.element in _FLOATS]
+    def _numbered(self, stage: Stage) -> list[tuple[int, Reduction]]:
+        return list(enumerate(stage.reductions, self.kernel.first_reduction(stage)))
 
     def _stacks(self) -> None:
-        for number in self._pairwise():
-            dtype = DTYPE[self.kernel.reductions[number].element]
-            self.line(f"stack{number} = np.zeros(64, np.{dtype})")
+        for number, reduction in enumerate(self.kernel.reductions):
+            if _is_pairwise(reduction):
+                self.line(f"stack{number} = np.zeros(64, np.{DTYPE[reduction.element]})")
 
-    def _reduce(self, axis: int, in_memory: bool) -> None:
+    def _reduce(self, stage: Stage, axis: int) -> None:
         """Reduce over ``axis`` and all that follow, and deliver the totals."""
-        kernel, pairwise = self.kernel, self._pairwise()
-        if pairwise:
+        if any([_is_pairwise(reduction) for reduction in stage.reductions]):
             self.line("blocks = 0")
-        for number, reduction in enumerate(kernel.reductions):
-            if number not in pairwise:
+        for number, reduction in self._numbered(stage):
+            if not _is_pairwise(reduction):
                 self.line(f"total{number} = {_neutral(reduction.op, reduction.element)}")
-        self._rows(axis, pairwise)
-        for number in range(len(kernel.reductions)):
-            total = f"pop(stack{number}, blocks)" if number in pairwise else f"total{number}"
-            self._deliver(number, _Text(total, _ATOM), in_memory)
+        self._terms(stage, axis)
+        for number, reduction in self._numbered(stage):
+            total = f"pop(stack{number}, blocks)" if _is_pairwise(reduction) else f"total{number}"
+            if self.uses[Ref("total", number)] and _is_pairwise(reduction):
+                self.line(f"total{number} = {total}")
+                total = f"total{number}"
+            self._deliver(number, _Text(total, _ATOM))
+            self.known[Ref("total", number)] = _Text(f"total{number}", _ATOM)
 
-    def _rows(self, axis: int, pairwise: list[int]) -> None:
+    def _terms(self, stage: Stage, axis: int) -> None:
         last = self.kernel.rank - 1
         if axis < last:
             with self.loop(axis):
-                self._rows(axis + 1, pairwise)
+                self._terms(stage, axis + 1)
             return
-        self._hoist()
+        self._hoist(stage)
+        pairwise = [number for number, reduction in self._numbered(stage) if _is_pairwise(reduction)]
         if not pairwise:
             with self.loop(last):
-                self._add_terms()
+                self._add_terms(stage)
             return
         with self.block(f"for start in range(0, n{last}, {BLOCK}):"):
             for number in pairwise:
                 self.line(f"total{number} = {_neutral('sum', self.kernel.reductions[number].element)}")
             with self.block(f"for {self.axes[last]} in range(start, min(start + {BLOCK}, n{last})):"):
-                self._add_terms()
+                self._add_terms(stage)
             for number in pairwise:
                 self.line(f"push(stack{number}, blocks, total{number})")
             self.line("blocks += 1")
 
-    def _add_terms(self) -> None:
-        values = self._body()
-        for number, reduction in enumerate(self.kernel.reductions):
+    def _add_terms(self, stage: Stage) -> None:
+        values = self._body(stage)
+        for number, reduction in self._numbered(stage):
             self._accumulate(reduction.op, reduction.element, f"total{number}", values[reduction.ref])
 
     # ---------------------------------------------------------------- memory
@@ -284,36 +296,55 @@ class _Printer:
         access = self.kernel.loads[number]
         place = _moved(self._position(number, access.inner), position)
         text = f"{self.names[number]}[{place}]"
-        return _Text(f"{text} != 0", _COMPARE) if access.element == "i1" else _Text(text, _ATOM)
+        value = _Text(f"{text} != 0", _COMPARE) if access.element == "i1" else _Text(text, _ATOM)
+        if access.window < 0:
+            return value
+        filler = "True" if access.element == "i1" else _neutral("prod", access.element)
+        return _Text(f"{value.at(_OR)} if w{access.window} else {filler}", _CHOICE)
 
-    def _hoist(self) -> None:
+    def _hoist(self, stage: Stage) -> None:
         """Name what is the same throughout the innermost axis."""
-        for number, access in enumerate(self.kernel.loads):
-            if access.inner == "zero" and not access.pointer:
+        for number in stage.loads:
+            access = self.kernel.loads[number]
+            if access.inner == "zero" and not access.pointer and access.window < 0:
                 self.line(f"a{number} = {self._loaded(number).text}")
-                self.hoisted[Ref("load", number)] = _Text(f"a{number}", _ATOM)
+                self.known[Ref("load", number)] = _Text(f"a{number}", _ATOM)
 
     # ---------------------------------------------------------------- the body
 
-    def _body(self) -> dict[Ref, _Text]:
+    def _windows(self, stage: Stage) -> None:
+        for window in self.kernel.windows_of(stage):
+            terms = [
+                f"w{window}_first{axis} <= {self.axes[axis]} < w{window}_stop{axis}"
+                for axis, bounded in enumerate(self.kernel.windows[window])
+                if bounded
+            ]
+            self.line(f"w{window} = {' and '.join(terms) or 'True'}")
+            self.known[Ref("window", window)] = _Text(f"w{window}", _ATOM)
+
+    def _body(self, stage: Stage) -> dict[Ref, _Text]:
         """Loads, instructions and stores at the current indices; the expression of each Ref."""
         kernel = self.kernel
-        values = {Ref("literal", i): _Text(f"c{i}", _ATOM) for i in range(len(kernel.literals))} | self.hoisted
-        for number, access in enumerate(kernel.loads):
+        self._windows(stage)
+        values = {Ref("literal", i): _Text(f"c{i}", _ATOM) for i in range(len(kernel.literals))} | self.known
+        for number in stage.loads:
             ref = Ref("load", number)
-            if ref not in values and not access.pointer:
+            moves = not stage.row and kernel.loads[number].inner != "zero"
+            if (moves or ref not in values) and not kernel.loads[number].pointer:
                 values[ref] = self._named(ref, f"a{number}", self._loaded(number))
-        for number, instruction in enumerate(kernel.body):
+        for number, instruction in enumerate(stage.body, kernel.first_instruction(stage)):
             ref = Ref("value", number)
             if self.uses[ref]:
-                values[ref] = self._named(ref, f"t{number}", self._instruction(instruction, values))
-        for number, store in enumerate(kernel.stores):
-            self._store(number + len(kernel.loads), store, values)
+                values[ref] = self._named(ref, f"t{number}", self._instruction(instruction, values), stage.row)
+                if stage.row:
+                    self.known[ref] = values[ref]
+        for number, store in enumerate(stage.stores, kernel.first_store(stage)):
+            self._store(number, store, values)
         return values
 
-    def _named(self, ref: Ref, name: str, value: _Text) -> _Text:
+    def _named(self, ref: Ref, name: str, value: _Text, always: bool = False) -> _Text:
         """An expression that is used once and short stays where it is used; others get a name."""
-        if self.uses[ref] <= 1 and len(value.text) <= LONGEST_INLINE:
+        if not always and self.uses[ref] <= 1 and len(value.text) <= LONGEST_INLINE:
             return value
         self.line(f"{name} = {value.text}")
         return _Text(name, _ATOM)
@@ -340,6 +371,11 @@ def _moved(place: str, position: _Text | None) -> str:
     if position is None:
         return place
     return position.text if place == "0" else f"{place} + {position.at(_SUM + 1)}"
+
+
+def _is_pairwise(reduction: Reduction) -> bool:
+    """Sums of floats are added in blocks, and the blocks pairwise, to be as exact as NumPy."""
+    return reduction.op == "sum" and reduction.element in _FLOATS
 
 
 def _uses(kernel: Kernel) -> Counter[Ref]:

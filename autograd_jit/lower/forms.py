@@ -7,10 +7,11 @@ strides are looked up, and only the buffers are filled in.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from .fuse import Group
-from .graph import Literal, Map, Node, Operand, Piece, Reduce, Value
+from .graph import Inside, Literal, Map, Node, Piece, Reduce, Term, Value, Window
 from .kernel import Kernel, Launch, Placement, build
 
 __all__ = ["Forms"]
@@ -23,26 +24,28 @@ class _Form(NamedTuple):
     dims: tuple[int, ...]
     places: tuple[tuple[int, int, tuple[int, ...]], ...]
     literals: tuple[bytes, ...]
+    windows: tuple[Window, ...]
 
 
 class Forms:
-    """Makes launches of groups. ``stored``: mapped values that others need in memory.
+    """Makes launches of groups. ``stored`` and ``rows``: as for :func:`autograd_jit.lower.kernel.build`.
 
     ``built`` counts the structures met, ``found`` the groups that had one of these.
     """
 
-    def __init__(self, stored: set[Value]) -> None:
+    def __init__(self, stored: set[Value], rows: Collection[Value] = ()) -> None:
         self.stored = stored
+        self.rows = rows
         self.built = self.found = 0
         self._known: dict[tuple, _Form] = {}
 
     def launch(self, group: Group) -> Launch:
         """What :func:`autograd_jit.lower.kernel.build` makes of ``group``."""
-        shape = _Structure(group, self.stored)
+        shape = _Structure(group, self.stored, self.rows)
         form = self._known.get(shape.key)
         if form is None:
             self.built += 1
-            launch = build(group, self.stored)
+            launch = build(group, self.stored, self.rows)
             self._known[shape.key] = shape.form(launch)
             return launch
         self.found += 1
@@ -53,7 +56,7 @@ class Forms:
                 for number, offset, strides in form.places
             ]
         )
-        return Launch(form.kernel, form.dims, placements, form.literals, group)
+        return Launch(form.kernel, form.dims, placements, form.literals, group, form.windows)
 
 
 class _Structure:
@@ -65,11 +68,19 @@ class _Structure:
 
     __slots__ = ("_numbers", "key", "starts", "values")
 
-    def __init__(self, group: Group, stored: set[Value]) -> None:
+    def __init__(self, group: Group, stored: set[Value], rows: Collection[Value]) -> None:
         self.values: list[Value] = []
         self.starts: list[int] = []
         self._numbers: dict[Value, int] = {}
-        self.key = (group.domain, group.axes, tuple([self._node(node, stored) for node in group.nodes]))
+        nodes = tuple([self._node(node, stored) for node in group.nodes])
+        self.key = (group.domain, group.axes, nodes, tuple(group.stages), self._kept(group, rows))
+
+    def _kept(self, group: Group, rows: Collection[Value]) -> tuple:
+        """Which values of a group of several stages live for a row, in memory or not."""
+        if not rows and not group.row_values and not group.carried:
+            return ()
+        sets = (group.row_values, group.carried, rows)
+        return tuple([tuple([value in values for value in self.values]) for values in sets])
 
     def _node(self, node: Node, stored: set[Value]) -> tuple:
         if type(node) is Map:
@@ -82,27 +93,35 @@ class _Structure:
         return self._operand(node.arg), self._operand(node.region), node.add, position
 
     def _made(self, value: Value) -> tuple:
-        """A value that the group computes: it begins where its buffer does."""
+        """A value that the group computes: it begins where its buffer does.
+
+        Maps that are computed again may be read before they come: then which one it was is part of the key.
+        """
+        number = self._numbers.get(value)
+        if number is not None:
+            return value.shape, value.dtype, number, self.starts[number]
         self._numbers[value] = len(self.values)
         self.values.append(value)
         self.starts.append(0)
         return value.shape, value.dtype
 
-    def _operand(self, operand: Operand) -> tuple:
+    def _operand(self, operand: Term) -> tuple:
         if isinstance(operand, Literal):
             return operand.dtype, operand.bits
-        value, shape, strides, offset = operand  # type: ignore[misc]
+        if isinstance(operand, Inside):
+            return (operand.window,)
+        value, shape, strides, offset, window = operand
         number = self._numbers.get(value)
         if number is None:
             number = self._numbers[value] = len(self.values)
             self.values.append(value)
             self.starts.append(offset)
-            return value.dtype, shape, strides
-        return number, offset - self.starts[number], shape, strides
+            return value.dtype, shape, strides, window
+        return number, offset - self.starts[number], shape, strides, window
 
     def form(self, launch: Launch) -> _Form:
         places = []
         for value, offset, strides in launch.placements:
             number = self._numbers[value]
             places.append((number, offset - self.starts[number] * value.dtype.itemsize, strides))
-        return _Form(launch.kernel, launch.dims, tuple(places), launch.literals)
+        return _Form(launch.kernel, launch.dims, tuple(places), launch.literals, launch.windows)

@@ -3,36 +3,56 @@
 A group is one loop nest over one *domain* (a shape). A map joins the first group of its shape that comes after
 everything it reads; what it reads may come out of that very group, element by element. A reduction ends in the
 group over the shape that it reduces, together with other reductions over the same axes. Groups run in order.
+
+A group whose reductions are over the innermost axes works row by row. What is made of a row's totals, and what is
+made of that for each of the row's elements, goes into the same group, in later stages: a softmax with its derivative
+is one loop over the rows with a few loops over each row, which stays in cache between them.
 """
 
 from __future__ import annotations
 
 import bisect
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .chunks import chunk_starts
-from .graph import Graph, Init, Map, Node, Operand, Piece, Reduce, Value, View
+from .graph import Graph, Init, Inside, Map, Node, Operand, Piece, Reduce, Value, View, canonical, dense_strides
+from .recompute import carried_values, compute_again
 
-__all__ = ["Group", "fuse"]
+__all__ = ["Group", "fuse", "is_row_stage"]
 
 #: a kernel of more operations compiles slowly and runs out of registers
 MAX_OPERATIONS = 64
 #: pointers that one loop nest walks
 MAX_ACCESSES = 24
+#: loops over one row that a kernel makes: six
+LAST_STAGE = 11
 
 
 @dataclass(eq=False)
 class Group:
-    """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone."""
+    """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone.
+
+    ``stages`` says of each node in which stage it runs. Odd ones are loops over a row (the reduced axes), even ones
+    are done once a row. ``row_values`` are computed once a row; ``carried`` values are kept in memory from one stage
+    to another; other mapped values that a later stage needs are computed again.
+    """
 
     domain: tuple[int, ...] | None
     nodes: list[Node] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
+    row_values: set[Value] = field(default_factory=set)
+    carried: set[Value] = field(default_factory=set)
     axes: tuple[int, ...] | None = None  # the axes that its reductions reduce
     loads: set[View] = field(default_factory=set)
     sinks: int = 0
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.nodes) < MAX_OPERATIONS and len(self.loads) + self.sinks < MAX_ACCESSES
 
     def __str__(self) -> str:
         head = "alone" if self.domain is None else f"loop over {list(self.domain)}"
@@ -41,9 +61,18 @@ class Group:
         return "\n".join([head + ":", *[f"    {node}" for node in self.nodes]])
 
 
+def is_row_stage(number: int) -> bool:
+    """Whether a stage is done once a row."""
+    return number % 2 == 0
+
+
 def fuse(graph: Graph) -> list[Group]:
     """The groups of a graph, in an order in which they can run."""
-    return _Fusion(graph).groups
+    groups = compute_again(graph, _Fusion(graph).groups, MAX_OPERATIONS)
+    for group in groups:
+        if len(set(group.stages)) > 1:
+            group.carried = carried_values(group)
+    return groups
 
 
 class _Fusion:
@@ -54,11 +83,15 @@ class _Fusion:
         self.by_domain: dict[tuple, list[int]] = defaultdict(list)
         #: value -> number of the group after which, or in which, it is complete
         self.made_in: dict[Value, int] = {}
-        self.mapped: set[Value] = set()  # values that a group computes element by element
+        #: values that a group computes element by element -> the stage in which it does
+        self.mapped: dict[Value, int] = {}
+        #: values with one element a row of a group that works row by row -> the first stage in which they are there
+        self.rowwise: dict[Value, int] = {}
         self.pieces: dict[Value, _Written] = defaultdict(_Written)
         self.reduced_by = _sole_reductions(graph)
         self.chunk_starts = chunk_starts(graph.nodes, _domain)
         self.floors: dict[tuple, int] = {}  # groups below are of earlier chunks
+        self.spread_over = _spread_over(graph)
         for node in graph.nodes:
             self._place(node)
 
@@ -66,10 +99,14 @@ class _Fusion:
         if isinstance(node, Init):
             if node.source is not None:
                 self._place_loop(Piece(node.out.view(), _fitted(node.source, node.out.shape), add=False))
+        elif isinstance(node, Map) and (place := self._row_place(node)) is not None:
+            self._join(node, *place)
+            self.rowwise[node.out] = place[1]
+            self.groups[place[0]].row_values.add(node.out)
         elif isinstance(node, (Map, Reduce, Piece)):
             self._place_loop(node)
         else:
-            self.groups.append(Group(None, [node]))
+            self.groups.append(Group(None, [node], [1]))
             for value in node.outs:
                 self.made_in[value] = len(self.groups) - 1
 
@@ -78,57 +115,107 @@ class _Fusion:
         axes = (
             node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
         )
-        earliest = max(self._earliest(node, domain), self.floors.get(domain, 0))
-        number = self._candidate(node, domain, axes, earliest)
+        earliest = max(self._earliest(node, domain), (self.floors.get(domain, 0), 1))
+        number, stage = self._candidate(node, domain, axes, earliest)
         if node in self.chunk_starts and _is_nearly_full(self.groups[number]):
             self.floors[domain] = len(self.groups)
-            number = self._candidate(node, domain, axes, len(self.groups))
+            number, stage = self._candidate(node, domain, axes, (len(self.groups), 1))
         group = self.groups[number]
-        group.nodes.append(node)
         if axes is not None:
             group.axes = axes
+        self._join(node, number, stage)
+        if isinstance(node, Map):
+            self.mapped[node.out] = stage
+        elif isinstance(node, Piece):
+            self.pieces[node.region.value].add(node, number)
+        elif _is_by_rows(group):
+            self.rowwise[node.out] = stage + 1
+
+    def _join(self, node: Map | Reduce | Piece, number: int, stage: int) -> None:
+        group = self.groups[number]
+        group.nodes.append(node)
+        group.stages.append(stage)
         group.loads.update(self._outside(node, number))
         group.sinks += not isinstance(node, Map)
         for value in node.outs:
             self.made_in[value] = max(number, self.made_in.get(value, 0))
-        if isinstance(node, Map):
-            self.mapped.add(node.out)
-        elif isinstance(node, Piece):
-            self.pieces[node.region.value].add(node, number)
 
-    def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> int:
-        """The first group number in which everything that ``node`` reads is there."""
-        earliest = 0
+    # ---------------------------------------------------------------- where a node can go
+
+    def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> tuple[int, int]:
+        """The first group, and the first stage of it, in which everything that ``node`` reads is there."""
+        earliest = (0, 1)
         for operand in node.operands():
             if isinstance(operand, View) and operand.value in self.made_in:
-                made = self.made_in[operand.value]
-                joins = self._joins(operand, domain) and not (isinstance(node, Map) and node.is_pointer(operand))
-                earliest = max(earliest, made if joins else made + 1)
+                pointer = isinstance(node, Map) and node.is_pointer(operand)
+                earliest = max(earliest, self._available(operand, domain, pointer))
         if isinstance(node, Piece):
-            earliest = max(earliest, self.pieces[node.region.value].earliest(node))
+            earliest = max(earliest, (self.pieces[node.region.value].earliest(node), 1))
         return earliest
 
-    def _joins(self, operand: View, domain: tuple) -> bool:
-        """Whether an operand can be taken from its own group's loop, element by element."""
-        return operand.value in self.mapped and operand.shape == domain and operand.is_dense
+    def _available(self, operand: View, domain: tuple, pointer: bool) -> tuple[int, int]:
+        """When an operand can be read: in its own group's loop, element by element or row by row, or behind it."""
+        value, made = operand.value, self.made_in[operand.value]
+        if pointer:
+            return made + 1, 1
+        if value in self.mapped and operand.shape == domain and operand.is_dense:
+            return made, self.mapped[value]
+        if value in self.rowwise and self.groups[made].domain == domain and self._is_spread(operand, made):
+            return made, self.rowwise[value] + 1
+        return made + 1, 1
 
-    def _candidate(self, node: Node, domain: tuple, axes: tuple | None, earliest: int) -> int:
+    def _is_spread(self, operand: View, number: int) -> bool:
+        """Whether an operand over a group's domain has, throughout a row, that row's element of a value."""
+        domain, axes = self.groups[number].domain, self.groups[number].axes
+        assert domain is not None and axes is not None
+        view = operand.broadcast(domain)
+        rows = dense_strides(domain[: axes[0]])
+        return (
+            view.offset == 0
+            and view.window is None
+            and canonical(domain, view.strides) == canonical(domain, (*rows, *[0] * len(axes)))
+        )
+
+    def _row_place(self, node: Map) -> tuple[int, int] | None:
+        """Where a map of row results can be computed once a row, if what it gives goes back to the rows' elements."""
+        if node.op == "gather" or node.out not in self.spread_over:
+            return None
+        number, stage = -1, 0
+        for term in node.args:
+            if isinstance(term, Inside) or (isinstance(term, View) and term.window is not None):
+                return None
+            if isinstance(term, View) and term.value in self.made_in:
+                number = max(number, self.made_in[term.value])
+        if number < 0 or not _is_by_rows(group := self.groups[number]) or not group.has_room:
+            return None
+        assert group.domain is not None and group.axes is not None
+        kept = group.domain[: group.axes[0]]
+        if node.out.shape not in (kept, (*kept, *[1] * len(group.axes))):
+            return None
+        long = tuple([axis for axis in group.axes if group.domain[axis] != 1])
+        if (group.domain, long) not in self.spread_over[node.out]:
+            return None
+        for term in node.args:
+            if isinstance(term, View) and self.made_in.get(term.value) == number:
+                if term.value not in self.rowwise or not (term.is_dense and term.shape == node.out.shape):
+                    return None
+                stage = max(stage, self.rowwise[term.value])
+        return (number, stage) if stage else None
+
+    def _candidate(self, node: Node, domain: tuple, axes: tuple | None, earliest: tuple[int, int]) -> tuple[int, int]:
         if isinstance(node, Piece) and node.position is not None:  # runs element by element: vectors stay out of it
             self.groups.append(Group(domain))
-            return len(self.groups) - 1
+            return len(self.groups) - 1, 1
         numbers = self.by_domain[domain]
-        for place in range(bisect.bisect_left(numbers, earliest), len(numbers)):
+        for place in range(bisect.bisect_left(numbers, earliest[0]), len(numbers)):
             number = numbers[place]
             group = self.groups[number]
-            if (
-                (axes is None or group.axes is None or group.axes == axes)
-                and len(group.nodes) < MAX_OPERATIONS
-                and len(group.loads) + group.sinks < MAX_ACCESSES
-            ):
-                return number
+            stage = earliest[1] if number == earliest[0] else 1
+            if (axes is None or group.axes is None or group.axes == axes) and group.has_room and stage <= LAST_STAGE:
+                return number, stage
         self.groups.append(Group(domain))
         numbers.append(len(self.groups) - 1)
-        return len(self.groups) - 1
+        return len(self.groups) - 1, 1
 
     def _outside(self, node: Node, number: int) -> list[View]:
         """Operands that the group must load."""
@@ -137,6 +224,39 @@ class _Fusion:
             for operand in node.operands()
             if isinstance(operand, View) and self.made_in.get(operand.value, -1) != number
         ]
+
+
+def _is_by_rows(group: Group) -> bool:
+    """Whether a group can have several stages: its reductions are over innermost axes, of several rows."""
+    domain, axes = group.domain, group.axes
+    if domain is None or axes is None:
+        return False
+    first = len(domain) - len(axes)
+    return axes == tuple(range(first, len(domain))) and math.prod(domain[:first]) > 1 and math.prod(domain[first:]) > 1
+
+
+def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
+    """Values that reach the elements of larger shapes: ``(shape, axes along which they are repeated)``, directly or
+    after some maps."""
+    found: dict[Value, set[tuple]] = {}
+    if not any(isinstance(node, Reduce) and node.out.size > 1 for node in graph.nodes):
+        return found
+    for node in reversed(graph.nodes):
+        if not isinstance(node, (Map, Reduce, Piece)):
+            continue
+        domain = _domain(node)
+        for operand in node.operands():
+            if isinstance(operand, View):
+                if operand.value.size < math.prod(domain):
+                    found.setdefault(operand.value, set()).add((domain, _repeated(domain, operand.broadcast(domain))))
+                elif isinstance(node, Map) and node.out in found:
+                    found.setdefault(operand.value, set()).update(found[node.out])
+    return found
+
+
+def _repeated(domain: tuple[int, ...], view: View) -> tuple[int, ...]:
+    sizes = enumerate(zip(domain, view.strides, strict=True))
+    return tuple([axis for axis, (size, stride) in sizes if size != 1 and stride == 0])
 
 
 def _fitted(source: Operand, shape: tuple) -> Operand:

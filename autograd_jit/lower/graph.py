@@ -36,6 +36,7 @@ __all__ = [
     "Gemm",
     "Graph",
     "Init",
+    "Inside",
     "Literal",
     "Map",
     "Node",
@@ -44,6 +45,7 @@ __all__ = [
     "Step",
     "Value",
     "View",
+    "Window",
     "dense_strides",
     "verify",
 ]
@@ -87,13 +89,21 @@ class Value:
         return f"%{self.number}"
 
 
+#: for each axis the first element inside and the first behind it, or None where all are
+Window: TypeAlias = tuple[tuple[int, int] | None, ...]
+
+
 class View(NamedTuple):
-    """An index map: element ``i`` is at ``offset + sum(i * strides)``, in elements of the value's buffer."""
+    """An index map: element ``i`` is at ``offset + sum(i * strides)``, in elements of the value's buffer.
+
+    With a ``window`` only the elements inside of it exist; what is read elsewhere means nothing.
+    """
 
     value: Value
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+    window: Window | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -106,8 +116,8 @@ class View(NamedTuple):
     @property
     def is_dense(self) -> bool:
         """Whether it is the whole buffer in its own order (shape may be regrouped)."""
-        _, shape, strides, offset = self
-        if offset or not _is_row_major(shape, strides):
+        _, shape, strides, offset, window = self
+        if offset or window is not None or not _is_row_major(shape, strides):
             return False
         return shape == self.value.shape or math.prod(shape) == self.value.size
 
@@ -126,7 +136,8 @@ class View(NamedTuple):
     def __str__(self) -> str:
         if self.is_dense:
             return f"{self.value}"
-        return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}>"
+        inside = "" if self.window is None else f" in {_bounds(self.window)}"
+        return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}{inside}>"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -161,14 +172,34 @@ class Literal(NamedTuple):
         return repr(np.asarray(self.value)[()].item())
 
 
+class Inside(NamedTuple):
+    """A condition: whether an element of an iteration over ``shape`` lies in a window. No memory."""
+
+    shape: tuple[int, ...]
+    window: Window
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.bool_)
+
+    def __str__(self) -> str:
+        return f"inside {_bounds(self.window)}"
+
+
+def _bounds(window: Window) -> str:
+    return ", ".join([":" if bounds is None else f"{bounds[0]}:{bounds[1]}" for bounds in window])
+
+
 Operand: TypeAlias = View | Literal
+#: what a map may compute with; conditions appear after `windows.py` only
+Term: TypeAlias = Operand | Inside
 
 
 @dataclass(eq=False)
 class Node:
     """Base class; ``outs`` are the values that a node computes."""
 
-    def operands(self) -> Iterable[Operand]:
+    def operands(self) -> Iterable[Term]:
         return ()
 
     @property
@@ -179,14 +210,14 @@ class Node:
 @dataclass(eq=False)
 class Map(Node):
     op: str
-    args: tuple[Operand, ...]
+    args: tuple[Term, ...]
     out: Value
 
-    def is_pointer(self, operand: Operand) -> bool:
+    def is_pointer(self, operand: Term) -> bool:
         """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""
         return self.op == "gather" and operand is self.args[0]
 
-    def operands(self) -> Iterable[Operand]:
+    def operands(self) -> Iterable[Term]:
         return self.args
 
     @property
@@ -403,10 +434,11 @@ def verify(graph: Graph) -> None:
 
 
 def _verify_bounds(view: View) -> None:
-    if view.size == 0:
+    window = view.window or (None,) * len(view.shape)
+    bounds = [inside or (0, size) for inside, size in zip(window, view.shape, strict=True)]
+    if any(first >= stop for first, stop in bounds):
         return
-    spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
-    low = view.offset + sum(span for span in spans if span < 0)
-    high = view.offset + sum(span for span in spans if span > 0)
+    ends = [(first * stride, (stop - 1) * stride) for (first, stop), stride in zip(bounds, view.strides, strict=True)]
+    low, high = view.offset + sum(map(min, ends)), view.offset + sum(map(max, ends))
     if low < 0 or high >= max(view.value.size, 1):
         raise TapeError(f"{view} of shape {view.shape} leaves its buffer of {view.value.size} elements")

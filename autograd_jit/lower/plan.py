@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .fuse import Group
 from .graph import Graph, Map, Value, View
 
-__all__ = ["Plan", "plan", "stored_values"]
+__all__ = ["Plan", "plan", "row_buffers", "stored_values"]
 
 ALIGNMENT = 64
 
@@ -22,19 +24,46 @@ class Plan:
 
 
 def stored_values(graph: Graph, groups: list[Group]) -> set[Value]:
-    """Mapped values that must be in memory: outputs, and what another group reads, or its own by another index map."""
-    home = {node.out: number for number, g in enumerate(groups) for node in g.nodes if isinstance(node, Map)}
-    stored = {out.value for out in graph.outputs if isinstance(out, View)}
+    """Mapped values that must be in memory: outputs, what another group reads, and what a group carries along a row."""
+    return _read_elsewhere(graph, groups).union(*[group.carried for group in groups])
+
+
+def row_buffers(graph: Graph, groups: list[Group]) -> dict[Value, int]:
+    """Mapped values that are in memory for the row that is worked on only: how many elements that are."""
+    if not any(group.carried for group in groups):
+        return {}
+    elsewhere = _read_elsewhere(graph, groups)
+    sizes: dict[Value, int] = {}
+    for group in groups:
+        if group.domain is not None and group.axes is not None:
+            row = math.prod([group.domain[axis] for axis in group.axes])
+            for value in group.carried - elsewhere:
+                sizes[value] = max(row, sizes.get(value, 0))
+    return sizes
+
+
+def _read_elsewhere(graph: Graph, groups: list[Group]) -> set[Value]:
+    made: dict[Value, set[int]] = {}
+    for number, group in enumerate(groups):
+        for node in group.nodes:
+            if isinstance(node, Map):
+                made.setdefault(node.out, set()).add(number)
+    found = {out.value for out in graph.outputs if isinstance(out, View)}
     for number, group in enumerate(groups):
         for node in group.nodes:
             for operand in node.operands():
-                if isinstance(operand, View) and home.get(operand.value, number) != number:
-                    stored.add(operand.value)
-    return stored & set(home)
+                if isinstance(operand, View) and number not in made.get(operand.value, (number,)):
+                    found.add(operand.value)
+    return found & set(made)
 
 
-def plan(graph: Graph, groups: list[Group], in_memory: set[Value], elsewhere: set[Value]) -> Plan:
+def plan(
+    graph: Graph, groups: list[Group], in_memory: set[Value], elsewhere: set[Value], rows: Mapping[Value, int] = {}
+) -> Plan:
     """Place every value of ``in_memory`` that is not ``elsewhere`` (inputs, constants, outputs).
+
+    Of those in ``rows`` only so many elements. All values that one group touches are alive together: a kernel may
+    store one of them before it has read another to its end.
 
     Stages: lifetimes; then, group by group, free what died before and take the best-fitting gap for what is born.
     """
@@ -45,7 +74,7 @@ def plan(graph: Graph, groups: list[Group], in_memory: set[Value], elsewhere: se
         if value in born:
             births.setdefault(born[value], []).append(value)
             deaths.setdefault(dies[value], []).append(value)
-    arena = _Arena()
+    arena = _Arena(rows)
     for number in range(len(groups)):
         for value in sorted(births.get(number, ()), key=lambda v: (-v.nbytes, v.number)):
             arena.take(value)
@@ -72,13 +101,17 @@ def _lifetimes(groups: list[Group]) -> tuple[dict[Value, int], dict[Value, int]]
 class _Arena:
     """Gaps of free memory, sorted by offset."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Mapping[Value, int]) -> None:
+        self.rows = rows
         self.offsets: dict[Value, int] = {}
         self.size = 0
         self.gaps: list[tuple[int, int]] = []  # (offset, length)
 
+    def _bytes(self, value: Value) -> int:
+        return _rounded(self.rows.get(value, value.size) * value.dtype.itemsize)
+
     def take(self, value: Value) -> None:
-        need = _rounded(value.nbytes)
+        need = self._bytes(value)
         fits = [(length, offset) for offset, length in self.gaps if length >= need]
         if fits:
             length, offset = min(fits)
@@ -94,7 +127,7 @@ class _Arena:
         self.offsets[value] = offset
 
     def free(self, value: Value) -> None:
-        offset, length = self.offsets[value], _rounded(value.nbytes)
+        offset, length = self.offsets[value], self._bytes(value)
         position = bisect.bisect(self.gaps, (offset, 0))
         if position < len(self.gaps) and self.gaps[position][0] == offset + length:
             length += self.gaps.pop(position)[1]

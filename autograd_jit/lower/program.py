@@ -32,9 +32,10 @@ from .forms import Forms
 from .fuse import Group, fuse
 from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
 from .kernel import Kernel, Launch
-from .plan import Plan, plan, stored_values
+from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
 from .simplify import drop_dead_nodes
+from .windows import gather_pieces
 
 __all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stages", "Stopped", "drawn_leaves", "finish", "form", "lower"]
 
@@ -200,7 +201,7 @@ class OutputPlan:
 
 
 def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link.
+    """All stages, in order: those of `form`, then compile and link.
 
     ``mode``: when kernels are optimised, as ``config.compile``."""
     started = time.perf_counter()
@@ -211,15 +212,16 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
 
 
 def form(tape: Tape) -> Stages:
-    """The stages before compiling: expand, deliver outputs, drop dead nodes, fuse, form, plan memory."""
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory."""
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
-    graph = drop_dead_nodes(graph)
+    graph = gather_pieces(drop_dead_nodes(graph))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    forms = Forms(stored)
+    rows = row_buffers(graph, groups)
+    forms = Forms(stored, rows)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)))
+    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows)
     return Stages(graph, groups, launches, memory, outputs)
 
 

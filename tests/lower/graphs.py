@@ -16,8 +16,9 @@ from autograd_jit.lower.compile import compile_kernel
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, verify
 from autograd_jit.lower.kernel import ELEMENT, Launch, build
-from autograd_jit.lower.plan import stored_values
+from autograd_jit.lower.plan import row_buffers, stored_values
 from autograd_jit.lower.simplify import drop_dead_nodes
+from autograd_jit.lower.windows import gather_pieces
 
 Memory = dict[Value, np.ndarray]  # flat buffers
 
@@ -123,11 +124,11 @@ def _write(node: Piece, memory: Memory) -> None:
 def launches(graph: Graph) -> tuple[Graph, list]:
     """The graph without dead nodes, and its launches (or groups of one node that is no loop), in order."""
     verify(graph)
-    graph = drop_dead_nodes(graph)
+    graph = gather_pieces(drop_dead_nodes(graph))
     verify(graph)
     groups = fuse(graph)
-    stored = stored_values(graph, groups)
-    return graph, [build(group, stored) if group.domain is not None else group for group in groups]
+    stored, rows = stored_values(graph, groups), row_buffers(graph, groups)
+    return graph, [build(group, stored, rows) if group.domain is not None else group for group in groups]
 
 
 def by_kernels(graph: Graph, inputs: list[np.ndarray], run: Callable[[Launch, Memory], None]) -> list[np.ndarray]:
@@ -189,6 +190,8 @@ def _argument(launch: Launch, parameter: emit_python.Parameter, memory: Memory) 
     kind, index = parameter.kind, parameter.number
     if kind == "dim":
         return launch.dims[index]
+    if kind in ("first", "stop"):
+        return launch.windows[index][parameter.axis][kind == "stop"]
     dtype = np.dtype(emit_python.DTYPE[parameter.element])
     if kind == "literal":
         return np.frombuffer(launch.literals[index], dtype, 1)[0]

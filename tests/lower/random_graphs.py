@@ -14,6 +14,8 @@ from autograd_jit.lower.rules.table import shadow, viewed, with_shape
 DTYPES = [np.dtype(name) for name in ("float64", "float32", "int64", "int32", "bool")]
 BOOL = np.dtype(bool)
 SIZES = [0, 1, 2, 3, 5, 8, 17, 33]
+#: shapes of several rows
+ROWS = [(3, 5), (2, 33), (5, 8), (2, 3, 17), (4, 2, 2), (3, 1, 9), (2, 1), (17, 3), (1, 7), (3, 300)]
 LARGEST = 600  # elements of a value: the printed Python runs them one by one
 
 #: operations whose result is the same to the last bit however it is computed
@@ -30,8 +32,9 @@ CONTINUOUS_BINARY = "add subtract maximum minimum".split()
 class Maker:
     """Draws a graph step by step. ``inexact`` holds operands that depend on the order of additions."""
 
-    def __init__(self, draw) -> None:
+    def __init__(self, draw, kinds: str) -> None:
         self.draw = draw
+        self.kinds = kinds.split()
         self.builder = Builder()
         self.operands: list[View] = []
         self.arrays: list[np.ndarray] = []
@@ -112,8 +115,7 @@ class Maker:
     # ---------------------------------------------------------------- operations
 
     def step(self) -> None:
-        kind = self.choice(["unary", "binary", "compare", "where", "cast", "logic", "reduce", "assemble", "gather"])
-        getattr(self, kind)()
+        getattr(self, self.choice(self.kinds))()
 
     def unary(self) -> None:
         x = self.pick()
@@ -179,6 +181,78 @@ class Maker:
             self.builder.piece(region, x, add)
         self.keep(whole, self.is_inexact(x))
 
+    def stencil(self) -> None:
+        """The adjoint of reading a value through shifted slices: overlapping blocks, added up or stored."""
+        x = self.pick(self.choice(DTYPES[:4]))
+        if not x.shape or x.size == 0:
+            return
+        margin = [self.draw(st.integers(0, 2)) for _ in x.shape]
+        shape = tuple([size + more for size, more in zip(x.shape, margin)])
+        if math.prod(shape) > LARGEST:
+            return
+        source: Operand = Literal(x.dtype.type(0), x.dtype)
+        if self.draw(st.booleans()):
+            source = self.pick(x.dtype, shape)
+        whole = self.builder.assemble(shape, x.dtype, source).view()
+        add, inexact = self.draw(st.integers(0, 3)) > 0, self.is_inexact(x, source)
+        for _ in range(self.draw(st.integers(1, 4))):
+            starts = [self.draw(st.integers(0, more)) for more in margin]
+            base = shadow(whole)
+            part = viewed(whole, base[tuple([slice(s, s + n) for s, n in zip(starts, x.shape)])], base)
+            term = self.contribution(x)
+            inexact |= self.is_inexact(term)
+            self.builder.piece(part, term, add)
+        self.keep(whole, inexact)
+
+    def contribution(self, x: View) -> Operand:
+        """A value of the shape of ``x``: itself, or a little arithmetic on it."""
+        shape = x.shape
+        for _ in range(self.draw(st.integers(0, 3))):
+            y = self.other(x.dtype, shape)
+            result = self.builder.map(self.choice(CONTINUOUS_BINARY), (x, y), x.dtype, shape)
+            x = self.keep(result, self.is_inexact(x, y))
+        return x
+
+    def roll(self) -> None:
+        x = self.pick(self.choice(DTYPES[:4]))
+        if not x.shape or x.size == 0 or 1 in x.shape:
+            return
+        axis = self.draw(st.integers(0, len(x.shape) - 1))
+        shift = self.draw(st.integers(1, x.shape[axis] - 1))
+        whole = self.builder.assemble(x.shape, x.dtype, None).view()
+        lead = (slice(None),) * axis
+        for to, start in ((slice(shift, None), slice(None, -shift)), (slice(None, shift), slice(-shift, None))):
+            region = viewed(whole, shadow(whole)[(*lead, to)], shadow(whole))
+            self.builder.piece(region, viewed(x, shadow(x)[(*lead, start)], shadow(x)), add=False)
+        self.keep(whole, self.is_inexact(x))
+
+    def softmax(self) -> None:
+        """Totals of rows and what is made of them, for each of the rows' elements, in several rounds."""
+        dtype, shape = self.choice(DTYPES[:2]), self.choice(ROWS)
+        x = self.pick(dtype, shape) if self.draw(st.booleans()) else self.add_input(dtype, shape)
+        if x.size < 4:
+            return
+        first = self.draw(st.integers(max(0, len(x.shape) - 2), len(x.shape) - 1))
+        axes = tuple(range(first, len(x.shape)))
+        rows = (*x.shape[:first], *[1] * len(axes))
+        known = [x]
+        for _ in range(self.draw(st.integers(1, 4))):
+            name = self.choice(["sum", "max", "min"])
+            total = with_shape(self.builder.reduce(name, self.choice(known), axes), rows)
+            if self.draw(st.booleans()):
+                total = self.continuous(total)
+            known.append(self.continuous(self.choice(known), total))
+            if self.draw(st.booleans()):
+                known.append(self.continuous(known[-1]))
+        for view in known[-2:]:
+            self.keep(view, True)
+        self.inexact.update([view.value for view in known[1:]])
+
+    def continuous(self, x: View, y: Operand | None = None) -> View:
+        """Arithmetic that makes no rounding error larger: cheap enough to be repeated, or not."""
+        name = self.choice([*CONTINUOUS_BINARY, "fmax", "fmin"])
+        return self.builder.view(self.builder.map(name, (x, y or self.other(x.dtype, x.shape)), x.dtype, x.shape))
+
     def gather(self) -> None:
         """Elements of a value at random positions of its buffer."""
         x = self.pick()
@@ -219,10 +293,16 @@ def content(dtype: np.dtype, shape: tuple[int, ...], seed: int, special: bool) -
     return array
 
 
+ALL_KINDS = "unary binary compare where cast logic reduce assemble stencil roll softmax gather"
+#: what kernels of several stages and windows are made of
+ROW_KINDS = "softmax softmax softmax binary binary unary stencil where reduce"
+WINDOW_KINDS = "stencil stencil roll roll binary unary where softmax gather"
+
+
 @st.composite
-def graphs(draw) -> tuple[Graph, list[np.ndarray], set]:
+def graphs(draw, kinds: str = ALL_KINDS) -> tuple[Graph, list[np.ndarray], set]:
     """``(graph, input arrays, values that are only approximately determined)``."""
-    maker = Maker(draw)
+    maker = Maker(draw, kinds)
     maker.add_input(draw(st.sampled_from(DTYPES)), maker.shape())
     for _ in range(draw(st.integers(1, 10))):
         maker.step()

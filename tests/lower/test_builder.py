@@ -135,3 +135,13 @@ def test_dead_pieces_go_with_their_buffer():
     b.piece(View(kept, (3,), (1,), 1), x, add=True)
     b.graph.outputs = [kept.view()]
     assert len(drop_dead_nodes(b.graph).nodes) == 2
+
+
+def test_a_constant_of_one_float_throughout_is_a_literal():
+    b = Builder()
+    x = b.input((5,), F8)
+    b.map("multiply", (x, b.constant(np.full(5, 3.0))), F8, (5,))
+    assert not b.graph.constants
+    b.constant(np.array([0.0, -0.0]))  # equal, but not the same bits
+    b.constant(np.array([1, 1]))  # integers index: their values must stay known
+    assert len(b.graph.constants) == 2

@@ -5,32 +5,36 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.forms import Forms
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Literal, View
 from autograd_jit.lower.kernel import build
-from autograd_jit.lower.plan import stored_values
+from autograd_jit.lower.plan import row_buffers, stored_values
+from autograd_jit.lower.windows import gather_pieces
 
-from .random_graphs import graphs
+from .random_graphs import ROW_KINDS, WINDOW_KINDS, graphs
 
 F8, I8 = np.dtype(np.float64), np.dtype(np.int64)
 
 
 def both(graph):
     """Each loop group's launch by lookup and by building, and the forms."""
+    graph = gather_pieces(graph)
     groups = fuse(graph)
-    stored = stored_values(graph, groups)
-    forms = Forms(stored)
+    stored, rows = stored_values(graph, groups), row_buffers(graph, groups)
+    forms = Forms(stored, rows)
     loops = [group for group in groups if group.domain is not None]
-    return [(forms.launch(group), build(group, stored)) for group in loops], forms
+    return [(forms.launch(group), build(group, stored, rows)) for group in loops], forms
 
 
 def assert_equal(pairs):
     for found, made in pairs:
         assert found.kernel == made.kernel
         assert (found.dims, found.placements, found.literals) == (made.dims, made.placements, made.literals)
+        assert found.windows == made.windows
         assert found.group is made.group
 
 
@@ -38,6 +42,14 @@ def assert_equal(pairs):
 @given(graphs())
 def test_launches_of_random_graphs(drawn):
     pairs, _ = both(drawn[0])
+    assert_equal(pairs)
+
+
+@pytest.mark.parametrize("kinds", [ROW_KINDS, WINDOW_KINDS])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_launches_of_random_rows_and_windows(kinds, data):
+    pairs, _ = both(data.draw(graphs(kinds))[0])
     assert_equal(pairs)
 
 

@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from autograd_jit.lower.builder import Builder
-from autograd_jit.lower.fuse import MAX_ACCESSES, MAX_OPERATIONS, fuse
+from autograd_jit.lower.fuse import LAST_STAGE, MAX_ACCESSES, MAX_OPERATIONS, fuse
 from autograd_jit.lower.graph import Graph, Literal, Map, Reduce, View
 from autograd_jit.lower.kernel import build
-from autograd_jit.lower.plan import stored_values
+from autograd_jit.lower.plan import row_buffers, stored_values
+from autograd_jit.lower.recompute import COST
+from autograd_jit.lower.rules.table import with_shape
 from autograd_jit.lower.simplify import drop_dead_nodes
 from tests.lower.random_graphs import graphs
 
@@ -40,16 +44,88 @@ def test_producers_go_into_their_reduction():
     assert not stored_values(b.graph, [group])
 
 
-def test_what_follows_a_reduction_is_another_group():
-    """Softmax: maximum; exponentials and their sum; quotients."""
+def softmax(b, x, axes, rows):
+    """Maximum; exponentials and their sum; quotients. ``rows``: the shape of the totals, with unit axes."""
+    top = with_shape(b.reduce("max", x, axes), rows)
+    powers = b.map("exp", (b.map("subtract", (x, top), F8, x.shape),), F8, x.shape)
+    total = with_shape(b.reduce("sum", powers, axes), rows)
+    return b.map("divide", (powers, total), F8, x.shape)
+
+
+def test_a_softmax_over_rows_is_one_group():
+    b = Builder()
+    (group,) = groups_of(b, softmax(b, b.input((5, 3), F8), (1,), (5, 1)))
+    assert sorted(set(group.stages)) == [1, 3, 5]
+    (powers,) = group.carried  # the differences are not needed again
+    assert row_buffers(b.graph, [group]) == {powers: 3}
+    wider = replace(group, axes=(0, 1))  # carries it along both axes: the buffer serves both groups
+    for groups in ([group, wider], [wider, group]):
+        assert row_buffers(b.graph, groups) == {powers: 15}
+
+
+def test_what_is_cheap_is_computed_again_in_a_later_stage():
+    """Standardisation: the differences to the mean are needed for the variance, and again."""
     b = Builder()
     x = b.input((5, 3), F8)
-    top = b.reduce("max", x, (1,))
-    shifted = b.map("subtract", (x, View(top.value, (5, 1), (1, 0), 0)), F8, (5, 3))
-    powers = b.map("exp", (shifted,), F8, (5, 3))
-    total = b.reduce("sum", powers, (1,))
-    share = b.map("divide", (powers, View(total.value, (5, 1), (1, 0), 0)), F8, (5, 3))
-    assert len(groups_of(b, share)) == 3
+    mean = with_shape(b.reduce("sum", x, (1,)), (5, 1))
+    apart = b.map("subtract", (x, mean), F8, (5, 3))
+    spread = b.reduce("sum", b.map("square", (apart,), F8, (5, 3)), (1,))
+    scale = b.map("sqrt", (with_shape(spread, (5, 1)),), F8, (5, 1))
+    (group,) = groups_of(b, b.map("divide", (apart, scale), F8, (5, 3)))
+    assert sorted(set(group.stages)) == [1, 3, 4, 5]  # the square root once a row
+    assert group.row_values == {scale.value} and not group.carried
+
+
+def test_row_results_that_stay_row_results_do_not_run_in_the_rows_loop():
+    """Logarithms of sums, for their own sake: one after the other they would be scalar calls."""
+    b = Builder()
+    total = b.reduce("sum", b.input((5, 3), F8), (1,))
+    assert len(groups_of(b, b.map("log", (total,), F8, (5,)))) == 2
+
+
+def test_row_results_that_are_repeated_along_another_axis_stay_vectors():
+    """A network's layers: the tanh of a product, which the next product reads as its columns."""
+    b = Builder()
+    weights, x = b.input((4, 4), F8), b.input((4,), F8)
+    for _ in range(3):
+        product = b.map("multiply", (weights, x.broadcast((4, 4))), F8, (4, 4))
+        x = b.map("tanh", (b.reduce("sum", product, (1,)),), F8, (4,))
+    assert not any(group.row_values for group in groups_of(b, x))
+
+
+@pytest.mark.parametrize(
+    "shape, axes, rows",
+    [
+        ((5, 3), (0,), (1, 3)),  # rows are not contiguous: sums are added up in memory
+        ((15,), (0,), (1,)),  # one row: nothing would stay in cache
+        ((5, 1), (1,), (5, 1)),
+        ((2, 3, 4), (0, 2), (1, 3, 1)),
+    ],
+)
+def test_what_follows_other_reductions_is_another_group(shape, axes, rows):
+    b = Builder()
+    assert len(groups_of(b, softmax(b, b.input(shape, F8), axes, rows))) == 3
+
+
+def test_a_total_of_another_row_is_not_there_yet():
+    b = Builder()
+    x = b.input((4, 4), F8)
+    total = b.reduce("sum", x, (1,))
+    for strides, offset in (((0, 1), 0), ((-1, 0), 3)):
+        shifted = View(total.value, (4, 4), strides, offset)
+        assert len(groups_of(b, b.map("subtract", (x, shifted), F8, (4, 4)))) == 2
+
+
+def test_the_number_of_loops_over_a_row_is_bounded():
+    b = Builder()
+    x = b.input((5, 3), F8)
+    for _ in range(10):
+        x = softmax(b, x, (1,), (5, 1))
+    groups = groups_of(b, x)
+    assert 1 < len(groups) < 10
+    assert max(max(group.stages) for group in groups) <= LAST_STAGE
+    stored, rows = stored_values(b.graph, groups), row_buffers(b.graph, groups)
+    assert len({build(group, stored, rows).kernel for group in groups}) <= 3
 
 
 def test_reductions_over_different_axes_do_not_share_a_loop():
@@ -122,18 +198,52 @@ def test_repeated_structure_gives_equal_kernels():
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
-def test_groups_compute_everything_once_and_in_order(case):
+def test_groups_compute_everything_in_order(case):
+    """What is not cheap once, and every operand in the same group or an earlier one."""
     graph: Graph = drop_dead_nodes(case[0])
     groups = fuse(graph)
     wanted = [node for node in graph.nodes if isinstance(node, (Map, Reduce))]
-    placed = [node for group in groups for node in group.nodes]
-    assert sorted(map(id, wanted)) == sorted(id(node) for node in placed if isinstance(node, (Map, Reduce)))
-    home = {value: number for number, group in enumerate(groups) for node in group.nodes for value in node.outs}
+    placed = [node for group in groups for node in group.nodes if isinstance(node, (Map, Reduce))]
+    assert set(map(id, wanted)) == set(map(id, placed))
+    cheap = {id(node) for node in wanted if isinstance(node, Map) and node.op in COST}
+    once = [id(node) for node in placed if id(node) not in cheap]
+    assert len(once) == len(set(once))
+    made: dict = {}
+    for number, group in enumerate(groups):
+        for node in group.nodes:
+            for value in node.outs:
+                made.setdefault(value, number)
     for number, group in enumerate(groups):
         for node in group.nodes:
             for operand in node.operands():
                 if isinstance(operand, View):
-                    assert home.get(operand.value, -1) <= number
+                    assert made.get(operand.value, -1) <= number
+
+
+def test_a_cheap_value_is_computed_where_it_is_read():
+    """The derivative of tanh, with a sum over rows between the two loops, which needs tanh itself in memory."""
+    b = Builder()
+    x = b.input((4, 5), F8)
+    t = b.map("tanh", (x,), F8, (4, 5))
+    slope = b.map("subtract", (literal(1.0), b.map("square", (t,), F8, (4, 5))), F8, (4, 5))
+    product = b.gemm(View(t.value, (1, 4, 5), (20, 5, 1), 0), View(b.input((5, 5), F8).value, (1, 5, 5), (25, 5, 1), 0))
+    out = b.map("multiply", (View(product.value, (4, 5), (5, 1), 0), slope), F8, (4, 5))
+    groups = groups_of(b, out)
+    assert [[getattr(node, "op", "gemm") for node in group.nodes] for group in groups] == [
+        ["tanh"],
+        ["gemm"],
+        ["square", "subtract", "multiply"],
+    ]
+    assert stored_values(b.graph, groups) == {t.value, out.value}
+
+
+def test_what_is_dear_is_stored():
+    b = Builder()
+    x = b.input((4, 5), F8)
+    t = b.map("tanh", (x,), F8, (4, 5))
+    product = b.gemm(View(x.value, (1, 4, 5), (20, 5, 1), 0), View(b.input((5, 5), F8).value, (1, 5, 5), (25, 5, 1), 0))
+    groups = groups_of(b, b.map("multiply", (View(product.value, (4, 5), (5, 1), 0), t), F8, (4, 5)))
+    assert len(groups) == 3 and t.value in stored_values(b.graph, groups)
 
 
 @pytest.mark.parametrize("size", [0, 1, 9])

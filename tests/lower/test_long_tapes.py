@@ -96,8 +96,8 @@ def test_steps_of_a_loop_share_kernels_and_forms(model, monkeypatch):
     made = []
 
     class Counted(program.Forms):
-        def __init__(self, stored):
-            super().__init__(stored)
+        def __init__(self, *args):
+            super().__init__(*args)
             made.append(self)
 
     monkeypatch.setattr(program, "Forms", Counted)

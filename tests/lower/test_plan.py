@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Map, View
-from autograd_jit.lower.plan import ALIGNMENT, plan, stored_values
+from autograd_jit.lower.plan import ALIGNMENT, plan, row_buffers, stored_values
 from autograd_jit.lower.simplify import drop_dead_nodes
 from tests.lower.random_graphs import graphs
 
@@ -14,10 +14,10 @@ F8 = np.dtype(np.float64)
 def planned(graph):
     graph = drop_dead_nodes(graph)
     groups = fuse(graph)
-    stored = stored_values(graph, groups)
+    stored, rows = stored_values(graph, groups), row_buffers(graph, groups)
     memory = {v for n in graph.nodes for v in n.outs if not isinstance(n, Map) or v in stored}
     fixed = {*graph.inputs, *graph.constants, *[out.value for out in graph.outputs]}
-    return groups, memory - fixed, plan(graph, groups, memory, fixed)
+    return groups, memory - fixed, plan(graph, groups, memory, fixed, rows), rows
 
 
 def lifetimes(groups):
@@ -34,18 +34,19 @@ def lifetimes(groups):
 @settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_no_two_live_values_overlap(case):
-    groups, placed, found = planned(case[0])
+    groups, placed, found, rows = planned(case[0])
     spans = lifetimes(groups)
     placed = {value for value in placed if value in spans}
+    sizes = {value: rows.get(value, value.size) * value.dtype.itemsize for value in placed}
     assert set(found.offsets) == placed
     for one in placed:
         start = found.offsets[one]
-        assert start % ALIGNMENT == 0 and 0 <= start and start + one.nbytes <= found.arena_bytes
+        assert start % ALIGNMENT == 0 and 0 <= start and start + sizes[one] <= found.arena_bytes
         for other in placed - {one}:
             if spans[one][0] <= spans[other][1] and spans[other][0] <= spans[one][1]:
                 begin = found.offsets[other]
-                assert start + one.nbytes <= begin or begin + other.nbytes <= start
-    rounded = [max(ALIGNMENT, -(-value.nbytes // ALIGNMENT) * ALIGNMENT) for value in placed]
+                assert start + sizes[one] <= begin or begin + sizes[other] <= start
+    rounded = [max(ALIGNMENT, -(-sizes[value] // ALIGNMENT) * ALIGNMENT) for value in placed]
     assert found.arena_bytes <= sum(rounded)
 
 
@@ -55,7 +56,7 @@ def test_a_chain_of_groups_reuses_memory():
     for _ in range(10):  # a transposed neighbour: every step is a group of its own
         x = b.map("add", (x, View(x.value, (64, 64), (1, 64), 0)), F8, (64, 64))
     b.graph.outputs = [x]
-    groups, placed, found = planned(b.graph)
+    groups, placed, found, _ = planned(b.graph)
     assert len(groups) == 10 and len(placed) == 9
     assert found.arena_bytes == 2 * 64 * 64 * 8
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import jit
+from autograd_jit import grad, jit
 
 
 def check(function, *args, steps=0, tolerance=1e-12):
@@ -193,3 +193,37 @@ def test_another_size_compiles_nothing():
     compiled(np.ones(70))
     assert compiled.stats.traces == 2
     assert compiled.stats.kernels_compiled + compiled.stats.kernels_loaded == made
+
+
+# ---------------------------------------------------------------- row by row
+
+
+def _layer_norm(x):
+    apart = x - anp.mean(x, axis=-1, keepdims=True)
+    return anp.sum(anp.sin(apart / anp.sqrt(anp.mean(apart**2, axis=-1, keepdims=True) + 1e-5)))
+
+
+def _log_sum_exp(x):
+    top = anp.max(x, axis=1, keepdims=True)
+    return anp.sum(top[:, 0] + anp.log(anp.sum(anp.exp(x - top), axis=1)))
+
+
+def _softmax(x):
+    powers = anp.exp(x - anp.max(x, axis=-1, keepdims=True))
+    return anp.sum(anp.square(powers / anp.sum(powers, axis=-1, keepdims=True)))
+
+
+@pytest.mark.parametrize("function", [_layer_norm, _log_sum_exp, _softmax])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 1030)])
+def test_the_gradient_of_a_normalisation_is_one_kernel(function, shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    x[1, 2] = x[1].max()  # a tie
+    compiled = grad(function, jit=True)
+    compiled(x)
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(x), grad(function)(x), rtol=1e-12, atol=1e-13)
+        x = x * 1.1
+    assert len(compiled.kernels(x).schedule) == 1
+    x[0, 1], x[1, 0] = np.nan, np.inf  # rows do not touch one another
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(compiled(x), grad(function)(x), rtol=1e-12, atol=1e-13)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from autograd_jit import config
 from autograd_jit.lower.graph import View
 from tests.lower.graphs import by_kernels, by_numpy, run_native, run_python
-from tests.lower.random_graphs import graphs
+from tests.lower.random_graphs import ROW_KINDS, WINDOW_KINDS, graphs
 
 QUIET = {
     "deadline": None,
@@ -53,6 +54,13 @@ def test_printed_python_computes_what_numpy_does(case):
     compare(case, run_python)
 
 
+@settings(max_examples=150, **QUIET)
+@given(st.one_of(graphs(ROW_KINDS), graphs(WINDOW_KINDS)))
+def test_rows_and_windows_by_both_printers(case):
+    compare(case, run_native)
+    compare(case, run_python)
+
+
 @settings(max_examples=6, **QUIET)
 @given(graphs())
 def test_numba_kernels_compute_what_numpy_does(case):
@@ -66,3 +74,19 @@ def test_numba_kernels_compute_what_numpy_does(case):
 def test_many_random_graphs(case):
     compare(case, run_native)
     compare(case, run_python)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.one_of(graphs(ROW_KINDS), graphs(WINDOW_KINDS)))
+def test_many_rows_and_windows(case):
+    compare(case, run_native)
+    compare(case, run_python)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.one_of(graphs(ROW_KINDS), graphs(WINDOW_KINDS)))
+def test_rows_and_windows_by_numba(case):
+    with config(compiler="numba"):
+        compare(case, run_native)

@@ -1,0 +1,215 @@
+"""Memory as LLVM IR: the elements that a kernel's accesses stand for, consecutive, strided or looked up."""
+
+from __future__ import annotations
+
+from ..kernels.llvm import ELEMENT_BYTES
+from ..kernels.vector_ir import Emission, literal
+from .kernel import Access, Kernel, Ref, Stage
+from .llvm_flow import Flow
+from .llvm_operations import combine, memory_type
+
+__all__ = ["Memory"]
+
+
+class Memory(Flow):
+    """Loads and stores. ``indices`` are the scalar indices of the loops around the innermost one."""
+
+    def __init__(self, kernel: Kernel, lanes: int) -> None:
+        super().__init__(lanes)
+        self.kernel = kernel
+        self.dims: list[str] = []
+        self.strides: list[list[str]] = []
+        #: what is the same throughout a row: values of row stages and totals, as scalars
+        self.row: dict[Ref, str] = {}
+        self.indices: dict[int, str] = {}
+        #: window -> (first element inside along the innermost axis, how many), on the current row
+        self.spans: dict[int, tuple[str, str]] = {}
+        #: window -> whether the current row meets it at all
+        self.rows_inside: dict[int, str] = {}
+
+    # ---------------------------------------------------------------- single elements, vectors
+
+    def _load_scalar(self, element: str, pointer: str) -> str:
+        value = self.scalar.load(memory_type(element), pointer)
+        return self.scalar.compare("ne", "i8", value, "0") if element == "i1" else value
+
+    def _store_scalar(self, element: str, value: str, pointer: str) -> None:
+        if element == "i1":
+            value = self.scalar.convert("zext", "i1", value, "i8")
+        self.scalar.store(memory_type(element), value, pointer)
+
+    def _load_unit(self, element: str, pointer: str, mask: str) -> str:
+        value = self.out.load(memory_type(element), pointer, mask)
+        return (
+            self.out.compare("ne", "i8", value, "zeroinitializer" if self.out.lanes > 1 else "0")
+            if element == "i1"
+            else value
+        )
+
+    def _store_unit(self, element: str, value: str, pointer: str, mask: str) -> None:
+        if element == "i1":
+            value = self.out.convert("zext", "i1", value, "i8")
+        self.out.store(memory_type(element), value, pointer, mask)
+
+    # ---------------------------------------------------------------- before the innermost loop
+
+    def _hoist(self, stage: Stage, pointers: list[str]) -> dict[Ref, str]:
+        """What is the same throughout the innermost axis: loads that do not move, results of earlier stages."""
+        self._open_windows(stage)
+        elements = self.kernel.row_elements
+        hoisted = {ref: self.out.broadcast(elements[ref], self.row[ref]) for ref in stage.refs if ref in self.row}
+        for index in stage.loads:
+            access = self.kernel.loads[index]
+            if access.inner == "zero" and not access.pointer:
+                value = self._load_if_inside(access, pointers[index])
+                hoisted[Ref("load", index)] = self.out.broadcast(access.element, value)
+        return hoisted
+
+    def _load_if_inside(self, access: Access, pointer: str) -> str:
+        if access.window < 0:
+            return self._load_scalar(access.element, pointer)
+        filler = [(access.element, literal(access.element, 1))]
+        inside = self.rows_inside[access.window]
+        return self._if(inside, filler, lambda: [self._load_scalar(access.element, pointer)])[0]
+
+    def _open_windows(self, stage: Stage) -> None:
+        """Work out, for the current row, where along the innermost axis the windows begin and how long they are."""
+        kernel, s, last = self.kernel, self.scalar, self.kernel.rank - 1
+        for window in kernel.windows_of(stage):
+            bounded = kernel.windows[window]
+            meets = "true"
+            for axis in range(last):
+                if bounded[axis]:
+                    first, length = self._bounds(window, axis)
+                    inside = s.compare("ult", "i64", s.op("sub", "i64", self.indices[axis], first), length)
+                    meets = inside if meets == "true" else s.op("and", "i1", meets, inside)
+            first, length = self._bounds(window, last) if bounded[last] else ("0", self.dims[last])
+            self.rows_inside[window] = meets
+            self.spans[window] = (first, length if meets == "true" else s.select("i64", meets, length, "0"))
+
+    def _bounds(self, window: int, axis: int) -> tuple[str, str]:
+        word = self.kernel.word_of_window(window, axis)
+        first, stop = self._word(word), self._word(word + 1)
+        return first, self.scalar.op("sub", "i64", stop, first)
+
+    def _insides(self, stage: Stage, index: str) -> dict[int, str]:
+        """For each window which of the elements at ``index`` and on lie inside."""
+        out, found = self.out, {}
+        for window in self.kernel.windows_of(stage):
+            first, length = self.spans[window]
+            start = out.broadcast("i64", self.scalar.op("sub", "i64", index, first))
+            if out.lanes > 1:
+                start = out.op("add", "i64", start, f"<{', '.join(f'i64 {i}' for i in range(out.lanes))}>")
+            # unsigned: what lies before the window is very large
+            found[window] = out.compare("ult", "i64", start, out.broadcast("i64", length))
+        return found
+
+    # ---------------------------------------------------------------- accesses of any kind
+
+    def _advanced(self, pointers: list[str], axis: int, index: str, first: int = 0) -> list[str]:
+        """Pointers moved ``index`` steps along ``axis``; the first of them is of access ``first``."""
+        moved = []
+        for number, pointer in enumerate(pointers, first):
+            distance = self.scalar.let(f"mul nsw i64 {index}, {self.strides[number][axis]}")
+            moved.append(self.scalar.element("i8", pointer, distance))
+        return moved
+
+    def _word(self, index: int, type_: str = "i64") -> str:
+        return self.scalar.let(f"load {type_}, ptr {self.scalar.element('i64', '%args', str(index))}, align 8")
+
+    def _load(self, number: int, pointer: str, index: str, mask: str, inside: dict[int, str]) -> str:
+        """The elements of an access that changes along the innermost axis."""
+        access = self.kernel.loads[number]
+        if access.window >= 0:
+            within = inside[access.window]
+            mask = self.out.op("and", "i1", mask, within) if mask else within
+        if self.kernel.rank == 0:
+            return self._load_scalar(access.element, pointer)
+        if mask and self.out.lanes == 1:  # one element: there is nothing to mask but the load itself
+            filler = [(access.element, literal(access.element, 1))]
+            return self._if(mask, filler, lambda: [self._load_any(number, access, pointer, index, "")])[0]
+        return self._load_any(number, access, pointer, index, mask)
+
+    def _load_any(self, number: int, access: Access, pointer: str, index: str, mask: str) -> str:
+        if access.inner == "unit":
+            return self._load_unit(access.element, self.out.element(memory_type(access.element), pointer, index), mask)
+        return self._gather(number, access, pointer, index, mask)
+
+    def _store(self, number: int, access: Access, add: bool, pointer: str, index: str, mask: str, value: str) -> None:
+        if self.kernel.rank == 0:
+            if add:
+                old = self._load_scalar(access.element, pointer)
+                value = combine(self.scalar, "sum", access.element, old, value)
+            self._store_scalar(access.element, value, pointer)
+        elif access.inner == "unit":
+            place = self.out.element(memory_type(access.element), pointer, index)
+            if add:
+                value = combine(self.out, "sum", access.element, self._load_unit(access.element, place, mask), value)
+            self._store_unit(access.element, value, place, mask)
+        else:
+            if add:
+                old = self._gather(number, access, pointer, index, mask)
+                value = combine(self.out, "sum", access.element, old, value)
+            self._scatter(number, access, pointer, index, mask, value)
+
+    def _lane_pointers(self, access_index: int, pointer: str, index: str) -> str:
+        """Addresses of consecutive elements along an axis of any stride."""
+        distances = self._lane_distances(access_index, index)
+        return self.out.let(f"getelementptr i8, ptr {pointer}, {self.out.type('i64')} {distances}")
+
+    def _lane_distances(self, access_index: int, index: str) -> str:
+        out = self.out
+        stride = out.broadcast("i64", self.strides[access_index][-1])
+        first = out.broadcast("i64", index)
+        numbers = ", ".join(f"i64 {i}" for i in range(out.lanes))
+        positions = out.op("add", "i64", first, f"<{numbers}>")
+        return out.op("mul", "i64", positions, stride)
+
+    def _gather(self, access_index: int, access: Access, pointer: str, index: str, mask: str) -> str:
+        out = self.out
+        if out.lanes == 1:
+            distance = out.op("mul", "i64", index, self.strides[access_index][-1])
+            return self._load_scalar(access.element, out.element("i8", pointer, distance))
+        return self._gather_from(access, self._lane_pointers(access_index, pointer, index), mask)
+
+    def _gather_from(self, access: Access, pointers: str, mask: str) -> str:
+        out, memory = self.out, memory_type(access.element)
+        kind, flags = out.type(memory), out.type("i1")
+        name = f"llvm.masked.gather.{out.suffix(memory)}.v{out.lanes}p0"
+        out.declare(f"declare {kind} @{name}(<{out.lanes} x ptr>, {flags}, {kind})")
+        given = mask or "splat (i1 true)"
+        filler = out.constant(memory, 1)
+        value = out.let(
+            f"call {kind} @{name}(<{out.lanes} x ptr> align 1 {pointers}, {flags} {given}, {kind} {filler})"
+        )
+        return out.compare("ne", "i8", value, "zeroinitializer") if access.element == "i1" else value
+
+    def _look_up(self, number: int, pointer: str, index: str, mask: str, position: str, out: Emission) -> str:
+        """The element ``position`` elements away from where access ``number`` points at ``index``."""
+        access = self.kernel.loads[number]
+        memory = memory_type(access.element)
+        distances = out.op("mul", "i64", position, out.constant("i64", ELEMENT_BYTES[memory]))
+        if out.lanes == 1:
+            place = out.element("i8", pointer, distances)
+            if self.kernel.rank and access.inner != "zero":
+                place = out.element("i8", place, out.op("mul", "i64", index, self.strides[number][-1]))
+            return self._load_scalar(access.element, place)
+        if access.inner != "zero":
+            distances = out.op("add", "i64", distances, self._lane_distances(number, index))
+        pointers = out.let(f"getelementptr i8, ptr {pointer}, {out.type('i64')} {distances}")
+        return self._gather_from(access, pointers, mask)
+
+    def _scatter(self, access_index: int, access: Access, pointer: str, index: str, mask: str, value: str) -> None:
+        out, memory = self.out, memory_type(access.element)
+        if out.lanes == 1:
+            distance = out.op("mul", "i64", index, self.strides[access_index][-1])
+            self._store_scalar(access.element, value, out.element("i8", pointer, distance))
+            return
+        if access.element == "i1":
+            value = out.convert("zext", "i1", value, "i8")
+        pointers = self._lane_pointers(access_index, pointer, index)
+        kind, flags = out.type(memory), out.type("i1")
+        name = f"llvm.masked.scatter.{out.suffix(memory)}.v{out.lanes}p0"
+        out.declare(f"declare void @{name}({kind}, <{out.lanes} x ptr>, {flags})")
+        given = mask or "splat (i1 true)"
+        out.line(f"call void @{name}({kind} {value}, <{out.lanes} x ptr> align 1 {pointers}, {flags} {given})")
