@@ -59,7 +59,7 @@ def launch_times(target: Callable, arguments: tuple) -> list[LaunchTime]:
     return sorted(times, key=lambda launch: -launch.seconds)
 
 
-def seconds_of(frame: Any, position: int, entry: tuple) -> float:
+def seconds_of(frame: Any, position: int, entry: Any) -> float:
     """One launch, after those before it have filled the memory that it reads."""
     import numpy
 
@@ -70,7 +70,7 @@ def seconds_of(frame: Any, position: int, entry: tuple) -> float:
             before()
         count = 1
         while True:
-            frame.table = numpy.array([[entry[0], entry[1].ctypes.data]] * count, numpy.int64)
+            frame.table = numpy.array([entry] * count, numpy.int64)
             repeated = frame._caller(0, (0, count))
             if measure.time_loop(repeated, 1, CLOCK) > SECONDS:
                 return min(measure.time_loop(repeated, 1, CLOCK) for _ in range(3)) / count

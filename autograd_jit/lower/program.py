@@ -75,6 +75,8 @@ class Stages:
 class Program:
     """What one tape lowers to. ``segments``: native stretches ``(start, stop)`` of the table, and Python steps.
 
+    A row of ``table`` is the address of a function and that of its integers, which lie in ``words``.
+
     A session may hold thousands, so the stages are not kept: they take 50 kB where the table takes 5, and ``stages``
     makes them again of the tape. ``bound`` is the graph without its nodes.
     """
@@ -86,7 +88,8 @@ class Program:
     offsets: dict[Value, int]
     slots: dict[Value, int]
     outputs: list[OutputPlan]
-    table: list[tuple[int, np.ndarray]]
+    table: np.ndarray
+    words: np.ndarray
     segments: list[tuple[int, int] | Step]
     checks: dict[int, Check]
     calls: dict[int, Call]
@@ -106,8 +109,21 @@ class Program:
     @property
     def bytes(self) -> int:
         """Memory of the arenas of its frames, of its constants and of its table's words; kernels are shared."""
-        arrays = [*self.bound.constants.values(), *[words for _, words in self.table]]
+        arrays = [*self.bound.constants.values(), self.words, self.table]
         return sum([array.nbytes for array in arrays]) + len(self.all_frames) * self.arena_bytes
+
+    @functools.cached_property
+    def specs(self) -> np.ndarray:
+        """What the executor checks of a run's arguments; frames share it."""
+        specs = []
+        for slot, type_ in enumerate(self.input_types):
+            if type_.kind == "array":
+                specs.append(Spec(executor.ARRAY, slot, np.ndarray, type_.dtype, type_.shape))
+            else:
+                kind = type_.dtype.type if type_.kind == "scalar" else _PYTHON_SCALARS[type_.kind]
+                specs.append(Spec(SCALAR, slot, kind))
+        specs += [Spec(OUTPUT, self.slots[out.value]) for out in self.bound.outputs]
+        return executor.specification(specs)
 
     def replayed(self) -> None:
         """Note that the program is used again: its kernels are worth optimised code."""
@@ -123,7 +139,7 @@ class Program:
         and the old code stays in memory, so a run may mix both. They compute the same bits."""
         for position, user in self.kernel_at.items():
             if user is kernel:
-                self.table[position] = (kernel.address, self.table[position][1])
+                self.table[position, 0] = kernel.address
                 for frame in list(self.all_frames):
                     frame.table[position, 0] = kernel.address
 
@@ -236,8 +252,9 @@ def _lowered(tape: Tape, mode: CompileMode) -> Program:
     graph, memory = stages.graph, stages.plan
     slots = {value: number for number, value in enumerate(_fixed(graph))}
     bound = replace(graph, nodes=[])
+    none = np.empty(0, np.int64)
     program = Program(
-        tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, [], [], {}, {}, 0, mode=mode
+        tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, none, none, [], {}, {}, 0, mode=mode
     )
     compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode)
     with swap_lock:
@@ -304,36 +321,46 @@ def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
 
 def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel]) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
+    rows: list[tuple[int, np.ndarray]] = []
     start = 0
     for group, launch in zip(stages.groups, stages.launches, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
-            program.kernel_at[len(program.table)] = kernel
+            program.kernel_at[len(rows)] = kernel
             kernel.users.add(program)
             program.operations += launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
-            program.table.append((kernel.address, np.array(words, np.int64)))
+            rows.append((kernel.address, np.array(words, np.int64)))
             continue
         node = group.nodes[0]
         if isinstance(node, Check):
-            program.checks[len(program.table)] = node
-            program.table.append((executor.utility("agj_check"), _check_words(program, node)))
+            program.checks[len(rows)] = node
+            rows.append((executor.utility("agj_check"), _check_words(program, node)))
         elif isinstance(node, Gemm):
-            program.table.append((executor.utility("agj_gemm"), _gemm_words(program, node)))
+            rows.append((executor.utility("agj_gemm"), _gemm_words(program, node)))
             program.operations += node.out.size * node.left.shape[2]
         elif isinstance(node, Call):
-            program.calls[len(program.table)] = node
-            program.table.append(_call_entry(program, node))
+            program.calls[len(rows)] = node
+            rows.append(_call_entry(program, node))
             program.operations += node.work
         else:
             assert isinstance(node, Step)
-            if len(program.table) > start:
-                program.segments.append((start, len(program.table)))
+            if len(rows) > start:
+                program.segments.append((start, len(rows)))
             program.segments.append(node)
-            start = len(program.table)
-    if len(program.table) > start or not program.segments:
-        program.segments.append((start, len(program.table)))
+            start = len(rows)
+    if len(rows) > start or not program.segments:
+        program.segments.append((start, len(rows)))
+    program.table, program.words = _packed(rows)
+
+
+def _packed(rows: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The table, and all blocks of integers in one array."""
+    words = np.concatenate([block for _, block in rows]) if rows else np.empty(0, np.int64)
+    starts = np.cumsum([0, *[len(block) for _, block in rows]])[:-1] * words.itemsize + words.ctypes.data
+    functions = [function for function, _ in rows]
+    return np.stack([np.array(functions, np.int64), starts.astype(np.int64)], axis=1), words
 
 
 def _check_words(program: Program, node: Check) -> np.ndarray:
@@ -401,11 +428,9 @@ class Frame:
         for value, array in program.bound.constants.items():
             self.slots[program.slots[value]] = array.ctypes.data
         with swap_lock:
-            self.table = np.array(
-                [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
-            )
+            self.table = program.table.copy()
             program.all_frames.add(self)
-        self.specs = executor.specification(self._specifications())
+        self.specs = program.specs
         self.arguments = len(program.input_types) + len(program.bound.outputs)
         self.generators: Sequence[Any] = ()
         self.blocks: list[np.ndarray] = []
@@ -416,18 +441,6 @@ class Frame:
             self.segments = [
                 self._caller(0, segment) if isinstance(segment, tuple) else segment for segment in program.segments
             ]
-
-    def _specifications(self) -> list[Spec]:
-        specs = []
-        for slot, type_ in enumerate(self.program.input_types):
-            if type_.kind == "array":
-                specs.append(Spec(executor.ARRAY, slot, np.ndarray, type_.dtype, type_.shape))
-            else:
-                kind = type_.dtype.type if type_.kind == "scalar" else _PYTHON_SCALARS[type_.kind]
-                specs.append(Spec(SCALAR, slot, kind))
-        for out in self.program.bound.outputs:
-            specs.append(Spec(OUTPUT, self.program.slots[out.value]))
-        return specs
 
     def acceptance(self) -> Callable:
         """A built-in function that gives None for arguments that fit the tape's inputs, and runs nothing."""

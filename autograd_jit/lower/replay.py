@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +43,12 @@ from ..trace.trace_call import is_dynamic
 from .program import Program, drawn_leaves
 
 __all__ = ["ReplaySource"]
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(source: str) -> tuple[str, types.CodeType]:
+    """The text and its code: the paths of one signature differ in constants alone, and share both."""
+    return source, compile(source, "<autograd_jit call path>", "exec")
 
 
 class ReplaySource:
@@ -95,11 +102,17 @@ class ReplaySource:
             self._draw(program)
         self._run(program)
         body = "\n".join(["        " + line for line in self.lines])
-        first = "    unchanged = watch(fun)\n" if captures.has_words else ""
-        self.source = f"def make(fun, stats, retry, divert):\n{first}    def fast(args):\n{body}\n    return fast\n"
-        scope = dict(self.constants)
-        exec(compile(self.source, "<autograd_jit call path>", "exec"), scope)
-        self.make: Callable = scope["make"]
+        first = "    unchanged = watch(fun)
+" if captures.has_words else ""
+        text = f"def make(fun, stats, retry, divert):
+{first}    def fast(args):
+{body}
+    return fast
+"
+        self.source, code = _compiled(text)
+        exec(code, self.constants)
+        self.make: Callable = self.constants["make"]
+        del self.lines, self.made, self.inputs, self.integers  # of use while writing only: there may be thousands
 
     def _name(self, prefix: str, value: Any = None) -> str:
         self._count += 1

@@ -16,6 +16,23 @@ from .arguments import refuse
 __all__ = ["ArrayBox"]
 
 
+_STORE_SUBSCR = dis.opmap["STORE_SUBSCR"]
+
+
+def _refuse_storing() -> None:
+    """Raise where NumPy asks for the number to store it: ``plain[i] = traced`` would lose the derivative unseen.
+
+    ``float(x)`` is the user's own wish; what runs in the caller's frame then is a call.
+    """
+    frame = sys._getframe(2)
+    if frame.f_code.co_code[frame.f_lasti] == _STORE_SUBSCR:
+        raise TracedValueError(
+            "an item of a plain array was assigned a traced value, which would lose its derivative. Build the array "
+            "of its parts instead: np.array([...]), np.concatenate or np.where(mask, value, array); "
+            "float(x) if no derivative is wanted."
+        )
+
+
 class ArrayBox(Box):
     """A traced NumPy array or scalar: the whole of ``ndarray``'s public surface, recorded."""
 
@@ -254,12 +271,15 @@ class ArrayBox(Box):
     # -------------------------------------------------- taking the value out
 
     def __int__(self) -> int:
+        _refuse_storing()
         return int(self._value)
 
     def __float__(self) -> float:
+        _refuse_storing()
         return float(self._value)
 
     def __complex__(self) -> complex:
+        _refuse_storing()
         return complex(self._value)
 
     def __index__(self) -> int:

@@ -213,7 +213,7 @@ for n in range(12):
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    reason="180 MB measured, 0.2 MB of them machine code: tapes and graphs of programs are kept, 95 kB a trace",
+    reason="73 MB measured, 0.2 MB of them machine code: half of the rest are tapes, kept to be shown and verified",
     strict=True,
 )
 def test_two_thousand_traces_add_under_fifty_megabytes():
