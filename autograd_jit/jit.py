@@ -622,7 +622,7 @@ class Jitted:
 
     #: counts of what happened so far
     stats: Stats
-    #: ``explain()``: every trace, why, its guards, Python steps, kernels and times; and why not, where it runs interpreted
+    #: ``explain()``: every trace, why, its guards, Python steps, kernels and times; or why it runs interpreted
     explain: Callable[[], str]
     #: ``tape(*args)``: the recorded tape for these arguments; prints as Python
     tape: Callable[..., Any]
@@ -708,7 +708,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 
 def jit(fun: Callable | None = None, **options: Any) -> Any:
-    """Compile ``fun`` on its first call. Answers never change; see :class:`~autograd_jit.jit.Jitted` for looking inside.
+    """Compile ``fun`` on its first call. Answers never change. :class:`~autograd_jit.jit.Jitted` shows what happened.
 
     ``fun``: any function of arrays, scalars and containers of them. Usable as ``@jit`` and ``@jit(max_paths=8)``.
     ``jit(grad(f))`` is ``grad(f, jit=True)``.
