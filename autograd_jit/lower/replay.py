@@ -21,6 +21,7 @@ Types, shapes and layouts of the arrays are checked by ``call``, in native code.
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.executor import make_watch
 from ..known_programs import MISS
 from ..trace import tree
 from ..trace.aliases import Alias
@@ -68,6 +70,8 @@ class ReplaySource:
             "warnings": warnings,
             "warnings_raise": warnings_raise,
             "check": captures.check_values,
+            "check_rest": captures.check_rest,
+            "watch": functools.partial(watch, captures),
             "bind": captures.bind,
             "call": frame.call,
             "held": held,
@@ -91,7 +95,8 @@ class ReplaySource:
             self._draw(program)
         self._run(program)
         body = "\n".join(["        " + line for line in self.lines])
-        self.source = f"def make(fun, stats, retry, divert):\n    def fast(args):\n{body}\n    return fast\n"
+        first = "    unchanged = watch(fun)\n" if captures.has_words else ""
+        self.source = f"def make(fun, stats, retry, divert):\n{first}    def fast(args):\n{body}\n    return fast\n"
         scope = dict(self.constants)
         exec(compile(self.source, "<autograd_jit call path>", "exec"), scope)
         self.make: Callable = scope["make"]
@@ -164,7 +169,7 @@ class ReplaySource:
     # ---------------------------------------------------------------- captured state, run, results
 
     def _captures(self, captures: Captures) -> None:
-        self._unless("check(fun)")
+        self._unless("unchanged() and check_rest(fun) or check(fun)" if captures.has_words else "check(fun)")
         if self.constants["held"] is not None:
             self._unless("held()")
         names = [self._name("c") for _ in captures.arrays]
@@ -255,6 +260,19 @@ class ReplaySource:
             return "{" + ", ".join([f"{keys}[{i}]: {item}" for i, item in enumerate(items)]) + "}"
         build = self._name("b", _Rebuild(structure))
         return f"{build}([{', '.join(items)}])"
+
+
+def watch(captures: Captures, fun: Callable) -> Callable[[], bool]:
+    """A function that tells whether the variables of ``fun`` still hold what they hold now, which passes its guards."""
+    try:
+        words = captures.words(fun)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another structure by now
+        return _never
+    return make_watch(words) if captures.check_values(fun) else _never
+
+
+def _never() -> bool:
+    return False
 
 
 class _Rebuild:
