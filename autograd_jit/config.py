@@ -13,10 +13,16 @@ The settings:
     What makes machine code of kernels. ``"llvm"`` (the default) prints LLVM IR: a kernel takes 2 to 8 ms. ``"numba"``
     compiles the Python source that ``jitted.kernels(*args)`` shows, with ``numba.njit``: 0.2 to 1 s a kernel and a
     second of import, kept in memory only. Programs that exist keep the kernels that they have.
+``compile``
+    When kernels get optimised code. ``"background"`` (the default): a program starts on code that is made quickly, and
+    a thread compiles the optimised code when the program is called again. ``"eager"``: optimised code at once.
+    ``"never"``: quick code only. The answers are the same to the last bit. ``jit(f, compile=...)`` overrides it.
 ``progress``
-    Whether to count kernels on stderr while a program with many new ones is compiled.
+    Whether to count kernels on stderr while a program with new ones is compiled: True, False, or ``"auto"`` (the
+    default), which does so on a terminal and wipes the line afterwards.
 
-The initial values can be given as ``AUTOGRAD_JIT_COMPILER`` and ``AUTOGRAD_JIT_PROGRESS`` (0 or 1) in the environment.
+The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE`` and
+``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto) in the environment.
 Settings belong to the process, not to a thread.
 """
 
@@ -28,14 +34,16 @@ from typing import Any, Final, Literal, get_args
 
 from .errors import ArgumentError
 
-__all__ = ["Compiler", "Config", "config"]
+__all__ = ["CompileMode", "Compiler", "Config", "config"]
 
 Compiler = Literal["llvm", "numba"]
+CompileMode = Literal["background", "eager", "never"]
 
 #: setting -> its initial value and the values that it may have
 _SETTINGS: Final[dict[str, tuple[Any, tuple]]] = {
     "compiler": ("llvm", get_args(Compiler)),
-    "progress": (False, (False, True)),
+    "compile": ("background", get_args(CompileMode)),
+    "progress": ("auto", (False, True, "auto")),
 }
 
 
@@ -43,7 +51,8 @@ class Config:
     """The settings, as attributes (see the module). Calling it changes some, for good or for a ``with`` block."""
 
     compiler: Compiler
-    progress: bool
+    compile: CompileMode
+    progress: bool | Literal["auto"]
 
     def __init__(self) -> None:
         for name, (initial, allowed) in _SETTINGS.items():

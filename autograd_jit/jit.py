@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import sys
 import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from .config import CompileMode, config
 from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitError, VerificationError
 from .known_programs import (
     MAX_FUNCTIONS,
@@ -61,6 +63,8 @@ from .verification import period_of
 
 __all__ = ["Stats", "assert_max_traces", "jit", "jitted"]
 
+_logger = logging.getLogger("autograd_jit")
+
 
 @dataclass
 class Stats:
@@ -93,6 +97,7 @@ class Options:
     max_paths: int = 64
     max_signatures: int = 256
     target: str = "cpu"
+    compile: CompileMode | None = None
 
 
 class _Handle:
@@ -175,6 +180,12 @@ class _Handle:
         entry = self._entry(compiled, signature.key)
         if entry.interpreted:
             return self._fall_back(args, kwargs, entry.interpreted)
+        known = self.fast_of.get(id(entry.last)) if not kwargs else None
+        if known is not None and known[1] is not self.fast:  # a signature that has not come for a while
+            result = known[1](args)
+            if result is not MISS:
+                self.fast = known[1]
+                return result
         return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
 
     def _replay_recent(self, args: tuple) -> Any:
@@ -338,6 +349,7 @@ class _Handle:
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
+            path.program.replayed()
             self._use(compiled, entry, signature, path, args, kwargs)
             result = tree.unflatten(path.program.tape.structure, outputs)
             if is_to_be_verified:
@@ -370,6 +382,7 @@ class _Handle:
         known = self.fast_of.get(id(path))
         if known is None:
             divert = functools.partial(self._divert, entry, path)
+            path.program.frames.clear()  # the fast path has a frame of its own
             fast = path.source.make(self.fun, self.stats, self.resume, divert)
             if len(self.fast_of) >= 2 * self.options.max_paths:
                 self.fast_of.clear()
@@ -388,6 +401,7 @@ class _Handle:
         fast = self._fast_path(entry, other)
         result = fast(args)
         if result is not MISS:
+            other.program.replayed()
             self.stats.guard_failures += 1
             self.fast = fast
         return result
@@ -432,7 +446,7 @@ class _Handle:
         entry = self._entry(compiled, signature.key)
         entry.paths.append(path)
         entry.draws |= path.program.has_draws
-        self._use(compiled, entry, signature, path, args, kwargs)
+        entry.last = path  # the first replay goes the slow way, which notes that the program is used again
         return traced.result
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
@@ -454,7 +468,7 @@ class _Handle:
 
         before = counters.compiled, counters.loaded
         try:
-            program = lower(traced.tape)
+            program = lower(traced.tape, self.options.compile or config.compile)
         except BackendError as error:
             compiled.interpreted = f"a kernel could not be compiled: {error}"
             self._warn(compiled.interpreted)
@@ -472,6 +486,7 @@ class _Handle:
         if program.is_native and not kwargs:
             source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
         compiled.history.append(_trace_report(self.name, traced, integers, program, why, made, loaded))
+        _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
         return Path(program, source, held)
 
     # ---------------------------------------------------------------- falling back
@@ -487,6 +502,7 @@ class _Handle:
             return
         warned.add(reason)
         self.warned.add(reason)
+        _logger.info("%s: fall-back: %s", self.name, reason)
         code = getattr(self.fun, "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
         warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=_callers_level())
@@ -700,6 +716,8 @@ def _options(given: dict[str, Any]) -> Options:
     options = Options(**given)
     if not 0 <= options.verify <= 1:
         raise ArgumentError(f"verify is True, False or the share of calls to verify, not {options.verify!r}")
+    if options.compile is not None and options.compile not in get_args(CompileMode):
+        raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
     if options.target not in ("cpu", "auto"):
         raise ArgumentError(
             f'target={options.target!r} is not available: this version compiles for the CPU (target="cpu" or "auto")'
@@ -715,7 +733,8 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
 
     Options: ``verify`` runs both ways and raises VerificationError on a difference, naming the first value that
     differs (``verify=0.01``: every hundredth call); ``max_paths`` and
-    ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``.
+    ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``; ``compile``
+    is ``"background"``, ``"eager"`` or ``"never"``, see :mod:`autograd_jit.config`.
 
     >>> import numpy as np
     >>> from autograd_jit import jit

@@ -43,7 +43,7 @@ def launch_times(target: Callable, arguments: tuple) -> list[LaunchTime]:
     inputs = tuple(tree.flatten((arguments, {}))[0])
     tape_inputs = inputs[: len(program.tape.inputs)]
     outputs = frame.run(tape_inputs)  # kept alive: the frame's slots point into them
-    native = [not isinstance(group.nodes[0], Step) for group in program.groups]
+    native = [not isinstance(group.nodes[0], Step) for group in program.stages.groups]
     lines = [line for line, is_native in zip(listing.schedule, native, strict=True) if is_native]
     found: dict[str, list[float]] = defaultdict(list)
     for position, (name, entry) in enumerate(zip(lines, program.table, strict=True)):

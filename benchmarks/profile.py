@@ -22,6 +22,6 @@ def profile(target: Callable, arguments: tuple) -> dict[str, Any]:
         "kernels": len({kernel.kernel for kernel in program.kernels}),
         "kernels_compiled": stats.kernels_compiled,
         "python_steps": len(program.steps),
-        "arena_bytes": program.plan.arena_bytes,
+        "arena_bytes": program.arena_bytes,
         "largest_array": max(variable.type.size for variable in variables),
     }

@@ -13,15 +13,15 @@ from autograd_jit.lower import compile as compiling
 
 def test_defaults():
     fresh = Config()
-    assert (fresh.compiler, fresh.progress) == ("llvm", False)
-    assert repr(fresh) == "config(compiler='llvm', progress=False)"
+    assert (fresh.compiler, fresh.compile, fresh.progress) == ("llvm", "background", "auto")
+    assert repr(fresh) == "config(compiler='llvm', compile='background', progress='auto')"
 
 
 def test_as_context_manager_restores_also_after_an_error():
     settings = Config()
     with settings(compiler="numba", progress=True) as inside:
         assert inside is settings and settings.compiler == "numba" and settings.progress is True
-    assert settings.compiler == "llvm" and settings.progress is False
+    assert settings.compiler == "llvm" and settings.progress == "auto"
     with pytest.raises(ZeroDivisionError), settings(compiler="numba"):
         raise ZeroDivisionError
     assert settings.compiler == "llvm"
@@ -43,7 +43,7 @@ def test_wrong_settings_change_nothing(wrong):
     settings = Config()
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
         settings(**({"progress": True} | wrong if "compiler" in wrong else {"compiler": "numba"} | wrong))
-    assert settings.compiler == "llvm" and settings.progress is False
+    assert settings.compiler == "llvm" and settings.progress == "auto"
     with pytest.raises(ArgumentError):
         setattr(settings, *next(iter(wrong.items())))
 

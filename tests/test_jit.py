@@ -449,7 +449,7 @@ def test_errors_of_operators():
 def test_a_kernel_that_does_not_compile(monkeypatch):
     from autograd_jit.lower import program
 
-    def fail(kernels):
+    def fail(kernels, mode):
         raise BackendError("no compiler today")
 
     monkeypatch.setattr(program, "compile_kernels", fail)

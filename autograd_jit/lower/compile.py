@@ -1,4 +1,7 @@
-"""Kernels to machine code: one compilation for each structure, kept in memory and, by LLVM, on disk.
+"""Kernels to machine code: one compilation a tier for each structure, kept on disk and while a program uses it.
+
+Two tiers of one text: "quick" (no optimiser, a third of the time) runs at once; "full" replaces it when a program has
+proved hot (:mod:`.promote`). Both compute the same bits: the text fixes every operation and has no fast-math flag.
 
 ``config.compiler`` says which form is compiled, the LLVM IR or the printed Python (see :mod:`autograd_jit.config`).
 Where LLVM rejects a kernel, Numba is tried.
@@ -6,22 +9,28 @@ Where LLVM rejects a kernel, Numba is tried.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
+import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config import config
+from ..config import CompileMode, config
 from ..errors import BackendError
-from ..kernels.llvm import CodegenError, compile_ir, load_object
+from ..kernels.llvm import CodegenError, CompiledCode, Tier, compile_ir, load_object
 from .cache import default_cache
 from .emit_llvm import emit
 from .kernel import Kernel
 
-__all__ = ["CompiledKernel", "compile_kernel", "compile_kernels", "compiled_kernels", "counters"]
+__all__ = ["CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "counters"]
+
+logger = logging.getLogger("autograd_jit")
 
 
 @dataclass
@@ -41,6 +50,8 @@ class CompiledKernel:
     """Machine code of one kernel structure.
 
     ``code`` owns the memory at ``address``. ``origin``: "compiled" or "disk"; ``compiler``: "llvm" or "numba".
+    ``replaced`` is the code of the quick tier: another thread may be inside it when it is replaced, so it lives as long
+    as the kernel does. ``users`` are told of a new address.
     """
 
     kernel: Kernel
@@ -49,11 +60,44 @@ class CompiledKernel:
     origin: str
     seconds: float
     compiler: str = "llvm"
-    uses: int = field(default=0)
+    tier: Tier = "full"
+    replaced: Any = None
+    users: weakref.WeakSet = field(default_factory=weakref.WeakSet, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of machine code; 0 where the compiler keeps that to itself."""
+        return getattr(self.code, "size", 0) + getattr(self.replaced, "size", 0)
+
+    def replace(self, code: CompiledCode) -> None:
+        """Go over to the full tier, between two launches of whatever runs at the moment."""
+        with swap_lock:
+            self.replaced, self.code = self.code, code
+            self.address, self.tier = code.address("kernel"), "full"
+            for user in list(self.users):
+                user.relink(self)
 
 
-_known: dict[tuple[str, Kernel], CompiledKernel] = {}
-_lock = threading.Lock()
+# Weak: the code of a program that has been thrown out goes with it, unless another program shares it.
+_known: weakref.WeakValueDictionary[tuple[str, Kernel], CompiledKernel] = weakref.WeakValueDictionary()
+_lock = threading.RLock()
+#: held while an address is replaced, and while one is read into a table
+swap_lock = threading.RLock()
+
+
+def _before_fork() -> None:
+    """A child must not inherit a lock that a thread holds which it does not have. Order: as compiling takes them."""
+    _lock.acquire()
+    swap_lock.acquire()
+
+
+def _after_fork() -> None:
+    swap_lock.release()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # after llvm's, hence taken before llvm's: the order in which compiling takes them
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def compiled_kernels() -> list[CompiledKernel]:
@@ -61,27 +105,48 @@ def compiled_kernels() -> list[CompiledKernel]:
     return list(_known.values())
 
 
-def compile_kernel(kernel: Kernel) -> CompiledKernel:
+def code_bytes() -> int:
+    """Memory that the machine code of all kernels takes, whole pages."""
+    return sum(kernel.size for kernel in compiled_kernels())
+
+
+def compile_kernel(kernel: Kernel, mode: CompileMode = "eager") -> CompiledKernel:
     """The machine code of ``kernel``: from memory, from disk, or compiled now.
 
+    ``mode`` "eager" compiles the full tier; the others the quick one, unless the full one is there already.
     Raises BackendError where no compiler takes it.
     """
     key = (config.compiler, kernel)
     found = _known.get(key)
-    if found is not None:
+    if found is not None and (found.tier == "full" or mode != "eager"):
         return found
     with _lock:
         found = _known.get(key)
         if found is None:
-            found = _known[key] = _load(*key)
+            found = _load(*key, "full" if mode == "eager" else "quick")
+            _known[key] = found
+        elif found.tier == "quick" and mode == "eager":
+            try:
+                found.replace(full_code(kernel))
+            except Exception as error:  # the quick code is right too
+                logger.warning("a kernel stays on quick code: %s", error)
         return found
 
 
-def compile_kernels(kernels: Iterable[Kernel]) -> dict[Kernel, CompiledKernel]:
-    """As :func:`compile_kernel`, for all of a program; counts them on stderr if ``config.progress`` is set."""
+def compile_kernels(kernels: Iterable[Kernel], mode: CompileMode = "eager") -> dict[Kernel, CompiledKernel]:
+    """As :func:`compile_kernel`, for all of a program; counts them on stderr as ``config.progress`` says."""
     distinct = list(dict.fromkeys(kernels))
-    shown = _counted(distinct) if config.progress else distinct
-    return {kernel: compile_kernel(kernel) for kernel in shown}
+    shown = _counted(distinct) if _shows_progress() else distinct
+    return {kernel: compile_kernel(kernel, mode) for kernel in shown}
+
+
+def _shows_progress() -> bool:
+    if config.progress != "auto":
+        return config.progress
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # no stderr, or one that was closed
+        return False
 
 
 def _counted(kernels: list[Kernel]) -> Iterator[Kernel]:
@@ -93,12 +158,12 @@ def _counted(kernels: list[Kernel]) -> Iterator[Kernel]:
         yield kernel
         if kernel in new:
             done += 1
-            end = "\n" if done == len(new) else ""
+            end = "" if done < len(new) else "\r\x1b[K" if config.progress == "auto" else "\n"
             sys.stderr.write(f"\rautograd_jit: kernels ready: {done} of {len(new)}{end}")
             sys.stderr.flush()
 
 
-def _load(compiler: str, kernel: Kernel) -> CompiledKernel:
+def _load(compiler: str, kernel: Kernel, tier: Tier) -> CompiledKernel:
     started = time.perf_counter()
     if compiler == "numba":
         try:
@@ -106,43 +171,71 @@ def _load(compiler: str, kernel: Kernel) -> CompiledKernel:
         except Exception as error:
             raise BackendError(f"Numba could not compile a kernel: {error}") from error
     else:
-        found = _by_llvm_or_numba(kernel)
+        found = _by_llvm_or_numba(kernel, tier)
     found.seconds = time.perf_counter() - started
     counters.seconds += found.seconds
     if found.origin == "disk":
         counters.loaded += 1
     else:
         counters.compiled += 1
+    verb = "cache hit" if found.origin == "disk" else "compiled"
+    logger.debug(
+        "%s: kernel of %d operations, %s, %s, %.1f ms",
+        *(verb, len(kernel.body), found.compiler, found.tier, found.seconds * 1e3),
+    )
     return found
 
 
-def _by_llvm_or_numba(kernel: Kernel) -> CompiledKernel:
+def _by_llvm_or_numba(kernel: Kernel, tier: Tier) -> CompiledKernel:
     try:
-        return _by_llvm(kernel)
+        return _by_llvm(kernel, tier)
     except Exception as rejected:  # whatever a printer or a compiler raises: the other may still do it
+        logger.info("LLVM rejected a kernel, Numba is tried: %s", rejected)
         try:
             return _by_numba(kernel)
         except Exception as error:
             raise BackendError(f"no compiler takes a kernel. LLVM: {rejected}; Numba: {error}") from rejected
 
 
-def _by_llvm(kernel: Kernel) -> CompiledKernel:
+def _by_llvm(kernel: Kernel, tier: Tier) -> CompiledKernel:
     text = emit(kernel)
-    key = hashlib.sha256(text.encode()).hexdigest()
-    cache = default_cache()
-    code = None
-    stored = cache.get(key)
-    if stored is not None:
-        try:
-            code = load_object(stored)
-        except CodegenError:  # a damaged entry: make it anew
-            code = None
-    origin = "disk"
+    for known in dict.fromkeys(("full", tier)):  # a full one serves every wish
+        code = _from_disk(text, known)
+        if code is not None:
+            return CompiledKernel(kernel, code, code.address("kernel"), "disk", 0.0, tier=known)
+    code = _compile(text, tier)
+    return CompiledKernel(kernel, code, code.address("kernel"), "compiled", 0.0, tier=tier)
+
+
+def full_code(kernel: Kernel) -> CompiledCode:
+    """The code of the full tier, from disk or compiled now. Raises what the compiler raises."""
+    text = emit(kernel)
+    started = time.perf_counter()
+    code = _from_disk(text, "full")
     if code is None:
-        origin = "compiled"
-        code = compile_ir(text, name_hint=key[:12])
-        cache.put(key, code.object_code)
-    return CompiledKernel(kernel, code, code.address("kernel"), origin, 0.0)
+        code = _compile(text, "full")
+    logger.debug("full tier of a kernel ready, %.1f ms", (time.perf_counter() - started) * 1e3)
+    return code
+
+
+def _disk_key(text: str, tier: Tier) -> str:
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return key if tier == "full" else f"{key} {tier}"
+
+
+def _from_disk(text: str, tier: Tier) -> CompiledCode | None:
+    stored = default_cache().get(_disk_key(text, tier))
+    if stored is not None:
+        with contextlib.suppress(CodegenError):  # a damaged entry: it is made anew
+            return load_object(stored)
+    return None
+
+
+def _compile(text: str, tier: Tier) -> CompiledCode:
+    key = _disk_key(text, tier)
+    code = compile_ir(text, name_hint=key[:12], tier=tier)
+    default_cache().put(key, code.object_code)
+    return code
 
 
 def _by_numba(kernel: Kernel) -> CompiledKernel:

@@ -12,7 +12,7 @@ from .graph import Call, Check, Gemm, Node
 from .kernel import Launch
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .program import Program, Stages
 
 __all__ = ["KernelEntry", "KernelListing"]
 
@@ -66,10 +66,11 @@ class KernelListing:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        stages = program.stages
         launches: dict[int, list[Launch]] = {}
         compiled: dict[int, CompiledKernel] = {}
         made = iter(program.kernels)
-        for launch in program.launches:
+        for launch in stages.launches:
             if launch is not None:
                 kernel = next(made)
                 compiled[id(kernel)] = kernel
@@ -77,16 +78,16 @@ class KernelListing:
         self.entries = [
             KernelEntry(f"kernel{number}", compiled[key], tuple(launches[key])) for number, key in enumerate(launches)
         ]
-        self.schedule = self._schedule(program)
-        self.groups = program.groups
+        self.schedule = self._schedule(stages)
+        self.groups = stages.groups
 
-    def _schedule(self, program: Program) -> list[str]:
+    def _schedule(self, stages: Stages) -> list[str]:
         names = {id(launch): entry.name for entry in self.entries for launch in entry.launches}
         return [
             f"{names[id(launch)]} over {'x'.join(map(str, launch.dims)) or 'one element'}"
             if launch is not None
             else _alone(group.nodes[0])
-            for group, launch in zip(program.groups, program.launches, strict=True)
+            for group, launch in zip(stages.groups, stages.launches, strict=True)
         ]
 
     @property

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from ..config import CompileMode
 from ..errors import BackendError
 from ..kernels import executor
 from ..kernels.executor import OUTPUT, SCALAR, Spec
@@ -24,16 +26,17 @@ from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
 from .builder import is_native
-from .compile import CompiledKernel, compile_kernels
+from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
 from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
-from .kernel import Launch
+from .kernel import Kernel, Launch
 from .plan import Plan, plan, stored_values
+from .promote import promote
 from .simplify import drop_dead_nodes
 
-__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stopped", "drawn_leaves", "finish", "lower"]
+__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stages", "Stopped", "drawn_leaves", "finish", "form", "lower"]
 
 #: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
 RELEASE_ABOVE = 20_000
@@ -57,15 +60,29 @@ class Stopped(Exception):
 
 
 @dataclass(eq=False)
-class Program:
-    """What one tape lowers to. ``segments``: native stretches ``(start, stop)`` of the table, and Python steps."""
+class Stages:
+    """What lies between a tape and its table. Linking reads it, then only readers of kernels do."""
 
-    tape: Tape
     graph: Graph
     groups: list[Group]
     launches: list[Launch | None]
-    kernels: list[CompiledKernel]
     plan: Plan
+    outputs: list[OutputPlan]
+
+
+@dataclass(eq=False)
+class Program:
+    """What one tape lowers to. ``segments``: native stretches ``(start, stop)`` of the table, and Python steps.
+
+    A session may hold thousands, so the stages are not kept: they take 50 kB where the table takes 5, and ``stages``
+    makes them again of the tape. ``bound`` is the graph without its nodes.
+    """
+
+    tape: Tape
+    bound: Graph
+    kernels: list[CompiledKernel]
+    arena_bytes: int
+    offsets: dict[Value, int]
     slots: dict[Value, int]
     outputs: list[OutputPlan]
     table: list[tuple[int, np.ndarray]]
@@ -73,8 +90,41 @@ class Program:
     checks: dict[int, Check]
     calls: dict[int, Call]
     operations: int
+    kernel_at: dict[int, CompiledKernel] = field(default_factory=dict)
     seconds: float = 0.0
     frames: list[Frame] = field(default_factory=list)
+    mode: CompileMode = "eager"
+    all_frames: weakref.WeakSet[Frame] = field(default_factory=weakref.WeakSet)
+    is_hot: bool = False
+
+    @property
+    def stages(self) -> Stages:
+        """The stages of lowering, made anew at each reading."""
+        return form(self.tape)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the arenas of its frames, of its constants and of its table's words; kernels are shared."""
+        arrays = [*self.bound.constants.values(), *[words for _, words in self.table]]
+        return sum([array.nbytes for array in arrays]) + len(self.all_frames) * self.arena_bytes
+
+    def replayed(self) -> None:
+        """Note that the program is used again: its kernels are worth optimised code."""
+        if not self.is_hot:
+            self.is_hot = True
+            if self.mode == "background":
+                promote(self.kernels)
+
+    def relink(self, kernel: CompiledKernel) -> None:
+        """Point the tables at the kernel's new code; the caller holds ``swap_lock``.
+
+        Frames may be running: each entry is one aligned 8-byte store, which the executor's load sees whole or not yet,
+        and the old code stays in memory, so a run may mix both. They compute the same bits."""
+        for position, user in self.kernel_at.items():
+            if user is kernel:
+                self.table[position] = (kernel.address, self.table[position][1])
+                for frame in list(self.all_frames):
+                    frame.table[position, 0] = kernel.address
 
     @property
     def steps(self) -> list[Step]:
@@ -92,7 +142,7 @@ class Program:
         """``(slot, byte offset)`` of a value."""
         if value in self.slots:
             return self.slots[value], 0
-        return self.arena_slot, self.plan.offsets[value]
+        return self.arena_slot, self.offsets[value]
 
     @property
     def arena_slot(self) -> int:
@@ -101,7 +151,7 @@ class Program:
     @property
     def draws(self) -> list[Op]:
         """Random draws made before the run."""
-        return self.graph.draws
+        return self.bound.draws
 
     @property
     def fresh_types(self) -> list[TensorType]:
@@ -149,16 +199,19 @@ class OutputPlan:
     var: Var | None = None  # of a fresh or hidden one
 
 
-def lower(tape: Tape) -> Program:
-    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link."""
+def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
+    """All stages, in order: expand, deliver outputs, drop dead nodes, fuse, form, plan memory, compile, link.
+
+    ``mode``: when kernels are optimised, as ``config.compile``."""
     started = time.perf_counter()
     with collector.paused():
-        program = _lowered(tape)
+        program = _lowered(tape, mode)
     program.seconds = time.perf_counter() - started
     return program
 
 
-def _lowered(tape: Tape) -> Program:
+def form(tape: Tape) -> Stages:
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, fuse, form, plan memory."""
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
     graph = drop_dead_nodes(graph)
@@ -166,13 +219,39 @@ def _lowered(tape: Tape) -> Program:
     stored = stored_values(graph, groups)
     forms = Forms(stored)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
+    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)))
+    return Stages(graph, groups, launches, memory, outputs)
+
+
+def _fixed(graph: Graph) -> list[Value]:
+    """Values whose memory is given to a run, in the order of their slots."""
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
-    fixed = [*graph.inputs, *graph.constants, *delivered]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(fixed))
-    slots = {value: number for number, value in enumerate(fixed)}
-    program = Program(tape, graph, groups, launches, [], memory, slots, outputs, [], [], {}, {}, 0)
-    _link(program)
+    return [*graph.inputs, *graph.constants, *delivered]
+
+
+def _lowered(tape: Tape, mode: CompileMode) -> Program:
+    stages = form(tape)
+    graph, memory = stages.graph, stages.plan
+    slots = {value: number for number, value in enumerate(_fixed(graph))}
+    bound = replace(graph, nodes=[])
+    program = Program(
+        tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, [], [], {}, {}, 0, mode=mode
+    )
+    compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode)
+    with swap_lock:
+        _link(program, stages, compiled)
+    program.offsets = _offsets_of_runs(program)
     return program
+
+
+def _offsets_of_runs(program: Program) -> dict[Value, int]:
+    """The part of the plan that runs look at: where guards and Python steps find their values."""
+    views = [check.arg for check in program.checks.values()]
+    for step in program.steps:
+        views += [operand for operand in step.operands() if isinstance(operand, View)]
+        views += [value.view() for value in step.outs]
+    used = {view.value for view in views}
+    return {value: offset for value, offset in program.offsets.items() if value in used}
 
 
 def _deliver_outputs(graph: Graph, tape: Tape) -> list[OutputPlan]:
@@ -221,14 +300,15 @@ def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
 # ---------------------------------------------------------------- linking
 
 
-def _link(program: Program) -> None:
+def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel]) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     start = 0
-    compiled = compile_kernels([launch.kernel for launch in program.launches if launch is not None])
-    for group, launch in zip(program.groups, program.launches, strict=True):
+    for group, launch in zip(stages.groups, stages.launches, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
+            program.kernel_at[len(program.table)] = kernel
+            kernel.users.add(program)
             program.operations += launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
             program.table.append((kernel.address, np.array(words, np.int64)))
@@ -314,15 +394,17 @@ class Frame:
         self.program = program
         count = program.arena_slot + 1
         self.slots = np.zeros(count, np.int64)
-        self.arena = np.empty(program.plan.arena_bytes + 64, np.uint8)
+        self.arena = np.empty(program.arena_bytes + 64, np.uint8)
         self.slots[program.arena_slot] = -(-self.arena.ctypes.data // 64) * 64
-        for value, array in program.graph.constants.items():
+        for value, array in program.bound.constants.items():
             self.slots[program.slots[value]] = array.ctypes.data
-        self.table = np.array(
-            [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
-        )
+        with swap_lock:
+            self.table = np.array(
+                [[function, words.ctypes.data] for function, words in program.table] or [[0, 0]], np.int64
+            )
+            program.all_frames.add(self)
         self.specs = executor.specification(self._specifications())
-        self.arguments = len(program.input_types) + len(program.graph.outputs)
+        self.arguments = len(program.input_types) + len(program.bound.outputs)
         self.generators: Sequence[Any] = ()
         self.blocks: list[np.ndarray] = []
         if program.is_native:
@@ -341,7 +423,7 @@ class Frame:
             else:
                 kind = type_.dtype.type if type_.kind == "scalar" else _PYTHON_SCALARS[type_.kind]
                 specs.append(Spec(SCALAR, slot, kind))
-        for out in self.program.graph.outputs:
+        for out in self.program.bound.outputs:
             specs.append(Spec(OUTPUT, self.program.slots[out.value]))
         return specs
 
@@ -387,8 +469,8 @@ class Frame:
         return finish(program, inputs, fresh)
 
     def _run_segments(self, inputs: tuple, fresh: list) -> None:
-        held = {**dict(zip(self.program.graph.inputs, inputs, strict=True))}
-        held.update(zip([out.value for out in self.program.graph.outputs], fresh, strict=True))
+        held = {**dict(zip(self.program.bound.inputs, inputs, strict=True))}
+        held.update(zip([out.value for out in self.program.bound.outputs], fresh, strict=True))
         block = 0
         for segment, shape in zip(self.segments, self.program.segments, strict=True):
             if isinstance(segment, Step):
@@ -454,8 +536,8 @@ class Frame:
         if view.value in held:
             base = np.asarray(held[view.value])
             return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
-        if view.value in self.program.graph.constants:
-            base = self.program.graph.constants[view.value]
+        if view.value in self.program.bound.constants:
+            base = self.program.bound.constants[view.value]
             return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
         start = int(self.slots[slot]) - self.arena.ctypes.data + offset
         return np.ndarray(view.shape, view.dtype, self.arena, start + view.offset * size, strides)

@@ -224,19 +224,6 @@ def big_body(operations):
     return kernel_ir.elementwise_kernel(compute, ["double"] * 3, ["double"])
 
 
-@pytest.mark.parametrize(("tier", "limit"), [("quick", 0.006), ("full", 0.020)])
-def test_compile_time_of_twenty_operations(tier, limit):
-    """Measured: 1.5 and 6.6 ms; the limits leave room for a busy machine."""
-    text = big_body(20)
-    llvm.compile_ir(text, tier=tier)
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        llvm.compile_ir(text, tier=tier)
-        times.append(time.perf_counter() - start)
-    assert min(times) < limit
-
-
 def test_object_code_runs_again_when_loaded():
     code = llvm.load_object(llvm.compile_object(exp_of_ax_plus_b("double")))
     x = np.linspace(0, 1, 11)

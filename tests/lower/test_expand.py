@@ -12,8 +12,8 @@ def graph_of(function, *args):
     compiled = jit(function)
     compiled(*args)
     program = compiled._handle.program(args, {})
-    verify(program.graph)
-    return program.graph
+    verify(program.stages.graph)
+    return program.stages.graph
 
 
 def ops(graph):

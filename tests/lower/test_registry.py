@@ -92,7 +92,7 @@ def check_replays(function, case: Case) -> None:
             return
         verify(tape)
         program = lower(tape)
-        verify_graph(program.graph)
+        verify_graph(program.stages.graph)
         assert_same(program.run(tuple(case.leaves)), answer, case.leaves)
         for seed in (1, 2):
             leaves = [moved(leaf, seed) for leaf in case.leaves]
