@@ -1,4 +1,4 @@
-"""Settings of the whole process.
+"""Settings of the whole process. ::
 
     from autograd_jit import config
 

@@ -1,5 +1,6 @@
 """Everything for teaching the package a new function or a new type.
 
+>>> from autograd_jit import grad
 >>> from autograd_jit.extend import primitive, defvjp, defjvp
 >>> @primitive
 ... def cube(x):

@@ -630,16 +630,28 @@ def _trace_report(
 class Jitted:
     """A compiled function: what :func:`jit` and the operators with ``jit=True`` return.
 
-    ``stats``: counts of what happened. ``explain()``, ``tape(*args)``, ``kernels(*args)`` show it; ``clear()`` forgets
-    all programs. Copies are the function itself. It is pickled by its name, or as its operator and its function.
+    It takes the function's arguments. Copies are the function itself. It is pickled by its name, or as its operator and
+    its function.
     """
 
     __autograd_jit_rebuildable__ = True
 
+    #: counts of what happened so far
+    stats: Stats
+    #: ``explain()``: every trace, why, its guards, Python steps, kernels and times; or why it runs interpreted
+    explain: Callable[[], str]
+    #: ``tape(*args)``: the recorded tape for these arguments; prints as Python
+    tape: Callable[..., Any]
+    #: ``kernels(*args)``: the fused kernels for these arguments; prints their source
+    kernels: Callable[..., Any]
+    #: ``clear()``: forget all programs of this function
+    clear: Callable[[], None]
+
     def __init__(self, build: Callable, fun: Callable, name: str, doc: str | None, options: Options) -> None:
-        self._handle = handle = _Handle(build, fun, name, options)
+        handle = _Handle(build, fun, name, options)
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(self, handle.interpreted)
+        self._handle = handle  # after the attributes that functools.wraps(another compiled function) gave ``fun``
         self.__wrapped__ = fun
         self.__name__ = name
         self.__doc__ = doc or getattr(handle.interpreted, "__doc__", None)
@@ -714,7 +726,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 
 def jit(fun: Callable | None = None, **options: Any) -> Any:
-    """Compile ``fun`` on its first call. Answers never change; see :meth:`explain <jitted>` for what happened.
+    """Compile ``fun`` on its first call. Answers never change. :class:`~autograd_jit.jit.Jitted` shows what happened.
 
     ``fun``: any function of arrays, scalars and containers of them. Usable as ``@jit`` and ``@jit(max_paths=8)``.
     ``jit(grad(f))`` is ``grad(f, jit=True)``.

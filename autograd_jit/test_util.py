@@ -36,7 +36,7 @@ def scalar_close(a: Any, b: Any) -> bool:
 
 
 def make_numerical_jvp(f: Callable, x: Any) -> Callable:
-    """``v -> `` the central difference of ``f`` at ``x`` along ``v``."""
+    """``jvp``; ``jvp(v)`` is the central difference of ``f`` at ``x`` along ``v``."""
     x_space, y_space = vspace(x), vspace(f(x))
 
     def jvp(v: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import importlib
 import pickle
 import warnings
@@ -649,3 +650,19 @@ def test_sums_over_unit_axes_are_replayed():
         x = np.random.default_rng(seed).normal(size=(1, 5))
         assert_same(jitted(x), np.sum(x * x, axis=0) + 1.0)
     assert jitted.stats.replays == 3
+
+
+@pytest.mark.parametrize("operator", [jit, grad])
+def test_a_function_that_wraps_a_compiled_one_is_compiled_itself(operator):
+    """``functools.wraps`` gives it all attributes of the inner compiled function."""
+    inner = jit(lambda x: anp.sum(x**2))
+
+    @functools.wraps(inner)
+    def twice(x):
+        return 2.0 * inner(x)
+
+    outer = operator(twice) if operator is jit else operator(twice, jit=True)
+    want = 2.0 * np.sum(A**2) if operator is jit else 4.0 * A
+    for _ in range(3):
+        assert_same(outer(A), want)
+    assert outer.stats.replays == 2
