@@ -102,13 +102,8 @@ class ReplaySource:
             self._draw(program)
         self._run(program)
         body = "\n".join(["        " + line for line in self.lines])
-        first = "    unchanged = watch(fun)
-" if captures.has_words else ""
-        text = f"def make(fun, stats, retry, divert):
-{first}    def fast(args):
-{body}
-    return fast
-"
+        first = "    unchanged = watch(fun)\n" if captures.has_words else ""
+        text = f"def make(fun, stats, retry, divert):\n{first}    def fast(args):\n{body}\n    return fast\n"
         self.source, code = _compiled(text)
         exec(code, self.constants)
         self.make: Callable = self.constants["make"]

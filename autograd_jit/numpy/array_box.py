@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import math
+import sys
 from typing import Any, NoReturn
 
 import numpy as _np

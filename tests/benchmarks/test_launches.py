@@ -25,5 +25,5 @@ def test_command_prints_the_longest_first(capsys, monkeypatch):
     launches.main(["rosenbrock 1e3", "--source"])
     printed = capsys.readouterr().out
     assert printed.startswith("rosenbrock 1e3: ")
-    assert " x kernel0 over 999" in printed
+    assert " x kernel0 over 1000" in printed
     assert "def kernel0(" in printed

@@ -7,6 +7,7 @@ import numpy as onp
 import pytest
 
 import autograd_jit.numpy as np
+from autograd_jit import grad
 from autograd_jit.errors import ArgumentError, TracedValueError
 from autograd_jit.trace.reverse import make_vjp_leaves
 from autograd_jit.trace.tracer import getval, isbox
@@ -288,6 +289,21 @@ def test_shape_and_dtype_functions_are_plain():
 
     traced(fun)
     check(lambda x: np.full_like(onp.zeros(2), x[0, 0]))
+
+
+def test_storing_a_traced_value_into_a_plain_array_raises():
+    """The derivative would be lost without a word."""
+
+    def stores(x):
+        y = onp.zeros(3)
+        y[0] = x[0] * 2
+        return np.sum(y) + x[1]
+
+    for differentiated in (grad(stores), grad(stores, jit=True)):
+        with pytest.raises(ValueError, match="array element") as info:
+            differentiated(onp.ones(3))
+        assert "would lose its derivative" in str(info.value.__cause__)
+    assert grad(lambda x: x[0] * float(x[1]))(onp.full(2, 2.0)).tolist() == [2.0, 0.0]
 
 
 def test_random_names():
