@@ -25,6 +25,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from . import program_memory
 from .config import CompileMode, config
 from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitError, VerificationError
 from .known_programs import (
@@ -104,6 +105,7 @@ class _Handle:
     """The state behind one jitted function object."""
 
     __slots__ = (
+        "__weakref__",
         "build",
         "compiled",
         "fast",
@@ -180,6 +182,12 @@ class _Handle:
         entry = self._entry(compiled, signature.key)
         if entry.interpreted:
             return self._fall_back(args, kwargs, entry.interpreted)
+        known = self.fast_of.get(id(entry.last)) if not kwargs else None
+        if known is not None and known[1] is not self.fast:  # a signature that has not come for a while
+            result = known[1](args)
+            if result is not MISS:
+                self.fast = known[1]
+                return result
         return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
 
     def _replay_recent(self, args: tuple) -> Any:
@@ -364,6 +372,7 @@ class _Handle:
     ) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
+        program_memory.used(entry)
         if path.source is not None and not kwargs and self.period != 1 and not compiled.compares_inputs:
             self.recent[signature.key] = self.fast = self._fast_path(entry, path)
             while len(self.recent) > MAX_RECENT:
@@ -381,7 +390,24 @@ class _Handle:
             if len(self.fast_of) >= 2 * self.options.max_paths:
                 self.fast_of.clear()
             known = self.fast_of[id(path)] = path, self._sampled(fast) if self.period else fast
+            path.holders.add(self)
         return known[1]
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the next call will try ``path`` first."""
+        known = self.fast_of.get(id(path))
+        return known is not None and known[1] is self.fast
+
+    def forget(self, path: Path) -> None:
+        """Drop the fast path of a program that was thrown out."""
+        _, fast = self.fast_of.pop(id(path), (None, None))
+        if fast is not None:
+            if self.fast is fast:
+                self.fast = _never
+            for key in [key for key, value in list(self.recent.items()) if value is fast]:
+                self.recent.pop(key, None)
+            self.turns = tuple(self.recent.values())
+            self.followed_by.clear()
 
     def _divert(self, entry: Entry, path: Path, args: tuple) -> Any:
         """A guard of ``path`` has failed: go on with the path that takes this turn, if it is known and native.
@@ -441,6 +467,7 @@ class _Handle:
         entry.paths.append(path)
         entry.draws |= path.program.has_draws
         entry.last = path  # the first replay goes the slow way, which notes that the program is used again
+        program_memory.added(compiled, signature.key, entry)
         return traced.result
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:

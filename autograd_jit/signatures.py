@@ -145,9 +145,11 @@ _STATIC_TYPES = frozenset([int, bool, str, bytes, type(None), type(Ellipsis), ty
 def is_plain(leaf: Any) -> bool:
     """Whether a leaf is an input of the tape or an immutable value; not so an object, whose state may change."""
     kind = type(leaf)
-    if kind in _STATIC_TYPES or kind is Placeholder:
+    if kind in _STATIC_TYPES or kind is Placeholder or kind is float or kind is complex:
         return True
-    return dynamic_leaves([leaf]) != [] or isinstance(leaf, (enum.Enum, np.dtype))
+    if kind is np.ndarray or isinstance(leaf, np.generic):
+        return leaf.dtype.kind in "fciub"
+    return isinstance(leaf, (enum.Enum, np.dtype))
 
 
 def all_plain(leaves: list) -> bool:

@@ -890,6 +890,36 @@ def test_in_place_operators_that_something_else_sees(function):
         compare(function, (A,), (B,), operator=grad)
 
 
+def _named(value):
+    return type(value).__name__
+
+
+def _asks_for_types(x, n=3, scale=1.5):
+    kinds = [type(value) for value in (x, x[0], x.shape, n, scale, [x], None)]
+    if type(x) is np.ndarray and type(n) is int and type(scale) is float and type(x[0]) in (np.float64, np.float32):
+        x = x * type(n)(2)
+    made = type("Made", (), {"size": 2})
+    names = [kind.__name__ for kind in kinds]
+    return x + n, names, _named(x), isinstance(kinds[0], type), made.size, list(map(_named, x))
+
+
+def test_type_of_a_recorded_value():
+    assert_replayed(_asks_for_types, (A, 3, 2.5), (B, 3, 1.5), (A, 3, -2.0))
+    assert_replayed(lambda x: anp.sum(x) if type(x) is np.ndarray else anp.sum(x * x), (A,), (B,), operator=grad)
+
+
+class _Asking:
+    def double(self, x):
+        return x * 2 if type(x) is np.ndarray else x
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: _Asking().double(x), lambda x, t=type: x * 2 if t(x) is np.ndarray else x]
+)
+def test_type_in_code_that_is_not_cloned(function):
+    compare(function, (A,), (B,), (A,))
+
+
 def test_writing_into_arrays_inside_a_gradient():
     def loss(x):
         acc = np.zeros(3)

@@ -19,13 +19,24 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from .llvm import CompiledCode, compile_ir
 
-__all__ = ["BLOCK_WORDS", "MAX_AXES", "SPEC_WORDS", "Spec", "make_caller", "specification", "supported", "utility"]
+__all__ = [
+    "BLOCK_WORDS",
+    "MAX_AXES",
+    "SPEC_WORDS",
+    "Spec",
+    "make_caller",
+    "make_watch",
+    "specification",
+    "supported",
+    "utility",
+]
 
 BLOCK_WORDS: Final = 16
 SPEC_WORDS: Final = 5 + 64  # NumPy has arrays of up to 64 axes
@@ -205,6 +216,40 @@ end:
   ret i64 0
 }}
 
+; self: an array of words: how many pairs, Py_IncRef, True, False, then pairs of an address and the word expected there.
+define ptr @agj_unchanged(ptr %self, ptr %unused) nounwind {{
+entry:
+  %data.at = getelementptr i8, ptr %self, i64 {_DATA}
+  %words = load ptr, ptr %data.at
+  %count = load i64, ptr %words
+  br label %test
+test:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %same ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %compare, label %end
+compare:
+  %double = mul i64 %i, 2
+  %index = add i64 %double, 4
+  %pair = getelementptr i64, ptr %words, i64 %index
+  %address = load ptr, ptr %pair
+  %want.at = getelementptr i64, ptr %pair, i64 1
+  %want = load i64, ptr %want.at
+  %found = load i64, ptr %address
+  %i.next = add i64 %i, 1
+  %is.same = icmp eq i64 %found, %want
+  br i1 %is.same, label %same, label %end
+same:
+  br label %test
+end:
+  %which = phi i64 [ 2, %test ], [ 3, %compare ]
+  %result.at = getelementptr ptr, ptr %words, i64 %which
+  %result = load ptr, ptr %result.at
+  %incref.at = getelementptr ptr, ptr %words, i64 1
+  %incref = load ptr, ptr %incref.at
+  call void %incref(ptr %result)
+  ret ptr %result
+}}
+
 ; args: slot, byte offset, number of bytes, then the expected bytes. Returns 1 where they differ.
 define i64 @agj_check(ptr %slots, ptr %args) nounwind {{
 entry:
@@ -370,12 +415,13 @@ class _MethodDef(ctypes.Structure):
     )
 
 
+_METH_NOARGS: Final = 0x0004
 _METH_FASTCALL: Final = 0x0080
 
 
 @functools.cache
-def _method() -> _MethodDef:
-    return _MethodDef(b"agj_call", _runtime().address("agj_call"), _METH_FASTCALL, None)
+def _method(name: str, flags: int) -> _MethodDef:
+    return _MethodDef(name.encode(), _runtime().address(name), flags, None)
 
 
 @functools.cache
@@ -394,10 +440,35 @@ def make_caller(block: np.ndarray) -> Any:
     must outlive it.
     """
     block[8:15] = _fixed_words()
+    return _built_in("agj_call", _METH_FASTCALL, block)
+
+
+class _Words(np.ndarray):
+    """An array of words that keeps alive what they stand for."""
+
+    held: list[object]
+
+
+def make_watch(words: Sequence[tuple[int, int, object]]) -> Any:
+    """A built-in function without arguments: whether each address still holds the word that it is paired with.
+
+    The objects that come with them live as long as the function. It stops at the first word that differs, so that an
+    address may depend on an earlier word being what it was.
+    """
+    block = np.zeros(4 + 2 * len(words), np.int64).view(_Words)
+    incref, _, _, _, false, true, _ = _fixed_words()
+    block[:4] = len(words), incref, true, false
+    block[4:] = np.array([word[:2] for word in words], np.int64).ravel()
+    block.held = [word[2] for word in words]
+    return _built_in("agj_unchanged", _METH_NOARGS, block)
+
+
+def _built_in(name: str, flags: int, bound: np.ndarray) -> Any:
+    """A built-in function of ours whose ``self`` is an array."""
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype = ctypes.py_object
     create.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-    return create(ctypes.addressof(_method()), block, None)
+    return create(ctypes.addressof(_method(name, flags)), bound, None)
 
 
 

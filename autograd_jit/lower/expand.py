@@ -96,8 +96,10 @@ class _Expansion:
             return self.operands[arg.number]
         if kind is Constant:
             return self._constant(arg)
-        if isinstance(arg, (tuple, list)) and any(isinstance(a, (Var, Constant, tuple, list)) for a in arg):
+        if isinstance(arg, (tuple, list)) and any(isinstance(a, (Var, Constant, tuple, list, slice)) for a in arg):
             return type(arg)([self._argument(a) for a in arg])
+        if type(arg) is slice:
+            return slice(self._argument(arg.start), self._argument(arg.stop), self._argument(arg.step))
         return arg
 
     def _constant(self, constant: Constant) -> Operand:

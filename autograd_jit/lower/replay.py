@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.executor import make_watch
 from ..known_programs import MISS
 from ..trace import tree
 from ..trace.aliases import Alias
@@ -76,6 +77,8 @@ class ReplaySource:
             "warnings": warnings,
             "warnings_raise": warnings_raise,
             "check": captures.check_values,
+            "check_rest": captures.check_rest,
+            "watch": functools.partial(watch, captures),
             "bind": captures.bind,
             "call": frame.call,
             "held": held,
@@ -99,10 +102,11 @@ class ReplaySource:
             self._draw(program)
         self._run(program)
         body = "\n".join(["        " + line for line in self.lines])
-        text = f"def make(fun, stats, retry, divert):\n    def fast(args):\n{body}\n    return fast\n"
+        first = "    unchanged = watch(fun)\n" if captures.has_words else ""
+        text = f"def make(fun, stats, retry, divert):\n{first}    def fast(args):\n{body}\n    return fast\n"
         self.source, code = _compiled(text)
         exec(code, self.constants)
-        self.make: Callable = self.constants["make"]
+        self.make: Callable = self.constants.pop("make")  # taken out: a cycle would keep the frame until a collection
         del self.lines, self.made, self.inputs, self.integers  # of use while writing only: there may be thousands
 
     def _name(self, prefix: str, value: Any = None) -> str:
@@ -173,7 +177,7 @@ class ReplaySource:
     # ---------------------------------------------------------------- captured state, run, results
 
     def _captures(self, captures: Captures) -> None:
-        self._unless("check(fun)")
+        self._unless("unchanged() and check_rest(fun) or check(fun)" if captures.has_words else "check(fun)")
         if self.constants["held"] is not None:
             self._unless("held()")
         names = [self._name("c") for _ in captures.arrays]
@@ -264,6 +268,19 @@ class ReplaySource:
             return "{" + ", ".join([f"{keys}[{i}]: {item}" for i, item in enumerate(items)]) + "}"
         build = self._name("b", _Rebuild(structure))
         return f"{build}([{', '.join(items)}])"
+
+
+def watch(captures: Captures, fun: Callable) -> Callable[[], bool]:
+    """A function that tells whether the variables of ``fun`` still hold what they hold now, which passes its guards."""
+    try:
+        words = captures.words(fun)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another structure by now
+        return _never
+    return make_watch(words) if captures.check_values(fun) else _never
+
+
+def _never() -> bool:
+    return False
 
 
 class _Rebuild:

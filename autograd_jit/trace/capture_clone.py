@@ -157,7 +157,7 @@ class _Cloner:
         for original, child in fill:
             self.cells[id(original)].cell_contents = self.rebuilt(child, original.cell_contents)
         for name, child in in_globals.items():
-            namespace[name] = self.rebuilt(child, function.__globals__[name])
+            namespace[name] = self.rebuilt(child, function.__globals__.get(name))  # a builtin is not there
         self._finish(node, function, made)
 
     def _namespace(self, original: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Findings:
         self.unsound: str | None = None
         self.opaque: list[tuple[str, Any]] = []
         self.generators: list[tuple[str, Any]] = []
+        self.doubt_of_type: str | None = None
+        self.type_node: Node | None = None  # the builtin `type`, where a function mentions it
         self.keeps_arguments = False  # some function reached has a cache of its arguments
         self.effects: dict[str, None] = {}
         self.impure: dict[str, None] = {}

@@ -17,6 +17,7 @@ printed is what runs:
 from __future__ import annotations
 
 import functools
+import operator
 import re
 import types
 from collections.abc import Callable, Hashable
@@ -26,6 +27,7 @@ from typing import Any, Literal
 import numpy
 
 from .capture_values import array_layout, same_plain
+from .capture_words import cell_word, code_word, list_words
 
 __all__ = ["Guards", "Item", "Kind", "Node", "Place", "Slot"]
 
@@ -37,8 +39,9 @@ Slot = tuple[Any, ...]
 
 #: What `clone` can make anew with other arrays in it, besides "array" itself; "other" is known by its identity.
 Kind = Literal[
-    "function", "partial", "method", "jitted", "instance", "list", "tuple", "dict", "array", "generator", "other"
-]
+    "function", "partial", "method", "jitted", "instance", "list", "tuple", "dict", "array", "generator", "type",
+    "other",
+]  # fmt: skip
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +54,7 @@ class Node:
     value: Any  # dropped once the walk is over
     paths: list[str]
     edges: list[tuple[Slot | None, Node]] = field(default_factory=list)
+    is_watched: bool = False  # a function known by words of memory: the root, or in a cell of such a function
     is_indirect: bool = False  # some path to it leads through something that cannot be cloned
 
 
@@ -93,16 +97,26 @@ def _compiled(source: str, name: str) -> types.CodeType:
 
 
 @dataclass(slots=True)
-class _ArrayGuard:
-    node: Node
+class _Line:
+    """A line of `check`: text, or the guard of an array. `is_watched`: it holds while the watched words do."""
+
+    content: str | Node
+    is_watched: bool = False
 
 
 class Guards:
     """Collects guard lines in walk order, then prints `check` and `bind`."""
 
     def __init__(self) -> None:
-        self.constants: dict[str, object] = {"same_plain": same_plain, "is_": __import__("operator").is_}
-        self.lines: list[str | _ArrayGuard] = []
+        self.constants: dict[str, object] = {
+            "same_plain": same_plain,
+            "is_": operator.is_,
+            "cell_word": cell_word,
+            "code_word": code_word,
+            "list_words": list_words,
+        }
+        self.lines: list[_Line] = []
+        self.watches: list[str] = []  # expressions of lists of words
         self.definitions: dict[str, str] = {}
         self._names: dict[int, str] = {}
         self._required: set[str] = set()
@@ -127,18 +141,22 @@ class Guards:
         name = self._fresh("v")
         self.definitions[name] = expression
         comment = f"  # {path}" if path.isprintable() and path else ""
-        self.lines.append(f"{name} = {expression}{comment}")
+        self.lines.append(_Line(f"{name} = {expression}{comment}"))
         return name
 
-    def require(self, failure: str) -> None:
-        """Guard: `failure` must not hold."""
+    def require(self, failure: str, is_watched: bool = False) -> None:
+        """Guard: `failure` must not hold. `is_watched`: it cannot, while all that `watch` was told of stays."""
         line = f"if {failure}: return False"
         if line not in self._required:  # two instances of a class share the guards of the class
             self._required.add(line)
-            self.lines.append(line)
+            self.lines.append(_Line(line, is_watched))
+
+    def watch(self, words: str) -> None:
+        """Remember an expression that gives words of memory."""
+        self.watches.append(words)
 
     def array(self, node: Node) -> None:
-        self.lines.append(_ArrayGuard(node))
+        self.lines.append(_Line(node))
 
     def _array_lines(self, node: Node, layouts: bool) -> list[str]:
         variable = node.variable
@@ -155,14 +173,42 @@ class Guards:
         ]
         return [f"if {' or '.join(tests)}: return False"]
 
-    def check_source(self, layouts: bool = True) -> str:
-        """The text of `check`; without `layouts`, direct arrays may have any dtype and shape."""
+    def check_source(self, layouts: bool = True, watched: bool = True) -> str:
+        """The text of `check`; without `layouts`, direct arrays may have any dtype and shape.
+
+        Without `watched` it is what is left to check of a function whose watched words have not changed.
+        """
         lines: list[str] = []
         for line in self.lines:
-            lines += [line] if isinstance(line, str) else self._array_lines(line.node, layouts)
+            if line.is_watched and not watched:
+                continue
+            lines += [line.content] if isinstance(line.content, str) else self._array_lines(line.content, layouts)
+        if not watched:
+            lines = self._without_unused_variables(lines)
         body = "\n".join(f"        {line}" for line in [*lines, "return True"])
         failures = "AttributeError, IndexError, KeyError, TypeError, ValueError"
         return f"def check(fn):\n    try:\n{body}\n    except ({failures}):\n        return False\n"
+
+    def _without_unused_variables(self, lines: list[str]) -> list[str]:
+        """The lines without assignments that no guard needs."""
+        kept: list[str] = []
+        needed: set[str] = set()
+        for line in reversed(lines):
+            assigned = re.match(r"(v\d+) = ", line)
+            if assigned is None or assigned.group(1) in needed:
+                kept.append(line)
+                needed.update(re.findall(r"v\d+", line))
+        return kept[::-1]
+
+    def words_source(self) -> str:
+        """The text of `words`: the watched words as they are now."""
+        needed: set[str] = set()
+        for words in self.watches:
+            for mentioned in re.findall(r"v\d+", words):
+                self._add_needed(mentioned, needed)
+        lines = [f"    {name} = {expression}\n" for name, expression in self.definitions.items() if name in needed]
+        found = ", ".join(f"*{words}" for words in self.watches)
+        return f"def words(fn):\n{''.join(lines)}    return [{found}]\n"
 
     def bind_source(self, nodes: list[Node]) -> str:
         """The text of `bind`: the objects of these nodes, each by the first path that leads to it."""

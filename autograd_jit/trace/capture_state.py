@@ -77,7 +77,11 @@ class StateChanges(Findings):
             reason = "reads or writes state that cannot be watched"
             if found.name == "type":
                 reason = "tells a traced value from a plain one; isinstance does not"
-            self.doubt(f"{function.__qualname__} calls `{found.name}`, which {reason} ({where})")
+            doubt = f"{function.__qualname__} calls `{found.name}`, which {reason} ({where})"
+            if chain.origin == ("global", "type"):
+                self.doubt_of_type = self.doubt_of_type or doubt  # unless the function can be given another `type`
+            else:
+                self.doubt(doubt)
 
     def _resolve(self, function: types.FunctionType, origin: Origin, instance: Any) -> Any:
         """The object that a chain leads to now, without running the user's code."""

@@ -30,6 +30,7 @@ from .capture_values import (
     is_library,
     plain_key,
 )
+from .capture_words import IS_KNOWN_LAYOUT
 from .rules import rule_functions
 from .tracer import Primitive
 
@@ -105,21 +106,35 @@ class Walk(ObjectVisits, StateChanges):
         variable = self.guards.variable(place.expression, place.path)
         same = f"same_plain({variable}, {self.guards.constant(key, shared=False)})"
         if is_deeply_immutable(value):
-            self.guards.require(f"{variable} is not {self.guards.constant(value)} and not {same}")
+            is_watched = self._watch_cell(place)
+            self.guards.require(f"{variable} is not {self.guards.constant(value)} and not {same}", is_watched)
         elif type(value) is list and all(map(is_deeply_immutable, value)):
-            self._guard_elements(variable, list(value), variable, same)
+            is_watched = self._watch_cell(place)
+            if is_watched:
+                self.guards.watch(f"list_words({variable})")
+            self._guard_elements(variable, list(value), variable, same, is_watched)
         elif type(value) is dict and all(map(is_deeply_immutable, value.values())):
             self._guard_elements(variable, list(value), f"{variable}.keys()", same)
             self._guard_elements(variable, list(value.values()), f"{variable}.values()", same)
         else:
             self.guards.require(f"not {same}")
 
-    def _guard_elements(self, variable: str, elements: list[Any], expression: str, otherwise: str) -> None:
+    def _watch_cell(self, place: Place) -> bool:
+        """Watch the closure variable at `place`, if it is one of a function that is watched itself."""
+        is_cell = place.slot is not None and place.slot[0] == "cell"
+        if not is_cell or place.owner is None or not place.owner.is_watched:
+            return False
+        self.guards.watch(f"cell_word({place.expression.removesuffix('.cell_contents')})")
+        return True
+
+    def _guard_elements(
+        self, variable: str, elements: list[Any], expression: str, otherwise: str, is_watched: bool = False
+    ) -> None:
         """Elements that are the very same immutable objects need no comparison by value."""
         copy = self.guards.constant(elements, shared=False)
         kind = f"{variable}.__class__ is {self.guards.constant(list if expression == variable else dict)}"
         unchanged = f"len({variable}) == {len(elements)} and all(map(is_, {expression}, {copy}))"
-        self.guards.require(f"not ({kind} and {unchanged}) and not {otherwise}")
+        self.guards.require(f"not ({kind} and {unchanged}) and not {otherwise}", is_watched)
 
     def visit_array(self, value: numpy.ndarray[Any, Any], place: Place) -> Node:
         node = self.enter(value, place, "array", ())
@@ -127,7 +142,7 @@ class Walk(ObjectVisits, StateChanges):
             self.doubt(f"`{place.path}` is an array of Python objects, whose contents cannot be watched")
         if value.dtype.kind not in "biufc":
             node.is_indirect = True
-        self.guards.array(node)
+        self.guards.array(node)  # not watched: what is watched is kept alive, and arrays are the user's
         return node
 
     def _settle_arrays(self) -> None:
@@ -142,6 +157,8 @@ class Walk(ObjectVisits, StateChanges):
                 if not child.is_indirect:
                     child.is_indirect = True
                     pending.append(child)
+        if self.doubt_of_type and (self.type_node is None or self.type_node.is_indirect):
+            self.doubt(self.doubt_of_type)
         for item in self.items:
             node = item.node  # type: ignore[assignment]
             if node is None:
@@ -177,6 +194,10 @@ class Walk(ObjectVisits, StateChanges):
         key = (IdentityKey(function),) if is_fixed else (IdentityKey(code), IdentityKey(namespace))
         node = self.enter(function, place, "function", key)
         node.is_indirect = is_fixed
+        of_method = place.slot == ("function",) and place.owner is not None and place.owner.is_watched
+        node.is_watched = IS_KNOWN_LAYOUT and (place.slot == ("root",) or of_method or self._watch_cell(place))
+        if node.is_watched:
+            self.guards.watch(f"code_word({node.variable})")
         self._guard_function(node, function, is_fixed or place.is_fixed)
         if library and is_importable(function):
             return node
@@ -203,11 +224,11 @@ class Walk(ObjectVisits, StateChanges):
         constant = self.guards.constant
         code = f"{node.variable}.__code__ is not {constant(function.__code__)}"
         if is_fixed:
-            self.guards.require(f"{node.variable} is not {constant(function)} or {code}")
+            self.guards.require(f"{node.variable} is not {constant(function)} or {code}", node.is_watched)
             return
         kind = f"{node.variable}.__class__ is not {constant(types.FunctionType)}"
         namespace = f"{node.variable}.__globals__ is not {constant(function.__globals__)}"
-        self.guards.require(f"{kind} or {code} or {namespace}")
+        self.guards.require(f"{kind} or {code} or {namespace}", node.is_watched)
 
     def _visit_cells(self, node: Node, function: types.FunctionType, selective: bool) -> None:
         if not function.__closure__:
@@ -260,6 +281,8 @@ class Walk(ObjectVisits, StateChanges):
                 self._slots[known] = None  # a helper that calls itself comes back here
                 self._slots[known] = self._visit_global(node, namespace, name)
             found = self._slots[known] or self.nodes.get(id(namespace.get(name)))
+            if name == "type" and name not in namespace:
+                self.type_node = found = self.type_node or Node("type", -1, "type", type, ["type"])
             if found is not None and (("global", name), found) not in node.edges:
                 node.edges.append((("global", name), found))
 
@@ -337,7 +360,9 @@ class Walk(ObjectVisits, StateChanges):
 
     def visit_method(self, value: types.MethodType, place: Place) -> Node:
         node = self.enter(value, place, "method", ())
-        self.guards.require(f"{node.variable}.__class__ is not {self.guards.constant(types.MethodType)}")
+        node.is_watched = place.slot == ("root",)  # nothing of a method can be assigned
+        is_method = f"{node.variable}.__class__ is not {self.guards.constant(types.MethodType)}"
+        self.guards.require(is_method, node.is_watched)
         name = getattr(value.__func__, "__name__", "method")
         self.visit(value.__self__, Place(node.variable, ".__self__", "self", node, ("self",)))
         inside = Place(node.variable, ".__func__", name, node, ("function",))

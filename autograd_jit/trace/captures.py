@@ -31,6 +31,8 @@ from .capture_clone import Clone, clone
 from .capture_guards import Item
 from .capture_values import same_array_kind
 from .capture_walk import Walk, walk
+from .capture_words import Word
+from .recorded_type import recorded_type
 
 __all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_change", "scan"]
 
@@ -104,10 +106,14 @@ class Captures:
         self.structure_key: Hashable = StructureKey(tuple(item.key for item in found.items))
         self._root = next(iter(found.nodes.values()), None)
         self._direct_nodes = direct
+        self.type_node = found.type_node
         self._guards = found.guards
         self._items = found.items
         self.check_source = found.guards.check_source()
         self.check_values_source = found.guards.check_source(layouts=False)
+        self.check_rest_source = found.guards.check_source(layouts=False, watched=False)
+        self.words_source = found.guards.words_source()
+        self.has_words = bool(found.guards.watches)
         self.bind_source = found.guards.bind_source(direct)
         drawing = [node for node in found.nodes.values() if node.kind == "generator"]
         self.bind_generators_source = found.guards.bind_source(drawing)
@@ -124,6 +130,16 @@ class Captures:
     def check_values(self) -> Callable[[Any], bool]:
         """`check` without the layouts of direct arrays, for a caller whose `bind` step verifies them."""
         return self._never if self.unsound else self._guards.function(self.check_values_source, "check")
+
+    @functools.cached_property
+    def check_rest(self) -> Callable[[Any], bool]:
+        """What is left of `check_values` for a function whose `words` have not changed."""
+        return self._never if self.unsound else self._guards.function(self.check_rest_source, "check")
+
+    @functools.cached_property
+    def words(self) -> Callable[[Any], list[Word]]:
+        """``words(fn)``: addresses, and what lies there while the variables of `fn` hold what they hold now."""
+        return self._guards.function(self.words_source, "words")
 
     @functools.cached_property
     def bind(self) -> Callable[[Any], list[Array]]:
@@ -252,4 +268,7 @@ def clone_with(fn: Any, captures: Captures, replacements: list[object]) -> Clone
         raise ValueError(f"{len(captures.arrays)} captured arrays, but {len(replacements)} replacements")
     if captures._root is None:
         return Clone(fn, [])
-    return clone(fn, captures._root, dict(zip(captures._direct_nodes, replacements)))
+    found = dict(zip(captures._direct_nodes, replacements))
+    if captures.type_node is not None:
+        found[captures.type_node] = recorded_type
+    return clone(fn, captures._root, found)

@@ -224,6 +224,22 @@ class NumpyScalarTapeBox(TapeBox):
     def copy(self, order: str = "C") -> Any:
         return self
 
+    def _foreign(self, operator_: Callable, other: Any) -> Any:
+        """The answer of the plain scalar, where the other operand is no number to NumPy; guarded, unless it is None."""
+        return operator_(self._value, None) if other is None else self._taken(lambda value: operator_(value, other))
+
+    def __eq__(self, other: Any) -> Any:
+        return super().__eq__(other) if _is_numeric(other) else self._foreign(operator.eq, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return super().__ne__(other) if _is_numeric(other) else self._foreign(operator.ne, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._foreign(operator.mul, other) if isinstance(other, _REPEATED) else super().__mul__(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._foreign(operator.mul, other) if isinstance(other, _REPEATED) else super().__rmul__(other)
+
 
 class PythonScalarTapeBox(NumpyScalarTapeBox):
     """A recorded Python float, complex number, int or bool, which computes as Python does."""
@@ -263,6 +279,16 @@ class PythonScalarTapeBox(NumpyScalarTapeBox):
 
     def __rmatmul__(self, other: Any) -> Any:
         return super().__rmatmul__(other) if _is_numpy(other) else NotImplemented
+
+
+#: sequences that a NumPy integer repeats as an integer does
+_REPEATED = (list, tuple, str, bytes, bytearray)
+_NUMERIC = (np.ndarray, np.generic, int, float, complex, list, tuple)
+
+
+def _is_numeric(value: Any) -> bool:
+    """Whether NumPy compares with it as with an array."""
+    return type(value) in BOX_TYPES or isinstance(value, _NUMERIC)
 
 
 _NUMBER_ATTRIBUTES = frozenset(["real", "imag", "conjugate"])

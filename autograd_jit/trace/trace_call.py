@@ -130,7 +130,7 @@ def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:
         recorder.add_input(array, _identifier(captured.paths[0]) if captured.paths else f"captured{i}")
         for i, (array, captured) in enumerate(zip(bound, captures.arrays, strict=True))
     ]
-    return clone_with(fun, captures, boxes) if boxes else Clone(fun, [])
+    return clone_with(fun, captures, boxes) if boxes or captures.type_node is not None else Clone(fun, [])
 
 
 def _identifier(path: str) -> str:

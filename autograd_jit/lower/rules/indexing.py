@@ -37,16 +37,18 @@ def _is_basic(part: Any) -> bool:
     return part is None or part is Ellipsis or _is_integer(part)
 
 
-def resolve(b: Builder, op: Op, view: View, index: Any, count: int) -> _Indexed:
-    """What NumPy's ``view[index]`` selects; ``count``: how many elements a mask had when it was recorded.
+def resolve(b: Builder, op: Op, view: View, index: Any, recorded: tuple[int, ...]) -> _Indexed:
+    """What NumPy's ``view[index]`` selects; ``recorded``: the shape of that, which a mask or traced bounds decide.
 
     Raises NoLowering for masks among other indices, and rare kinds of index."""
     parts = list(index) if type(index) is tuple else [index]  # views are named tuples
     if len(parts) == 1 and isinstance(parts[0], View) and parts[0].dtype == BOOL:
-        return _masked(b, op, view, parts[0], count)
+        return _masked(b, op, view, parts[0], recorded[0] if recorded else 0)
     if all(_is_basic(part) for part in parts):
         return _Indexed(_basic(view, parts), None)
     parts = _expand_ellipsis(parts, len(view.shape))
+    if any(isinstance(part, slice) and not _is_basic(part) for part in parts):
+        return _moving(b, op, view, parts, recorded)
     arrays = [position for position, part in enumerate(parts) if part is not None and not isinstance(part, slice)]
     adjacent = arrays == list(range(arrays[0], arrays[-1] + 1))
     operands = [_index_operand(parts[position]) for position in arrays]
@@ -152,6 +154,42 @@ def _element_offsets(b: Builder, op: Op, index: Operand, size: int, stride: int)
     return b.map("multiply", (clamped, Literal(stride, _INT)), _INT, shape)
 
 
+def _moving(b: Builder, op: Op, view: View, parts: list, recorded: tuple[int, ...]) -> _Indexed:
+    """A slice with traced bounds: as many elements as were recorded (a guard), from where the bounds say."""
+    traced = [place for place, part in enumerate(parts) if not _is_basic(part)]
+    if len(traced) != 1 or parts[traced[0]].step not in (None, 1):
+        raise NoLowering("traced bounds of a slice among other traced indices, or with a step")
+    part = parts[traced[0]]
+    kept = _basic(view, [slice(None) if place == traced[0] else p for place, p in enumerate(parts)])
+    axis = sum(not _is_integer(p) for p in parts[: traced[0]])
+    if len(recorded) != len(kept.shape):
+        raise NoLowering("a broadcast value for a slice with traced bounds")
+    size, length = kept.shape[axis], recorded[axis]
+    start = _bound(b, part.start, size, 0)
+    stop = _bound(b, part.stop, size, size)
+    found = b.map("maximum", (b.map("subtract", (stop, start), _INT, ()), Literal(0, _INT)), _INT, ())
+    guard = Guard(op.outputs[0], "int", length, f"length of a slice, {op.line}")
+    b.check(found, length, guard, -2 - op.outputs[0].number)  # a number of its own, for lengths to tell paths apart
+    start = b.map("minimum", (start, Literal(size - length, _INT)), _INT, ())  # in memory, whatever the check says
+    position = b.map("multiply", (start, Literal(kept.strides[axis], _INT)), _INT, ())
+    shape = (*kept.shape[:axis], length, *kept.shape[axis + 1 :])
+    selected = View(kept.value, shape, kept.strides, kept.offset)
+    return _Indexed(selected, _spread(b, position, (), len(shape), shape))
+
+
+def _bound(b: Builder, bound: Any, size: int, default: int) -> Operand:
+    """A bound of a slice as a place from 0 to ``size``: negative ones count from the end."""
+    if bound is None:
+        return Literal(default, _INT)
+    index = _index_operand(bound)
+    if index.shape != ():
+        raise NoLowering("an array as a bound of a slice")
+    index = b.cast(index, _INT)
+    negative = b.map("less", (index, Literal(0, _INT)), np.dtype(bool), ())
+    wrapped = b.map("where", (negative, b.map("add", (index, Literal(size, _INT)), _INT, ()), index), _INT, ())
+    return b.map("minimum", (b.map("maximum", (wrapped, Literal(0, _INT)), _INT, ()), Literal(size, _INT)), _INT, ())
+
+
 def _masked(b: Builder, op: Op, view: View, mask: View, count: int) -> _Indexed:
     """``view[mask]``: the places where the mask holds, as many as were recorded (a guard)."""
     axes = len(mask.shape)
@@ -198,7 +236,7 @@ def _getitem(b: Builder, op: Op, x: Any, index: Any) -> Operand:
     if _is_mask(index):
         require_native(view.dtype)
         view = b.dense(view)
-    selected = resolve(b, op, view, index, shape[0] if shape else 0)
+    selected = resolve(b, op, view, index, shape)
     if selected.position is None:
         return selected.view
     require_native(view.dtype)
@@ -215,8 +253,8 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
     source = zero if base is None else b.cast(as_operand(base), type_.dtype)
     # Regions are resolved against a stand-in first: an index without lowering must leave no half-made buffer behind.
     stand_in = View(b.new_value(type_.shape, type_.dtype), type_.shape, dense_strides(type_.shape), 0)
-    counts = [operand.shape[0] if operand.shape else 0 for operand in operands]
-    regions = [resolve(b, op, stand_in, index, count) for index, count in zip(indices, counts, strict=True)]
+    values_by_index = zip(indices, operands, strict=True)
+    regions = [resolve(b, op, stand_in, index, operand.shape) for index, operand in values_by_index]
     for region, operand in zip(regions, operands, strict=True):
         if operand.shape != region.view.shape:
             np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)
