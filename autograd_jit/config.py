@@ -20,9 +20,12 @@ The settings:
 ``progress``
     Whether to count kernels on stderr while a program with new ones is compiled: True, False, or ``"auto"`` (the
     default), which does so on a terminal and wipes the line afterwards.
+``memory_limit``
+    Bytes that programs may keep: arenas, constants, tables and machine code (1 GiB). When a new program exceeds it, the
+    programs of signatures that were not used for longest are thrown out; they are traced again when they are needed.
 
-The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE`` and
-``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto) in the environment.
+The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_PROGRESS``
+(0, 1 or auto) and ``AUTOGRAD_JIT_MEMORY_LIMIT`` in the environment.
 Settings belong to the process, not to a thread.
 """
 
@@ -40,10 +43,11 @@ Compiler = Literal["llvm", "numba"]
 CompileMode = Literal["background", "eager", "never"]
 
 #: setting -> its initial value and the values that it may have
-_SETTINGS: Final[dict[str, tuple[Any, tuple]]] = {
+_SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
     "compiler": ("llvm", get_args(Compiler)),
     "compile": ("background", get_args(CompileMode)),
     "progress": ("auto", (False, True, "auto")),
+    "memory_limit": (2**30, range(2**63)),
 }
 
 
@@ -53,6 +57,7 @@ class Config:
     compiler: Compiler
     compile: CompileMode
     progress: bool | Literal["auto"]
+    memory_limit: int
 
     def __init__(self) -> None:
         for name, (initial, allowed) in _SETTINGS.items():
@@ -96,15 +101,22 @@ def _check(name: str, value: Any) -> None:
     if name not in _SETTINGS:
         raise ArgumentError(f"config has no setting {name!r}; it has {', '.join(_SETTINGS)}")
     allowed = _SETTINGS[name][1]
-    if not any(value is option or (type(value) is str and value == option) for option in allowed):
+    if isinstance(allowed, range):
+        if type(value) is not int or value not in allowed:
+            raise ArgumentError(f"config.{name} is a whole number and not negative, not {value!r}")
+    elif not any(value is option or (type(value) is str and value == option) for option in allowed):
         raise ArgumentError(f"config.{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
 
 
-def _from_environment(name: str, initial: Any, allowed: tuple) -> Any:
+def _from_environment(name: str, initial: Any, allowed: tuple | range) -> Any:
     variable = f"AUTOGRAD_JIT_{name.upper()}"
     text = os.environ.get(variable)
     if text is None:
         return initial
+    if isinstance(allowed, range):
+        if not text.isdecimal():
+            raise ArgumentError(f"${variable} is a whole number, not {text!r}")
+        return int(text)
     choices = {"1" if option is True else "0" if option is False else option: option for option in allowed}
     if text not in choices:
         raise ArgumentError(f"${variable} is one of {', '.join(choices)}, not {text!r}")

@@ -25,6 +25,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from . import program_memory
 from .config import CompileMode, config
 from .errors import ArgumentError, BackendError, FallbackWarning, TraceLimitError, VerificationError
 from .known_programs import (
@@ -104,6 +105,7 @@ class _Handle:
     """The state behind one jitted function object."""
 
     __slots__ = (
+        "__weakref__",
         "build",
         "compiled",
         "fast",
@@ -370,6 +372,7 @@ class _Handle:
     ) -> None:
         """Let later calls try ``path`` first, and directly where that is possible."""
         entry.last = path
+        program_memory.used(entry)
         if path.source is not None and not kwargs and self.period != 1 and not compiled.compares_inputs:
             self.recent[signature.key] = self.fast = self._fast_path(entry, path)
             while len(self.recent) > MAX_RECENT:
@@ -387,7 +390,24 @@ class _Handle:
             if len(self.fast_of) >= 2 * self.options.max_paths:
                 self.fast_of.clear()
             known = self.fast_of[id(path)] = path, self._sampled(fast) if self.period else fast
+            path.holders.add(self)
         return known[1]
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the next call will try ``path`` first."""
+        known = self.fast_of.get(id(path))
+        return known is not None and known[1] is self.fast
+
+    def forget(self, path: Path) -> None:
+        """Drop the fast path of a program that was thrown out."""
+        _, fast = self.fast_of.pop(id(path), (None, None))
+        if fast is not None:
+            if self.fast is fast:
+                self.fast = _never
+            for key in [key for key, value in list(self.recent.items()) if value is fast]:
+                self.recent.pop(key, None)
+            self.turns = tuple(self.recent.values())
+            self.followed_by.clear()
 
     def _divert(self, entry: Entry, path: Path, args: tuple) -> Any:
         """A guard of ``path`` has failed: go on with the path that takes this turn, if it is known and native.
@@ -447,6 +467,7 @@ class _Handle:
         entry.paths.append(path)
         entry.draws |= path.program.has_draws
         entry.last = path  # the first replay goes the slow way, which notes that the program is used again
+        program_memory.added(compiled, signature.key, entry)
         return traced.result
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:

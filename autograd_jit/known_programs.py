@@ -6,6 +6,7 @@ import ctypes
 import functools
 import itertools
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Path:
     source: Any  # ReplaySource, or None where the program has Python steps
     held: HeldArrays | None
     branches: dict[tuple[int, bytes], Path] = field(default_factory=dict)
+    #: jitted functions' handles that have a fast path of it
+    holders: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
 
     @functools.cached_property
     def outcomes(self) -> dict[int, bytes]:
@@ -76,6 +79,16 @@ class Entry:
     draws: bool = False  # some path draws random numbers
     unused: int = 0  # traces in a row without a replay between them
     replays: int = 0  # of the handle, when the last trace was made
+
+    @property
+    def bytes_kept(self) -> int:
+        """Memory that its programs keep."""
+        return sum([path.program.bytes_kept for path in self.paths])
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a jitted function tries one of its paths first."""
+        return any([handle.is_at(path) for path in self.paths for handle in list(path.holders)])
 
     def after(self, path: Path, guard: int | None, actual: bytes | None) -> Path | None:
         """The path that goes on where ``path`` found ``actual`` at ``guard``, if it has been seen."""

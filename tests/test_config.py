@@ -14,7 +14,7 @@ from autograd_jit.lower import compile as compiling
 def test_defaults():
     fresh = Config()
     assert (fresh.compiler, fresh.compile, fresh.progress) == ("llvm", "background", "auto")
-    assert repr(fresh) == "config(compiler='llvm', compile='background', progress='auto')"
+    assert repr(fresh) == "config(compiler='llvm', compile='background', progress='auto', memory_limit=1073741824)"
 
 
 def test_as_context_manager_restores_also_after_an_error():
@@ -38,7 +38,13 @@ def test_as_function_and_nested():
     assert settings.compiler == "numba"
 
 
-@pytest.mark.parametrize("wrong", [{"compiler": "gcc"}, {"progress": "yes"}, {"progress": 1}, {"speed": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"compiler": "gcc"}, {"progress": "yes"}, {"progress": 1}, {"speed": 3}),
+        *({"memory_limit": -1}, {"memory_limit": 1.0}, {"memory_limit": True}),
+    ],
+)
 def test_wrong_settings_change_nothing(wrong):
     settings = Config()
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
@@ -51,7 +57,12 @@ def test_wrong_settings_change_nothing(wrong):
 def test_environment(monkeypatch):
     monkeypatch.setenv("AUTOGRAD_JIT_COMPILER", "numba")
     monkeypatch.setenv("AUTOGRAD_JIT_PROGRESS", "1")
-    assert Config().compiler == "numba" and Config().progress is True
+    monkeypatch.setenv("AUTOGRAD_JIT_MEMORY_LIMIT", "123456")
+    assert Config().compiler == "numba" and Config().progress is True and Config().memory_limit == 123456
+    monkeypatch.setenv("AUTOGRAD_JIT_MEMORY_LIMIT", "1 GB")
+    with pytest.raises(ArgumentError, match="AUTOGRAD_JIT_MEMORY_LIMIT"):
+        Config()
+    monkeypatch.delenv("AUTOGRAD_JIT_MEMORY_LIMIT")
     monkeypatch.setenv("AUTOGRAD_JIT_COMPILER", "gcc")
     with pytest.raises(ArgumentError, match="AUTOGRAD_JIT_COMPILER"):
         Config()

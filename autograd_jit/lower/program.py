@@ -107,10 +107,10 @@ class Program:
         return form(self.tape)
 
     @property
-    def bytes(self) -> int:
+    def bytes_kept(self) -> int:
         """Memory of the arenas of its frames, of its constants and of its table's words; kernels are shared."""
         arrays = [*self.bound.constants.values(), self.words, self.table]
-        return sum([array.nbytes for array in arrays]) + len(self.all_frames) * self.arena_bytes
+        return sum([array.nbytes for array in arrays]) + max(len(self.all_frames), 1) * self.arena_bytes
 
     @functools.cached_property
     def specs(self) -> np.ndarray:

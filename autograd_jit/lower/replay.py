@@ -106,7 +106,7 @@ class ReplaySource:
         text = f"def make(fun, stats, retry, divert):\n{first}    def fast(args):\n{body}\n    return fast\n"
         self.source, code = _compiled(text)
         exec(code, self.constants)
-        self.make: Callable = self.constants["make"]
+        self.make: Callable = self.constants.pop("make")  # taken out: a cycle would keep the frame until a collection
         del self.lines, self.made, self.inputs, self.integers  # of use while writing only: there may be thousands
 
     def _name(self, prefix: str, value: Any = None) -> str:
