@@ -16,7 +16,9 @@ The settings:
 ``compile``
     When kernels get optimised code. ``"background"`` (the default): a program starts on code that is made quickly, and
     a thread compiles the optimised code when the program is called again. ``"eager"``: optimised code at once.
-    ``"never"``: quick code only. The answers are the same to the last bit. ``jit(f, compile=...)`` overrides it.
+    ``"never"``: quick code only. ``"lazy"``: as ``"background"``, but the first calls of a signature run interpreted
+    until they have taken as long as compiling is expected to, so that a program that ends soon never waits for it.
+    The compiled answers are the same to the last bit. ``jit(f, compile=...)`` overrides it.
 ``progress``
     Whether to count kernels on stderr while a program with new ones is compiled: True, False, or ``"auto"`` (the
     default), which does so on a terminal and wipes the line afterwards.
@@ -40,7 +42,7 @@ from .errors import ArgumentError
 __all__ = ["CompileMode", "Compiler", "Config", "config"]
 
 Compiler = Literal["llvm", "numba"]
-CompileMode = Literal["background", "eager", "never"]
+CompileMode = Literal["background", "eager", "never", "lazy"]
 
 #: setting -> its initial value and the values that it may have
 _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {

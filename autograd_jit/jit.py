@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import sys
+import time
 import types
 import warnings
 from collections import OrderedDict
@@ -71,9 +73,10 @@ _logger = logging.getLogger("autograd_jit")
 class Stats:
     """What a jitted function did so far.
 
-    ``calls`` = replays + traces + fallbacks + inlined. ``inlined``: calls made inside another transformation, which run
-    interpreted as part of it. ``python_steps``: Python steps in the programs made. ``kernels_compiled``: kernels that
-    neither memory nor disk had.
+    ``calls`` = replays + traces + fallbacks + inlined + deferred. ``deferred``: calls that ran interpreted because
+    compiling them is not yet worth its time (``compile="lazy"``). ``inlined``: calls made inside another
+    transformation, which run interpreted as part of it. ``python_steps``: Python steps in the programs made.
+    ``kernels_compiled``: kernels that neither memory nor disk had.
     """
 
     traces: int = 0
@@ -84,10 +87,11 @@ class Stats:
     python_steps: int = 0
     kernels_compiled: int = 0
     kernels_loaded: int = 0
+    deferred: int = 0
 
     @property
     def calls(self) -> int:
-        return self.replays + self.traces + self.fallbacks + self.inlined
+        return self.replays + self.traces + self.fallbacks + self.inlined + self.deferred
 
 
 @dataclass(frozen=True)
@@ -357,7 +361,18 @@ class _Handle:
             if is_to_be_verified:
                 self._verify(result, (args, kwargs), (path.program.tape, inputs, generators), rewind)
             return result
+        if self.mode == "lazy" and not entry.paths and not entry.is_worth_compiling:
+            started = time.perf_counter()
+            try:
+                return self.interpreted(*args, **kwargs)
+            finally:
+                self.stats.deferred += 1
+                entry.note_interpreted(time.perf_counter() - started)
         return self._trace(compiled, entry, signature, why, args, kwargs)
+
+    @property
+    def mode(self) -> CompileMode:
+        return self.options.compile or config.compile
 
     def _why_new(self, compiled: Compiled, entry: Entry, signature: Signature, args: tuple, kwargs: dict) -> str:
         """What is new about a signature: how it differs from the one of an earlier trace that is most like it."""
@@ -489,7 +504,7 @@ class _Handle:
 
         before = counters.compiled, counters.loaded
         try:
-            program = lower(traced.tape, self.options.compile or config.compile)
+            program = lower(traced.tape, self.mode)
         except BackendError as error:
             compiled.interpreted = f"a kernel could not be compiled: {error}"
             self._warn(compiled.interpreted)
@@ -565,6 +580,9 @@ class _Handle:
         if entry is None or entry.last is None:
             self.slow(args, kwargs)
             entry = self._known_entry(args, kwargs)
+            if entry is not None and entry.deferred_only:
+                entry.waited = math.inf
+                self.slow(args, kwargs)
         if entry is None or entry.last is None:
             because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
             raise ArgumentError(f"{self.name} has no tape for these arguments: it runs interpreted ({because})")
@@ -755,7 +773,7 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     Options: ``verify`` runs both ways and raises VerificationError on a difference, naming the first value that
     differs (``verify=0.01``: every hundredth call); ``max_paths`` and
     ``max_signatures`` bound what is kept; ``target`` is ``"cpu"`` or ``"auto"``; ``compile``
-    is ``"background"``, ``"eager"`` or ``"never"``, see :mod:`autograd_jit.config`.
+    is ``"background"``, ``"eager"``, ``"never"`` or ``"lazy"``, see :mod:`autograd_jit.config`.
 
     >>> import numpy as np
     >>> from autograd_jit import jit

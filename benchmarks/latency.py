@@ -176,8 +176,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--only", metavar="TEXT", action="append", help="only workloads whose name contains this; repeatable")
     add("--json", metavar="FILE", type=Path, help="also write the figures there")
     add("--no-jax", action="store_true", help="leave jax out")
+    add("--mode", help="config.compile of what is measured")
     add("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.mode:
+        os.environ["AUTOGRAD_JIT_COMPILE"] = options.mode  # of the processes that measure
     if options.part:
         print(json.dumps(PARTS[options.part](BY_NAME[options.only[0]])))
         return 0

@@ -129,7 +129,7 @@ class Program:
         """Note that the program is used again: its kernels are worth optimised code."""
         if not self.is_hot:
             self.is_hot = True
-            if self.mode == "background":
+            if self.mode in ("background", "lazy"):
                 promote(self.kernels)
 
     def relink(self, kernel: CompiledKernel) -> None:

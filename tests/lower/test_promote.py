@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import autograd_jit.numpy as anp
-from autograd_jit import config, grad, jit
+from autograd_jit import config, grad, jit, known_programs
 from autograd_jit.errors import ArgumentError
 from autograd_jit.kernels.llvm import CodegenError, compile_ir
 from autograd_jit.known_programs import registry
@@ -89,6 +89,39 @@ def test_config_sets_the_mode():
         function = made()
         function(X)
     assert tiers(function) == {"full"}
+
+
+def test_lazy_calls_run_interpreted_until_compiling_is_worth_its_time(monkeypatch):
+    monkeypatch.setattr(known_programs, "LOWERING_SECONDS", np.inf)
+    function = made("lazy")
+    want = grad(loss)(X)
+    for _ in range(20):
+        assert function(X).tobytes() == want.tobytes()
+    assert function.stats.traces == 0 and function.stats.deferred == 20
+    monkeypatch.setattr(known_programs, "LOWERING_SECONDS", 0.0)
+    monkeypatch.setattr(known_programs, "LOWERING_CALLS", 0)
+    for _ in range(5):
+        np.testing.assert_allclose(function(X), want, rtol=1e-12, atol=1e-14)
+    stats = function.stats
+    assert stats.traces == 1 and stats.replays == 4 and stats.calls == 25 and stats.fallbacks == 0
+    assert promoting.wait(30) and tiers(function) == {"full"}
+
+
+def test_lazy_programs_are_made_for_whom_wants_to_see_them():
+    function = made("lazy")
+    assert "def" in str(function.tape(X)) and function.stats.traces == 1
+    assert function(X) is not None and function.stats.replays == 1
+
+
+def test_lazy_calls_that_raise_raise_as_they_do_interpreted():
+    def wrong(x):
+        return anp.dot(x, anp.ones(3))
+
+    function = jit(wrong, compile="lazy")
+    for _ in range(3):
+        with pytest.raises(ValueError, match="aligned"):
+            function(X)
+    assert function.stats.deferred == 3
 
 
 def test_an_unknown_mode_is_refused():
