@@ -1,0 +1,606 @@
+"""The state behind one compiled function: how a call finds its program, and what is done where there is none.
+
+Three levels of lookup, from a call to a program:
+
+    captured state   code and structure of what the function captures -> :class:`Compiled` (shared by fresh closures)
+    signature        containers, dtypes, shapes, static values of the arguments -> :class:`Entry`
+    path             the outcomes of the guards, tried native: the last path first, then by the guard that failed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import math
+import sys
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from . import program_memory
+from .config import CompileMode, config
+from .errors import ArgumentError, BackendError, FallbackWarning, VerificationError
+from .known_programs import (
+    MAX_FUNCTIONS,
+    MAX_OBJECT_HANDLES,
+    MAX_RECENT,
+    MAX_WASTED_TRACES,
+    MISS,
+    MOST_COMPARED,
+    Compiled,
+    Entry,
+    HeldArrays,
+    Path,
+    registry,
+    registry_lock,
+)
+from .options import Options
+from .reports import Stats, trace_report
+from .signatures import (
+    ObjectBuild,
+    Signature,
+    all_plain,
+    build_key,
+    dynamic_leaves,
+    is_plain,
+    nearest_difference,
+    placeholder,
+    share_objects,
+    signature_of,
+)
+from .trace import tree
+from .trace.draws import session
+from .trace.float_errors import default_error_state, error_state, stops_on_errors, warnings_raise
+from .trace.tracer import BOX_TYPES
+from .trace.tree import is_rebuildable
+from .verification import period_of
+
+__all__ = ["Handle"]
+
+_logger = logging.getLogger("autograd_jit")
+
+
+class Handle:
+    """The state behind one jitted function object."""
+
+    __slots__ = (
+        "__weakref__",
+        "build",
+        "compiled",
+        "fast",
+        "fast_of",
+        "followed_by",
+        "fun",
+        "interpreted",
+        "name",
+        "operator",
+        "options",
+        "period",
+        "recent",
+        "stats",
+        "strangers",
+        "turns",
+        "warned",
+        "with_objects",
+    )
+
+    def __init__(self, build: Callable, fun: Callable, name: str, options: Options) -> None:
+        self.build = build
+        self.operator = build_key(build)
+        self.fun = fun
+        self.name = name
+        self.options = options
+        self.interpreted = build(fun)
+        self.period = period_of(options.verify)
+        self.stats = Stats()
+        self.compiled: Compiled | None = None
+        self.fast: Callable[[tuple], Any] = _never
+        #: fast paths of the signatures used last, and for each the one that served the call after it
+        self.recent: OrderedDict[Hashable, Callable[[tuple], Any]] = OrderedDict()
+        self.turns: tuple[Callable[[tuple], Any], ...] = ()
+        self.followed_by: dict[Callable, Callable] = {}
+        #: by the id of a path, which is held with it: its fast path
+        self.fast_of: dict[int, tuple[Path, Callable[[tuple], Any]]] = {}
+        self.warned: set[str] = set()
+        self.with_objects: OrderedDict[tuple, Handle] = OrderedDict()
+        #: calls in a row with objects never seen before, and the replays when the last of them came
+        self.strangers = (0, 0)
+
+    # ---------------------------------------------------------------- the slow path
+
+    def slow(self, args: tuple, kwargs: dict) -> Any:
+        """Any call that the fast path does not know."""
+        if not kwargs and len(self.turns) > 1:
+            result = self._replay_recent(args)
+            if result is not MISS:
+                return result
+        leaves, structure = tree.flatten((args, kwargs))
+        if any(type(leaf) in BOX_TYPES for leaf in leaves) or self._captures_boxes():
+            self.stats.inlined += 1
+            return self.interpreted(*args, **kwargs)
+        if error_state() is not default_error_state and stops_on_errors():
+            return self._fall_back(args, kwargs, "np.errstate or np.seterr asks for floating-point errors")
+        if warnings_raise():  # no warning that it runs interpreted: that would be an error, too
+            self.stats.fallbacks += 1
+            return self.interpreted(*args, **kwargs)
+        compiled = self._find_compiled()
+        if compiled is None:
+            self.stats.inlined += 1
+            return self.interpreted(*args, **kwargs)
+        if compiled.interpreted:
+            return self._fall_back(args, kwargs, compiled.interpreted)
+        if not all_plain(leaves):
+            return self._call_with_objects(leaves, structure, args, kwargs)
+        if not is_rebuildable(structure):
+            return self._fall_back(args, kwargs, "a dataclass among its arguments cannot be rebuilt from its fields")
+        if not all([leaf.dtype.isnative for leaf in leaves if type(leaf) is np.ndarray]):
+            return self._fall_back(args, kwargs, "an array among its arguments is in foreign byte order")
+        if compiled.captures.compares_identity and share_objects(leaves, compiled.captures.bind(self.fun)):
+            return self._fall_back(args, kwargs, "it compares objects with `is`, and was given one array twice")
+        signature = signature_of(compiled, leaves, structure)
+        entry = self._entry(compiled, signature.key)
+        if entry.interpreted:
+            return self._fall_back(args, kwargs, entry.interpreted)
+        known = self.fast_of.get(id(entry.last)) if not kwargs else None
+        if known is not None and known[1] is not self.fast:  # a signature that has not come for a while
+            result = known[1](args)
+            if result is not MISS:
+                self.fast = known[1]
+                return result
+        return self._replay_or_trace(compiled, entry, signature, leaves, args, kwargs)
+
+    def _replay_recent(self, args: tuple) -> Any:
+        """A call that takes turns with others (minibatches by number, a short last batch): 5 us instead of 50."""
+        before = self.fast
+        guess = self.followed_by.get(before, _never)
+        result = guess(args)
+        if result is not MISS:
+            self.fast = guess
+            return result
+        for fast in self.turns:
+            if fast is before or fast is guess:
+                continue
+            result = fast(args)
+            if result is not MISS:
+                self.fast = self.followed_by[before] = fast
+                return result
+        return MISS
+
+    def _call_with_objects(self, leaves: list, structure: Any, args: tuple, kwargs: dict) -> Any:
+        """A call with arguments that are objects: what can be reached from them counts as captured."""
+        objects = tuple([leaf for leaf in leaves if not is_plain(leaf)])
+        key = tuple([id(value) for value in objects])
+        handle = self.with_objects.get(key)
+        if handle is None:
+            count, replays = self.strangers
+            count = count + 1 if replays == self.stats.replays else 1
+            self.strangers = count, self.stats.replays
+            if count > MAX_WASTED_TRACES:
+                kinds = ", ".join(sorted({type(value).__name__ for value in objects}))
+                reason = f"it is given other objects ({kinds}) at every call, and programs know objects by identity"
+                if count == MAX_WASTED_TRACES + 1 and self.compiled is not None:
+                    self.compiled.history.append(f"{self.name}: interpreted from now on: {reason}")
+                return self._fall_back(args, kwargs, reason)
+            holder = functools.partial(self.fun, *objects)  # keeps the objects alive, and so their ids
+            handle = Handle(ObjectBuild(self.build), holder, self.name, self.options)
+            handle.stats, handle.warned = self.stats, self.warned
+            self.with_objects[key] = handle
+            while len(self.with_objects) > MAX_OBJECT_HANDLES:
+                self.with_objects.popitem(last=False)
+        numbers = iter(range(len(objects)))
+        replaced = [leaf if is_plain(leaf) else placeholder(next(numbers)) for leaf in leaves]
+        args, kwargs = tree.unflatten(structure, replaced)
+        if not kwargs:
+            result = handle.fast(args)
+            if result is not MISS:
+                return result
+        return handle.slow(args, kwargs)
+
+    def _captures_boxes(self) -> bool:
+        """Whether the function closes over a value that an outer transformation traces."""
+        cells = getattr(self.fun, "__closure__", None) or ()
+        try:
+            return any(type(cell.cell_contents) in BOX_TYPES for cell in cells)
+        except ValueError:  # an empty cell
+            return False
+
+    def _find_compiled(self) -> Compiled | None:
+        """What is known of this function and of what it captures now; None where an outer trace is in there."""
+        from .trace.captures import nearest_change, scan
+
+        compiled = self.compiled
+        if compiled is not None and (compiled.interpreted or compiled.captures.check(self.fun)):
+            return compiled
+        nearest = nearest_change(self.fun) if compiled is None else None
+        captures = scan(self.fun)
+        if any(type(obj) in BOX_TYPES for _, obj in captures.opaque):
+            return None
+        key = (self.operator, captures.structure_key, self.options)
+        with registry_lock:
+            known = registry.get(key)
+            if known is None or (captures.unsound is None and not known.captures.check(self.fun)):
+                if compiled is not None:
+                    why = compiled.captures.explain_change(self.fun) if not compiled.interpreted else ""
+                else:
+                    why = nearest or "first call"
+                known = registry[key] = Compiled(captures)
+                known.history.append(f"{self.name}: captured state scanned ({why})")
+                while len(registry) > MAX_FUNCTIONS:
+                    registry.popitem(last=False)
+            else:
+                registry.move_to_end(key)
+        self.compiled = known
+        return known
+
+    def _entry(self, compiled: Compiled, signature: Hashable) -> Entry:
+        entry = compiled.entries.get(signature)
+        if entry is None:
+            return self._new_entry(compiled, signature)
+        with contextlib.suppress(KeyError):  # another thread may have thrown it out
+            compiled.entries.move_to_end(signature)
+        return entry
+
+    def _new_entry(self, compiled: Compiled, signature: Hashable) -> Entry:
+        entry = Entry()
+        if len(compiled.entries) >= self.options.max_signatures:
+            compiled.entries.popitem(last=False)
+            if compiled.traces > 2 * self.options.max_signatures and self.stats.replays < compiled.traces:
+                entry.interpreted = (
+                    f"it was called with more than {self.options.max_signatures} signatures (shapes, dtypes, "
+                    f"values of integer arguments), most of them once"
+                )
+                compiled.interpreted = entry.interpreted
+        compiled.entries[signature] = entry
+        return entry
+
+    def resume(self, args: tuple, made: tuple) -> Any:
+        """A call that the fast path has begun: ``made`` are the random draws it made, to be served again."""
+        with session() as log, log.attempt():
+            for generator, name, answer in made:
+                log.add(generator, name, answer)
+            return self.slow(args, {})
+
+    def _replay_or_trace(
+        self, compiled: Compiled, entry: Entry, signature: Signature, leaves: list, args: tuple, kwargs: dict
+    ) -> Any:
+        if not entry.draws:
+            return self._attempts(compiled, entry, signature, leaves, args, kwargs, lambda: None)
+        with session() as log, log.attempt() as start:
+            return self._attempts(compiled, entry, signature, leaves, args, kwargs, lambda: log.rewind(start))
+
+    def _attempts(
+        self,
+        compiled: Compiled,
+        entry: Entry,
+        signature: Signature,
+        leaves: list,
+        args: tuple,
+        kwargs: dict,
+        rewind: Callable[[], None],
+    ) -> Any:
+        """Replay path after path, then trace. ``rewind``: the next attempt is served the draws of the one before."""
+        from .lower.program import Diverged
+
+        dynamic = dynamic_leaves(leaves)
+        bound = compiled.captures.bind(self.fun)
+        inputs = (*dynamic, *bound)
+        generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
+        is_to_be_verified = self._is_to_be_verified()
+        path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
+        tried: set[int] = set()
+        while path is not None and id(path) not in tried:
+            tried.add(id(path))
+            if path.held is not None and not path.held.unchanged():
+                why = "the contents of a captured array changed"
+                path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
+                continue
+            try:
+                outputs = path.program.run(inputs, generators)
+            except Diverged as divergence:
+                rewind()
+                self.stats.guard_failures += divergence.guard is not None
+                why = f"another path: {divergence}"
+                path = entry.after(path, divergence.guard, divergence.actual)
+                continue
+            except BackendError as error:
+                rewind()
+                return self._fall_back(args, kwargs, str(error))
+            except Exception:  # of a step, or Stopped: what the function makes of it, it must say itself
+                rewind()
+                self.stats.fallbacks += 1
+                return self.interpreted(*args, **kwargs)
+            self.stats.replays += 1
+            path.program.replayed()
+            self._use(compiled, entry, signature, path, args, kwargs)
+            result = tree.unflatten(path.program.tape.structure, outputs)
+            if is_to_be_verified:
+                self._verify(result, (args, kwargs), (path.program.tape, inputs, generators), rewind)
+            return result
+        if self.mode == "lazy" and not entry.paths and not entry.is_worth_compiling:
+            started = time.perf_counter()
+            try:
+                return self.interpreted(*args, **kwargs)
+            finally:
+                self.stats.deferred += 1
+                entry.note_interpreted(time.perf_counter() - started)
+        return self._trace(compiled, entry, signature, why, args, kwargs)
+
+    @property
+    def mode(self) -> CompileMode:
+        return self.options.compile or config.compile
+
+    def _why_new(self, compiled: Compiled, entry: Entry, signature: Signature, args: tuple, kwargs: dict) -> str:
+        """What is new about a signature: how it differs from the one of an earlier trace that is most like it."""
+        from .trace.trace_call import leaf_names
+
+        others = [key for key, known in list(compiled.entries.items())[-MOST_COMPARED:] if known.paths]
+        difference = nearest_difference(signature.key, others, leaf_names(args, kwargs))
+        return f"a new signature: {difference}" if difference else "first call with this signature"
+
+    def _use(
+        self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict
+    ) -> None:
+        """Let later calls try ``path`` first, and directly where that is possible."""
+        entry.last = path
+        program_memory.used(entry)
+        if path.source is not None and not kwargs and self.period != 1 and not compiled.compares_inputs:
+            self.recent[signature.key] = self.fast = self._fast_path(entry, path)
+            while len(self.recent) > MAX_RECENT:
+                self.recent.popitem(last=False)
+                self.followed_by.clear()
+            self.turns = tuple(self.recent.values())  # in one piece, for threads that go through it
+
+    def _fast_path(self, entry: Entry, path: Path) -> Callable[[tuple], Any]:
+        """The generated function that replays a native path."""
+        known = self.fast_of.get(id(path))
+        if known is None:
+            divert = functools.partial(self._divert, entry, path)
+            path.program.frames.clear()  # the fast path has a frame of its own
+            fast = path.source.make(self.fun, self.stats, self.resume, divert)
+            if len(self.fast_of) >= 2 * self.options.max_paths:
+                self.fast_of.clear()
+            known = self.fast_of[id(path)] = path, self._sampled(fast) if self.period else fast
+            path.holders.add(self)
+        return known[1]
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the next call will try ``path`` first."""
+        known = self.fast_of.get(id(path))
+        return known is not None and known[1] is self.fast
+
+    def forget(self, path: Path) -> None:
+        """Drop the fast path of a program that was thrown out."""
+        _, fast = self.fast_of.pop(id(path), (None, None))
+        if fast is not None:
+            if self.fast is fast:
+                self.fast = _never
+            for key in [key for key, value in list(self.recent.items()) if value is fast]:
+                self.recent.pop(key, None)
+            self.turns = tuple(self.recent.values())
+            self.followed_by.clear()
+
+    def _divert(self, entry: Entry, path: Path, args: tuple) -> Any:
+        """A guard of ``path`` has failed: go on with the path that takes this turn, if it is known and native.
+
+        What the guard found may be of a call in another thread. A wrong turn ends at the other path's own guards.
+        """
+        divergence = path.source.frame.diverged(0)
+        other = entry.after(path, getattr(divergence, "guard", None), getattr(divergence, "actual", None))
+        if other is None or other.source is None:
+            return MISS
+        fast = self._fast_path(entry, other)
+        result = fast(args)
+        if result is not MISS:
+            other.program.replayed()
+            self.stats.guard_failures += 1
+            self.fast = fast
+        return result
+
+    # ---------------------------------------------------------------- tracing
+
+    def _trace(
+        self, compiled: Compiled, entry: Entry, signature: Signature, why: str, args: tuple, kwargs: dict
+    ) -> Any:
+        from .kernels import executor
+        from .trace.trace_call import trace_call
+
+        limit = self._limit_reached(entry, why)
+        if limit is not None:
+            entry.interpreted = limit
+            compiled.history.append(f"{self.name}: interpreted from now on: {limit}")
+            return self._fall_back(args, kwargs, limit)
+        if not executor.supported():
+            compiled.interpreted = "this Python or NumPy lays out its objects in a way that the executor does not know"
+            return self._fall_back(args, kwargs, compiled.interpreted)
+        try:
+            traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape", signature.boxes_integers)
+        except BaseException:
+            self.stats.fallbacks += 1
+            raise
+        self.stats.traces += 1
+        compiled.traces += 1
+        if traced.failed and signature.boxes_integers:  # of which the function may be unable to make sense
+            signature.fix_integers()
+            return traced.result
+        if traced.reason is not None:
+            if traced.is_passing and entry.passing < MAX_WASTED_TRACES:
+                entry.passing += 1
+                return traced.result
+            compiled.interpreted = traced.reason
+            self._warn(traced.reason)
+            return traced.result
+        integers = signature.taken(traced.integers)
+        path = self._lower(compiled, traced, integers, why, args, kwargs)
+        if path is None:
+            return traced.result
+        entry = self._entry(compiled, signature.key)
+        entry.paths.append(path)
+        entry.draws |= path.program.has_draws
+        entry.last = path  # the first replay goes the slow way, which notes that the program is used again
+        program_memory.added(compiled, signature.key, entry)
+        return traced.result
+
+    def _limit_reached(self, entry: Entry, why: str) -> str | None:
+        """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""
+        if len(entry.paths) >= self.options.max_paths:
+            return f"it took more than {self.options.max_paths} paths for one signature; the last: {why}"
+        entry.unused = entry.unused + 1 if self.stats.replays == entry.replays else 0
+        entry.replays = self.stats.replays
+        if entry.unused > MAX_WASTED_TRACES:
+            return f"{entry.unused} calls in a row took a path of their own; the last: {why}"
+        return None
+
+    def _lower(
+        self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str, args: tuple, kwargs: dict
+    ) -> Path | None:
+        from .lower.compile import counters
+        from .lower.program import lower
+        from .lower.replay import ReplaySource
+
+        before = counters.compiled, counters.loaded
+        try:
+            program = lower(traced.tape, self.mode)
+        except BackendError as error:
+            compiled.interpreted = f"a kernel could not be compiled: {error}"
+            self._warn(compiled.interpreted)
+            return None
+        except Exception as error:  # a defect of ours must not cost the user the answer, which is there
+            compiled.interpreted = f"lowering failed, please report it: {type(error).__name__}: {error}"
+            self._warn(compiled.interpreted)
+            return None
+        made, loaded = counters.compiled - before[0], counters.loaded - before[1]
+        self.stats.kernels_compiled += made
+        self.stats.kernels_loaded += loaded
+        self.stats.python_steps += len(program.steps)
+        held = HeldArrays(compiled.captures.held_arrays) if compiled.captures.held_arrays else None
+        source = None
+        if program.is_native and not kwargs:
+            source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
+        compiled.history.append(trace_report(self.name, traced, integers, program, why, made, loaded))
+        _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
+        return Path(program, source, held)
+
+    # ---------------------------------------------------------------- falling back
+
+    def _fall_back(self, args: tuple, kwargs: dict, reason: str) -> Any:
+        self.stats.fallbacks += 1
+        self._warn(reason)
+        return self.interpreted(*args, **kwargs)
+
+    def _warn(self, reason: str) -> None:
+        warned = self.warned if self.compiled is None else self.compiled.warned
+        if reason in warned or reason in self.warned:
+            return
+        warned.add(reason)
+        self.warned.add(reason)
+        _logger.info("%s: fall-back: %s", self.name, reason)
+        code = getattr(self.fun, "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+        warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=_callers_level())
+
+    def _is_to_be_verified(self) -> bool:
+        return self.period > 0 and self.stats.calls % self.period == 0
+
+    def _sampled(self, fast: Callable[[tuple], Any]) -> Callable[[tuple], Any]:
+        """``fast``, but for the calls that are to be verified."""
+
+        def sampled(args: tuple) -> Any:
+            return MISS if self._is_to_be_verified() else fast(args)
+
+        return sampled
+
+    def _verify(
+        self, result: Any, call: tuple[tuple, dict], replay: tuple[Any, tuple, Any], rewind: Callable[[], None]
+    ) -> None:
+        """Raise VerificationError where the interpreted answer to ``call`` is another.
+
+        ``replay``: the tape, its inputs and generators.
+        """
+        from .verification import difference, first_differing_value
+
+        rewind()
+        found = difference(result, self.interpreted(*call[0], **call[1]))
+        if found is not None:
+            where = first_differing_value(*replay, rewind)
+            raise VerificationError(
+                f"{self.name}: compiled and interpreted answers differ in {found}\n"
+                f"the first value that differs: {where}\n{replay[0]}"
+            )
+
+    # ---------------------------------------------------------------- seeing inside
+
+    def program(self, args: tuple, kwargs: dict) -> Any:
+        """The program for these arguments, traced now if need be (which runs the function once)."""
+        entry = self._known_entry(args, kwargs)
+        if entry is None or entry.last is None:
+            self.slow(args, kwargs)
+            entry = self._known_entry(args, kwargs)
+            if entry is not None and entry.deferred_only:
+                entry.waited = math.inf
+                self.slow(args, kwargs)
+        if entry is None or entry.last is None:
+            because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
+            raise ArgumentError(f"{self.name} has no tape for these arguments: it runs interpreted ({because})")
+        return entry.last.program
+
+    def _known_entry(self, args: tuple, kwargs: dict) -> Entry | None:
+        compiled = self._find_compiled()
+        if compiled is None:
+            return None
+        leaves, structure = tree.flatten((args, kwargs))
+        return compiled.entries.get(signature_of(compiled, leaves, structure).key)
+
+    def tape(self, *args: Any, **kwargs: Any) -> Any:
+        """The recorded tape for these arguments; prints as Python."""
+        return self.program(args, kwargs).tape
+
+    def kernels(self, *args: Any, **kwargs: Any) -> Any:
+        """The fused kernels for these arguments; prints their source."""
+        from .lower.listing import KernelListing
+
+        return KernelListing(self.program(args, kwargs))
+
+    def explain(self) -> str:
+        """Every trace: why, guards, Python steps, kernels and times; and why not, where it runs interpreted."""
+        lines = [f"{self.name}: {self.stats}"]
+        compiled = self.compiled
+        if compiled is None:
+            return lines[0] + "\n  not called yet"
+        lines += ["  " + line.replace("\n", "\n  ") for line in compiled.history]
+        if compiled.interpreted:
+            lines.append(f"  runs interpreted: {compiled.interpreted}")
+        reasons = [entry.interpreted for entry in compiled.entries.values() if entry.interpreted]
+        lines += [f"  one signature runs interpreted: {reason}" for reason in reasons]
+        return "\n".join(lines)
+
+    def clear(self) -> None:
+        """Forget all programs of this function."""
+        self.fast = _never
+        self.recent.clear()
+        self.turns = ()
+        self.followed_by.clear()
+        self.fast_of.clear()
+        if self.compiled is not None:
+            with registry_lock:
+                for key in [key for key, value in registry.items() if value is self.compiled]:
+                    del registry[key]
+        self.compiled = None
+        self.warned.clear()
+        self.with_objects.clear()
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` for a warning that points at the user's own line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autograd_jit."):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _never(args: tuple) -> Any:
+    return MISS
