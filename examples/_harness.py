@@ -22,6 +22,7 @@ step's answers are compared.  Every run makes its own random generators, so both
 """
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -296,6 +297,25 @@ def report_comparison(both: Comparison, step: str) -> str:
     )
 
 
+def figures(both: Comparison, example: Example, quick: bool) -> dict[str, Any]:
+    """What a comparison measured, for programs to read; times in seconds."""
+    found = findings(both.compiled)
+    return {
+        "name": example.name,
+        "title": example.title,
+        "step": example.step,
+        "quick": quick,
+        "steps": len(both.compiled.trajectory),
+        "per_step": {run.way: run.per_step for run in (both.interpreted, both.compiled)},
+        "total": {run.way: run.total for run in (both.interpreted, both.compiled)},
+        "speed_up": both.speed_up,
+        "total_speed_up": both.total_speed_up,
+        "difference": both.difference,
+        "counts": found.counts,
+        "findings": [] if found.is_clean else str(found).splitlines()[1:],
+    }
+
+
 def explained(run: Run) -> str:
     return "explain()   " + str(findings(run)).replace("\n", "\n" + 12 * " ")
 
@@ -348,7 +368,11 @@ def arguments(example: Example, given: list[str] | None = None) -> argparse.Name
     add("--quick", action="store_true", help="a few seconds' worth of it")
     add("--explain", action="store_true", help="print all that the compiled functions have to say")
     add("--out", type=Path, default=Path("out"), help="folder for pictures (default: out)")
-    return parser.parse_args(given)
+    add("--figures", type=Path, help="with --compare: write the figures to this file, as JSON")
+    options = parser.parse_args(given)
+    if options.figures and not options.compare:
+        parser.error("--figures are of both ways: give --compare, too")
+    return options
 
 
 def main(example: Example, given: list[str] | None = None) -> None:
@@ -359,6 +383,8 @@ def main(example: Example, given: list[str] | None = None) -> None:
         with cold_cache():
             both = compare(example, options.quick)
         run, told = both.compiled, report_comparison(both, example.step)
+        if options.figures:
+            options.figures.write_text(json.dumps(figures(both, example, options.quick), indent=1))
     else:
         run = run_one(example, options.jit, options.quick)
         told = report(run, example.step)

@@ -91,7 +91,7 @@ def picture(figure, result):
     right.set(title="weights at the weakest penalty", xlabel="feature")
 
 
-EXAMPLE = Example(__file__, __doc__, work, picture, size=(10, 4.5), step="penalty")
+EXAMPLE = Example(__file__, __doc__, work, picture, size=(10, 4.5), step="strength")
 
 if __name__ == "__main__":
     main(EXAMPLE)

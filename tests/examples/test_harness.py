@@ -1,6 +1,7 @@
 """The examples' shared harness, on programs small enough to know the answers."""
 
 import importlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,23 @@ def test_adam_finds_the_minimum_of_a_container(harness):
     values, params = zip(*harness.adam(loss, {"a": np.zeros(2), "b": 0.0}, steps=800, rate=0.05))
     assert values[0] == pytest.approx(14.0) and len(values) == 800
     np.testing.assert_allclose(params[-1]["a"], target["a"], atol=1e-4)
+
+
+def test_figures_are_written_for_programs(harness, tmp_path):
+    file = tmp_path / "figures.json"
+    example = example_of(harness, descent, step="slide")
+    harness.main(example, ["--compare", "--quick", "--figures", str(file), "--out", str(tmp_path)])
+    figures = json.loads(file.read_text())
+    assert (figures["name"], figures["title"], figures["step"]) == ("small", "A small example.", "slide")
+    assert (figures["quick"], figures["steps"], figures["findings"]) == (True, 10, [])
+    assert figures["difference"] < 1e-14
+    for times in (figures["per_step"], figures["total"]):
+        assert set(times) == {"interpreted", "compiled"} and min(times.values()) > 0
+    total = figures["total"]
+    assert figures["total_speed_up"] == total["interpreted"] / total["compiled"]
+
+
+def test_figures_are_of_both_ways(harness, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        harness.main(example_of(harness, descent), ["--figures", str(tmp_path / "figures.json")])
+    assert "--compare" in capsys.readouterr().err
