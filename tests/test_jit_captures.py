@@ -114,6 +114,47 @@ def test_objects_that_the_function_changes_are_changed_themselves():
     assert compiled.calls == plain.calls and vars(compiled).keys() == vars(plain).keys()
 
 
+@pytest.mark.parametrize("shown", [hash, repr, str, id])
+def test_objects_show_their_own_address(shown):
+    class Held:
+        def __init__(self):
+            self.w = np.full(3, 2.0)
+
+    held = Held()
+    expected = shown(held)
+    tracked = Tracked(lambda x: x * held.w * (2.0 if shown(held) == expected else 3.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tracked.check()
+        tracked.check()
+    by_name = Tracked(lambda x: x * held.w * (2.0 if hash(held) == hash(held) and repr(held) == f"{held}" else 3.0))
+    by_name.check()
+    direct = hash(held), repr(held)
+    Tracked(lambda x: x * held.w * (2.0 if (hash(held), repr(held)) == direct else 3.0)).check()
+
+
+def test_answers_that_a_cache_keeps_are_no_constants():
+    class Held:
+        def __init__(self):
+            self.w = np.ones(3)
+
+    held = Held()
+
+    @functools.lru_cache
+    def total(holder, k):
+        return float(holder.w.sum()) * k
+
+    tracked = Tracked(lambda x: x * held.w * total(held, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tracked.check()
+        held.w[:] = 5.0
+        tracked.check()
+        total.cache_clear()
+        tracked.check()
+        tracked.check()
+
+
 def test_an_object_that_puts_itself_somewhere_is_itself_there():
     seen = []
 

@@ -180,7 +180,10 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue):
     refuse("mean", out=out)
     a, back = _widened(_as_array(a), dtype)
     axes, keepdims = normalise_axes(axis, a.ndim), builtins.bool(keepdims)
-    total = reduce_sum(_masked(a, where, 0), axes, keepdims)
+    masked = _masked(a, where, 0)
+    if masked.dtype.kind in "iu":  # NumPy adds integers up as floats here, which do not wrap
+        masked = masked.astype(float)
+    total = reduce_sum(masked, axes, keepdims)
     return _narrowed(ew.divide(total, _count(a, axes, where, keepdims)), back)
 
 

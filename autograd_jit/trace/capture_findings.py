@@ -33,6 +33,7 @@ class Findings:
         self.handles_errors: bool = earlier.handles_errors if earlier else False
         self.compares_identity: bool = earlier.compares_identity if earlier else False
         self.formats: bool = earlier.formats if earlier else False
+        self.hashes: bool = earlier.hashes if earlier else False
         self.is_name_dependent = False
         self.guards = Guards()
         self.items: list[Item] = []
@@ -42,14 +43,14 @@ class Findings:
         self.generators: list[tuple[str, Any]] = []
         self.doubt_of_type: str | None = None
         self.type_node: Node | None = None  # the builtin `type`, where a function mentions it
-        self.keeps_arguments = False  # some function reached has a cache of its arguments
         self.effects: dict[str, None] = {}
         self.impure: dict[str, None] = {}
         self.functions = 0
 
-    def reach(self) -> tuple[int, bool, bool, bool, bool]:
+    def reach(self) -> tuple[int, bool, bool, bool, bool, bool]:
         """What decides how far a walk goes; a walk is complete when it did not add to it."""
-        return len(self.names), self.everything, self.handles_errors, self.compares_identity, self.formats
+        flags = self.everything, self.handles_errors, self.compares_identity, self.formats, self.hashes
+        return len(self.names), *flags
 
     def visit(self, value: Any, place: Place) -> Node | None:
         """Guard `value`, found at `place`, and everything that can be reached from it."""

@@ -99,7 +99,8 @@ class ObjectVisits(ContainerVisits):
         if isinstance(value, _SEQUENCES):
             return self._visit_sequence(value, place)
         if isinstance(value, staticmethod | classmethod | _LRU_CACHE):
-            self.keeps_arguments |= isinstance(value, _LRU_CACHE)
+            if isinstance(value, _LRU_CACHE) and not is_library(getattr(value, "__module__", None)):
+                self.doubt(f"`{place.path}` keeps its answers (functools.lru_cache): they depend on earlier calls")
             return self._visit_wrapper(value, place, "__wrapped__")
         if isinstance(value, property):
             return self._visit_wrapper(value, place, "fget")
@@ -124,6 +125,8 @@ class ObjectVisits(ContainerVisits):
 
     def _remark(self, value: Any, place: Place) -> None:
         """Clocks, random functions and the like that are held by a variable or container."""
+        self.hashes |= value is hash
+        self.formats |= value is repr or value is str or value is format
         found = verdict(value)
         if found is None:
             return
@@ -241,7 +244,8 @@ class ObjectVisits(ContainerVisits):
         if _has_c_state(kind):
             return self._visit_opaque(value, place)
         key = (IdentityKey(kind), *((IdentityKey(value),) if isinstance(value, enum.Enum) else ()))
-        node = self.enter(value, place, "instance" if is_cloneable(kind) else "other", key)
+        self.is_name_dependent = True  # what follows depends on how far the walk has come
+        node = self.enter(value, place, "other" if self._shows_address(kind) else "instance", key)
         if isinstance(value, enum.Enum):
             guards.require(f"{node.variable} is not {guards.constant(value)}")
         else:
@@ -256,6 +260,12 @@ class ObjectVisits(ContainerVisits):
         self._visit_attributes(value, node, everything=False)
         self._visit_members(kind, node, instance=value, lifecycle=False)
         return node
+
+    def _shows_address(self, kind: type) -> bool:
+        """Whether the code could tell an instance from its clone: by an address in its hash or its text."""
+        by_hash = self.hashes and kind.__hash__ is object.__hash__
+        by_text = self.formats and kind.__repr__ is object.__repr__
+        return by_hash or by_text or not is_cloneable(kind)
 
     def _guard_value_of_builtin_subclass(self, value: Any, node: Node) -> None:
         """An instance of a user's ``class Rate(float)`` has a value besides its attributes."""

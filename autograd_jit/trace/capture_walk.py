@@ -147,8 +147,7 @@ class Walk(ObjectVisits, StateChanges):
 
     def _settle_arrays(self) -> None:
         """Decide which arrays are direct, now that every path to them is known, and complete the key."""
-        fixed = {"other", "instance"} if self.keeps_arguments else {"other"}  # a cache tells an instance from its clone
-        pending = [node for node in self.nodes.values() if node.kind in fixed or node.is_indirect]
+        pending = [node for node in self.nodes.values() if node.kind == "other" or node.is_indirect]
         pending += [child for node in self.nodes.values() for slot, child in node.edges if slot is None]
         for node in pending:
             node.is_indirect = True
@@ -207,6 +206,7 @@ class Walk(ObjectVisits, StateChanges):
             self.compares_identity |= facts.compares_identity
             self.handles_errors |= facts.handles_errors
             self.formats |= facts.formats
+            self.hashes |= "hash" in facts.reads
         own = function.__globals__.get("__name__", "")
         self._visit_cells(node, function, selective=own.partition(".")[0] == "autograd_jit")
         self._visit_defaults(node, function)

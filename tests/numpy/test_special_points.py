@@ -109,3 +109,12 @@ def test_sinc_near_zero_keeps_its_digits():
         with mpmath.workdps(50):
             expected = float(mpmath.diff(lambda t: mpmath.sin(mpmath.pi * t) / (mpmath.pi * t), x))
         onp.testing.assert_allclose(grad(np.sinc, onp.array(x)), expected, rtol=1e-10)
+
+
+def test_means_of_large_integers_do_not_wrap():
+    from autograd_jit import jit
+
+    large = onp.array([-(2**63), -(2**63), 1, 2, -(2**63)])
+    compiled = jit(lambda x: np.mean(x))
+    for values in (large, large + 1, large // 2):
+        assert compiled(values) == pytest.approx(onp.mean(values))

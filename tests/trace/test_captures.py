@@ -398,10 +398,8 @@ def test_decorators_with_wraps_and_lru_cache():
     user.other = 2.0
     assert not captures.check(user.f)
     user.other = 1.0
-    assert captures.check(user.f) and fresh(user.g).check(user.g)
-    captures = fresh(user.g)
-    user.rate = 2.0
-    assert not captures.check(user.g) and not fresh(user.f).unsound
+    assert captures.check(user.f)
+    assert "keeps its answers" in fresh(user.g).unsound
 
 
 def test_recursion_and_empty_cells():
@@ -541,7 +539,7 @@ def test_another_object_of_the_same_class_shares_the_structure():
         "c = C()\nc.W = np.ones(3)",
         "class C:\n W = np.ones(3)\nc = C()",
         "import enum\nclass C(enum.Enum):\n W = np.ones(3)\nc = C",
-        "import functools\nclass C:\n @functools.lru_cache\n def g(self): return 1.0\nc = C()\nc.W = np.ones(3)",
+        "class C:\n def g(self): return hash(self)\nc = C()\nc.W = np.ones(3)",
     ],
 )
 def test_arrays_in_objects_that_are_more_than_their_attributes_are_no_inputs(holder):
