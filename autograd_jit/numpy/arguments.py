@@ -52,12 +52,15 @@ def normalise_axis(axis: Any, ndim: int) -> int:
     return axis % ndim if ndim else 0
 
 
-def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """An ``axis=`` argument (None, int or tuple) as a sorted tuple of non-negative integers."""
+def normalise_axes(axis: Any, ndim: int, strict: bool = False) -> tuple[int, ...]:
+    """An ``axis=`` argument (None, int or tuple) as a sorted tuple of non-negative integers.
+
+    A scalar may be reduced over axis 0 or -1 by NumPy's ufuncs, but not by functions that are ``strict``.
+    """
     if axis is None:
         return tuple(range(ndim))
     if not isinstance(axis, (tuple, list)):
-        if ndim == 0 and operator.index(axis) in (0, -1):
+        if ndim == 0 and not strict and operator.index(axis) in (0, -1):
             return ()
         return (normalise_axis(axis, ndim),)
     axes = tuple(sorted(normalise_axis(a, ndim) for a in axis))

@@ -12,6 +12,9 @@ Three kinds, by what the mathematics needs:
     Everything else: makers of vjps and jvps per argument.
 ``composite``
     A public function that is written in terms of the others, and so has all their derivatives.
+``with_formula``
+    A function whose value is its own, and whose derivatives are those of a formula written in the others: for
+    algorithms whose answers at infinities, ties or overflows no formula repeats.
 
 Rules never unbroadcast, cast or take real parts: see :mod:`autograd_jit.trace.cotangent`.
 """
@@ -28,7 +31,10 @@ from typing import Any
 from numpy import float64
 
 from ..errors import ArgumentError, TracedValueError
+from . import tree
 from .cotangent import abstract
+from .forward import jvp_leaves
+from .reverse import make_vjp_leaves
 from .tracer import Primitive, notrace_primitive, primitive
 
 __all__ = [
@@ -48,6 +54,7 @@ __all__ = [
     "general",
     "linear",
     "nondifferentiable",
+    "with_formula",
 ]
 
 
@@ -290,6 +297,42 @@ def general(
         prim.vjps = vjps
     prim.jvps = jvps
     return _register(wrapped, "general", complex=complex, samples=samples)
+
+
+def with_formula(
+    fun: Callable, formula: Callable, *, name: str, complex: bool = True, samples: Callable[[], list] | None = None
+) -> Callable:
+    """Register ``fun``, called by position, with the derivatives of ``formula``, a function of the same arguments.
+
+    The value is that of ``fun`` to the last bit, and so are its errors: a formula in terms of other functions need be
+    right only where there is a derivative. Derivatives run the formula once more.
+
+    >>> import numpy, autograd_jit.numpy as np
+    >>> root = with_formula(numpy.cbrt, lambda x: np.sign(x) * np.abs(x) ** (1 / 3), name="cube_root")
+    """
+
+    def at(argnums: tuple, args: tuple, kwargs: dict) -> Callable:
+        def moved(leaves: list) -> Any:
+            full = list(args)
+            for argnum, leaf in zip(argnums, leaves, strict=True):
+                full[argnum] = leaf
+            return formula(*full, **kwargs)
+
+        return moved
+
+    def vjps(argnums: tuple, ans: Any, args: tuple, kwargs: dict) -> Callable:
+        def pull(g: Any) -> tuple:
+            pull_back = make_vjp_leaves(at(argnums, args, kwargs), [args[argnum] for argnum in argnums])[0]
+            return tuple(pull_back(tree.flatten(g)[0]))
+
+        return pull
+
+    def jvps(argnums: tuple, tangents: Any, ans: Any, args: tuple, kwargs: dict) -> Any:
+        operands = [args[argnum] for argnum in argnums]
+        _, moved, structure = jvp_leaves(at(argnums, args, kwargs), operands, list(tangents))
+        return tree.unflatten(structure, moved)
+
+    return general(fun, vjps, jvps, name=name, complex=complex, samples=samples)
 
 
 def nondifferentiable(fun: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None) -> Callable:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...numpy import reductions
+from ...numpy.arguments import NoValue
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
-from ..graph import Operand
+from ..graph import Literal, Operand
 from .table import (
     BOOL,
     Rule,
@@ -40,9 +41,28 @@ def _reduction(name: str) -> Rule:
     return rule
 
 
+def _with_where(name: str, neutral: float) -> Rule:
+    """What is left out counts as the neutral element."""
+
+    def rule(b: Builder, op: Op, x: Any, axes: tuple, keepdims: bool, where: Any, initial: Any) -> Operand:
+        if initial is not NoValue:
+            raise NoLowering(f"{name} with initial=, which is added before the others")
+        operand, condition = as_operand(x), as_operand(where)
+        require_native(operand.dtype, condition.dtype)
+        value = Literal(operand.dtype.type(neutral), operand.dtype)
+        chosen = b.map("where", (as_bool(b, condition, ()), operand, value), operand.dtype, operand.shape)
+        return _reduction(name)(b, op, chosen, axes, keepdims)
+
+    return rule
+
+
 rule_for(reductions.reduce_sum, _reduction("sum"))
 rule_for(reductions.reduce_prod, _reduction("prod"))
 rule_for(reductions.reduce_max, _reduction("max"))
 rule_for(reductions.reduce_min, _reduction("min"))
 rule_for(reductions.reduce_all, _reduction("all"))
 rule_for(reductions.reduce_any, _reduction("any"))
+rule_for(reductions.sum_where, _with_where("sum", 0))
+rule_for(reductions.prod_where, _with_where("prod", 1))
+rule_for(reductions.all_where, _with_where("all", True))
+rule_for(reductions.any_where, _with_where("any", False))
