@@ -16,6 +16,7 @@ __all__ = [
     "NoValue",
     "as_array",
     "dtype_of",
+    "held",
     "is_traced",
     "lists_as_arrays",
     "normalise_axes",
@@ -145,6 +146,16 @@ def plain_value(x: Any) -> Any:
     while type(x) in BOX_TYPES and not x._node.sees_nondifferentiable:
         x = x._value
     return _np.asarray(x)
+
+
+def held(function: str, **argument: Any) -> Any:
+    """The one argument, plain: refused if it is differentiated, guarded by value if it is recorded."""
+    ((name, value),) = argument.items()
+    if not is_traced(value):
+        return value
+    if type(value) in BOX_TYPES and value._node.sees_nondifferentiable:
+        return plain_value(value)[()]
+    refuse_traced(function, **argument)
 
 
 def refuse_traced(function: str, **arguments: Any) -> None:

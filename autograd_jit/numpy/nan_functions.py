@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import composite
+from ..trace.rules import composite, valued_by
 from ..trace.samples import call, normals
 from . import cumulative, reductions
 from . import elementwise as ew
-from .arguments import NoValue, as_array, is_traced, normalise_axes, refuse, refuse_traced, scalar_results
-from .ordering import nanquantile_sorted
+from .arguments import NoValue, as_array, held, is_traced, normalise_axes, refuse, scalar_results
+from .ordering import hundredths, nanquantile_sorted
 
 __all__ = [
     "nancumprod",
@@ -181,12 +181,9 @@ nancumprod = _nan_cumulative("nancumprod", _np.nancumprod, cumulative.cumprod, 1
 
 
 @composite(complex=False, samples=_SAMPLES)
-@scalar_results
+@valued_by(_np.nanmedian)
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """As ``numpy.nanmedian``; ``out`` is refused for traced arrays."""
-    if not is_traced(a):
-        return _np.nanmedian(a, axis, out, overwrite_input, keepdims)
-    refuse("nanmedian", out=out)
     return nanquantile_sorted(as_array(a), 0.5, axis, "linear", keepdims)
 
 
@@ -197,22 +194,16 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,)),
     ],
 )
-@scalar_results
+@valued_by(_np.nanquantile)
 def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanquantile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    if not is_traced(a, q):
-        return _np.nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
-    refuse("nanquantile", out=out, weights=weights)
-    refuse_traced("nanquantile", q=q)
-    return nanquantile_sorted(as_array(a), q, axis, method, keepdims)
+    refuse("nanquantile", weights=weights)
+    return nanquantile_sorted(as_array(a), held("nanquantile", q=q), axis, method, keepdims)
 
 
 @composite(complex=False, samples=lambda: [call(_holey(3, 4), 30), call(_holey(3, 4), 70, axis=0, keepdims=True)])
-@scalar_results
+@valued_by(_np.nanpercentile)
 def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanpercentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    if not is_traced(a, q):
-        return _np.nanpercentile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
-    refuse_traced("nanpercentile", q=q)
-    q = q / 100 if isinstance(q, (int, float)) and not isinstance(q, _np.generic) else _np.true_divide(q, 100)
-    return nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
+    refuse("nanpercentile", weights=weights)
+    return nanquantile_sorted(as_array(a), hundredths("nanpercentile", q), axis, method, keepdims)

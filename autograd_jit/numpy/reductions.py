@@ -127,7 +127,12 @@ def _with_where(name: str, ufunc: Any, reduce: Any, neutral: Any, pair: Any) -> 
         result = reduce(_masked(x, where, instead), axes, keepdims)
         return result if initial is NoValue else pair(result, initial)
 
-    return with_formula(fun, formula, name=name)
+    initial = NoValue if neutral is not None else 0.3
+    samples = lambda: [
+        call(normals(3, 4), (0,), False, mask(3, 4), initial, argnums=(0,)),
+        call(normals(3, 4), (0, 1), True, True, 2.5, argnums=(0, 4)),
+    ]
+    return with_formula(fun, formula, name=name, complex=neutral is not None, samples=samples)
 
 
 sum_where = _with_where("sum_where", _np.add, reduce_sum, 0, ew.add)
@@ -136,8 +141,12 @@ prod_where = _with_where(
 )
 max_where = _with_where("max_where", _np.maximum, reduce_max, None, ew.maximum)
 min_where = _with_where("min_where", _np.minimum, reduce_min, None, ew.minimum)
-all_where = _with_where("all_where", _np.logical_and, reduce_all, True, ew.logical_and)
-any_where = _with_where("any_where", _np.logical_or, reduce_any, False, ew.logical_or)
+all_where = nondifferentiable(
+    lambda x, axes, keepdims, where, initial: _np.all(x, axis=axes, keepdims=keepdims, where=where), name="all_where"
+)
+any_where = nondifferentiable(
+    lambda x, axes, keepdims, where, initial: _np.any(x, axis=axes, keepdims=keepdims, where=where), name="any_where"
+)
 
 
 def _reduced(a: Any, axes: tuple, keepdims: Any, where: Any, initial: Any, reduce: Any, reduce_where: Any) -> Any:

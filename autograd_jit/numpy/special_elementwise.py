@@ -12,10 +12,10 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite, elementwise
+from ..trace.rules import composite, elementwise, valued_by
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
-from .arguments import as_array, is_traced, normalise_axis, plain_value, refuse, scalar_results, shape_of
+from .arguments import as_array, held, is_traced, plain_value, refuse, scalar_results
 
 __all__ = [
     "divmod",
@@ -83,15 +83,12 @@ fix = ew.fix
 
 
 @composite(complex=False, samples=lambda: [call(3 * normals(4)), call(2.3)])
-@scalar_results
+@valued_by(lambda x, out=(None, None), **kwargs: _np.modf(x, out=out, **kwargs))
 def modf(x, /, out=(None, None), **kwargs):
     """As ``numpy.modf``: the fractional part has derivative 1. Options of ufuncs are refused for traced arrays."""
-    if not is_traced(x):
-        return _np.modf(x, out=out, **kwargs)
     refuse("modf", out=None if out in (None, (None, None)) else out, **kwargs)
     whole = ew.trunc(x)
-    infinite = ew.isinf(x)
-    fraction = ew.where(infinite, 0.0, ew.subtract(x, ew.where(infinite, 0.0, whole)))
+    fraction = ew.subtract(x, ew.where(ew.isinf(x), 0.0, whole))
     return fraction, whole
 
 
@@ -122,6 +119,7 @@ _exponent = ew.nondifferentiable(_raw_exponent, name="frexp_exponent")
 
 
 @composite(samples=lambda: [call(normals(4)), call(complexes(3)), call(_np.array([1.0, _np.nan, -_np.inf]), nan=2.0)])
+@scalar_results
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """As ``numpy.nan_to_num``; ``copy=False`` is refused for traced arrays."""
     if not is_traced(x, nan, posinf, neginf):
@@ -161,18 +159,8 @@ def real_if_close(a, tol=100):
         call(3 * normals(5), discont=4.0, period=3.0),
     ],
 )
+@valued_by(_np.unwrap)
 def unwrap(p, discont=None, axis=-1, *, period=2 * _np.pi):
     """As ``numpy.unwrap``: the jumps that it adds are locally constant."""
-    if not is_traced(p, discont, period):
-        return _np.unwrap(p, discont, axis, period=period)
-    if is_traced(discont, period):
-        raise ArgumentError("unwrap: traced discont= and period= are not supported")
-    p = as_array(p)
-    return ew.add(p, _unwrap_jumps(p, discont, normalise_axis(axis, len(shape_of(p))), period))
-
-
-def _raw_unwrap_jumps(p: Any, discont: Any, axis: int, period: Any) -> Any:
-    return (_np.unwrap(p, discont, axis, period=period) - p).astype(_np.asarray(p).dtype)
-
-
-_unwrap_jumps = ew.nondifferentiable(_raw_unwrap_jumps, name="unwrap_jumps")
+    discont, period = held("unwrap", discont=discont), held("unwrap", period=period)
+    return ew.multiply(as_array(p), 1.0)

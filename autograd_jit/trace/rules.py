@@ -21,6 +21,7 @@ Rules never unbroadcast, cast or take real parts: see :mod:`autograd_jit.trace.c
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import weakref
@@ -34,8 +35,9 @@ from ..errors import ArgumentError, TracedValueError
 from . import tree
 from .cotangent import abstract
 from .forward import jvp_leaves
+from .plain_errors import plain_errors
 from .reverse import make_vjp_leaves
-from .tracer import Primitive, notrace_primitive, primitive
+from .tracer import Primitive, hidden_boxes, notrace_primitive, primitive
 
 __all__ = [
     "IDENTITY",
@@ -54,6 +56,7 @@ __all__ = [
     "general",
     "linear",
     "nondifferentiable",
+    "valued_by",
     "with_formula",
 ]
 
@@ -95,8 +98,8 @@ class Registration:
 REGISTRY: dict[str, Registration] = {}
 
 
-def _register(function: Callable, kind: str, **facts: Any) -> Callable:
-    module = sys._getframe(2).f_globals["__name__"]
+def _register(function: Callable, kind: str, module: str | None = None, **facts: Any) -> Callable:
+    module = module or sys._getframe(2).f_globals["__name__"]
     name = function.primitive.name  # type: ignore[attr-defined]
     REGISTRY[f"{module}.{name}"] = Registration(name, function, kind, module, **facts)
     return function
@@ -110,6 +113,8 @@ def composite(*, complex: bool = True, samples: Callable[[], list] | None = None
         below = REGISTRY.get(f"{module}.{name}")
         if below is not None:  # the primitive of the same name that it normalises arguments for
             REGISTRY[f"{module}.{name}.primitive"] = below
+        if not facts.get("in_place"):
+            function = plain_errors(function)
         REGISTRY[f"{module}.{name}"] = Registration(
             name, function, "composite", module, complex=complex, samples=samples, facts=facts
         )
@@ -310,6 +315,12 @@ def with_formula(
     >>> import numpy, autograd_jit.numpy as np
     >>> root = with_formula(numpy.cbrt, lambda x: np.sign(x) * np.abs(x) ** (1 / 3), name="cube_root")
     """
+    wrapped = _differentiated_by(formula, fun, name)
+    return _register(wrapped, "general", formula.__module__, complex=complex, samples=samples)
+
+
+def _differentiated_by(formula: Callable, fun: Callable, name: str) -> Callable:
+    """``fun`` as a primitive with the derivatives of ``formula``."""
 
     def at(argnums: tuple, args: tuple, kwargs: dict) -> Callable:
         def moved(leaves: list) -> Any:
@@ -332,7 +343,39 @@ def with_formula(
         _, moved, structure = jvp_leaves(at(argnums, args, kwargs), operands, list(tangents))
         return tree.unflatten(structure, moved)
 
-    return general(fun, vjps, jvps, name=name, complex=complex, samples=samples)
+    wrapped = primitive(fun)
+    prim = wrapped.primitive  # type: ignore[attr-defined]
+    prim.name = wrapped.__name__ = name
+    prim.vjp_all, prim.jvps = vjps, jvps
+    return wrapped
+
+
+def valued_by(fun: Callable) -> Callable:
+    """Decorator: ``fun`` gives the value of a public function, the decorated body its derivatives (``with_formula``).
+
+    ``fun`` is a function of NumPy or SciPy with the same parameters, or with some of them.
+    """
+
+    def decorate(formula: Callable) -> Callable:
+        signature = inspect.signature(formula)
+        valued = _differentiated_by(formula, lambda *args, **kwargs: fun(*args, **kwargs), formula.__name__)
+        valued.primitive.normalise = _lists_as_arrays  # type: ignore[attr-defined]
+
+        @functools.wraps(formula)
+        def public(*args: Any, **kwargs: Any) -> Any:
+            if not hidden_boxes((*args, *kwargs.values())):
+                return fun(*args, **kwargs)
+            given = signature.bind(*args, **kwargs)
+            if given.arguments.get("out") is not None:
+                raise ArgumentError(
+                    f"{formula.__name__}: the argument out= is not supported for traced arrays; use the returned array"
+                )
+            given.apply_defaults()
+            return valued(*given.args, **given.kwargs)
+
+        return public
+
+    return decorate
 
 
 def nondifferentiable(fun: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None) -> Callable:
