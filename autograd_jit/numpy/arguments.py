@@ -150,12 +150,11 @@ def plain_value(x: Any) -> Any:
 
 def held(function: str, **argument: Any) -> Any:
     """The one argument, plain: refused if it is differentiated, guarded by value if it is recorded."""
-    ((name, value),) = argument.items()
-    if not is_traced(value):
-        return value
+    value = next(iter(argument.values()))
     if type(value) in BOX_TYPES and value._node.sees_nondifferentiable:
         return plain_value(value)[()]
     refuse_traced(function, **argument)
+    return value
 
 
 def refuse_traced(function: str, **arguments: Any) -> None:

@@ -321,6 +321,8 @@ def piecewise(x, condlist, funclist, *args, **kw):
     for number, condition in enumerate(conditions):  # a later function overwrites an earlier one
         owner[condition] = number
     result: Any = _np.zeros(x.shape, x.dtype)
+    if x.dtype.kind in "fc":  # to which any number is added unchanged, -0.0 as well
+        result[owner >= 0] = -result[owner >= 0]
     for number, function in enumerate(funclist):
         own = owner == number
         value = function(getitem(x, own), *args, **kw) if callable(function) else function

@@ -9,7 +9,7 @@ import numpy as _np
 from ..trace.rules import composite, general, linear
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
-from .arguments import NoValue, as_array, is_traced, normalise_axis, plain_value, refuse, shape_of
+from .arguments import NoValue, as_array, dtype_of, is_traced, normalise_axis, plain_value, refuse, shape_of
 from .joining import concatenate
 from .shaping import astype, broadcast_to, flip, ravel, reshape
 
@@ -218,6 +218,9 @@ def ediff1d(ary, to_end=None, to_begin=None):
         return _np.ediff1d(ary, to_end, to_begin)
     ary = ravel(as_array(ary))
     pieces = [ew.subtract(ary[1:], ary[:-1])]
+    for end in (to_begin, to_end):
+        if end is not None and not _np.can_cast(dtype_of(end), ary.dtype, "same_kind"):
+            raise TypeError("ediff1d: to_begin and to_end must be compatible with ary under the `same_kind` rule")
     if to_begin is not None:
         pieces.insert(0, astype(ravel(as_array(to_begin)), ary.dtype))
     if to_end is not None:
@@ -289,15 +292,15 @@ def _gradient_along(f: Any, step: Any, axis: int, edge_order: int) -> Any:
         return reshape(weight, (-1,) + (1,) * (f.ndim - axis - 1))
 
     if is_uniform:
-        inside = ew.divide(ew.subtract(part(2, None), part(None, -2)), ew.multiply(2.0, step))
-        ends = (step, step, step, step)
+        inside = (part(2, None) - part(None, -2)) / (2.0 * step)
+        ends = (step,) * 4
     else:
         weights = [along(weight) for weight in _central_weights(step[:-1], step[1:])]
         inside = _weighted(weights, part(None, -2), part(1, -1), part(2, None))
         ends = (step[0], step[1], step[-2], step[-1]) if edge_order == 2 else (step[0], None, None, step[-1])
     if edge_order == 1:
-        first = ew.divide(ew.subtract(part(1, 2), part(0, 1)), ends[0])
-        last = ew.divide(ew.subtract(part(n - 1, n), part(n - 2, n - 1)), ends[3])
+        first = (part(1, 2) - part(0, 1)) / ends[0]
+        last = (part(n - 1, n) - part(n - 2, n - 1)) / ends[3]
     else:
         first = _weighted(_first_weights(ends[0], ends[1], is_uniform), part(0, 1), part(1, 2), part(2, 3))
         last = _weighted(
@@ -320,7 +323,7 @@ def _central_weights(before: Any, after: Any) -> tuple:
 def _first_weights(step: Any, after: Any, is_uniform: bool) -> tuple:
     """Of the first three elements for the slope at the first."""
     if is_uniform:
-        return ew.divide(-1.5, step), ew.divide(2.0, step), ew.divide(-0.5, step)
+        return -1.5 / step, 2.0 / step, -0.5 / step
     total = step + after
     return -(2.0 * step + after) / (step * total), total / (step * after), -step / (after * total)
 
@@ -328,7 +331,7 @@ def _first_weights(step: Any, after: Any, is_uniform: bool) -> tuple:
 def _last_weights(before: Any, step: Any, is_uniform: bool) -> tuple:
     """Of the last three elements for the slope at the last."""
     if is_uniform:
-        return ew.divide(0.5, step), ew.divide(-2.0, step), ew.divide(1.5, step)
+        return 0.5 / step, -2.0 / step, 1.5 / step
     total = before + step
     return step / (before * total), -total / (before * step), (2.0 * step + before) / (step * total)
 

@@ -13,7 +13,8 @@ from numpy.linalg import LinAlgError
 from numpy.linalg._linalg import EigResult, QRResult, SVDResult
 
 from ..errors import ArgumentError
-from ..trace.rules import general, nondifferentiable
+from ..trace.plain_errors import plain_errors
+from ..trace.rules import general, nondifferentiable, valued_by
 from . import decompositions as _dec
 from . import elementwise as _ew
 from . import products as _products
@@ -57,6 +58,7 @@ def _stacked(a: Any, square: bool = False) -> Any:
 # ---------------------------------------------------------------- systems, inverses, determinants
 
 
+@plain_errors
 def solve(a, b):
     """As ``numpy.linalg.solve``: ``b`` is a vector only if it is one-dimensional."""
     if not is_traced(a, b):
@@ -67,21 +69,25 @@ def solve(a, b):
     return _solving.solve_matrix(a, b)
 
 
+@plain_errors
 def inv(a):
     """As ``numpy.linalg.inv``."""
     return _solving.inverse(_stacked(a, square=True)) if is_traced(a) else _np.linalg.inv(a)
 
 
+@plain_errors
 def det(a):
     """As ``numpy.linalg.det``; right for singular matrices too."""
     return _solving.determinant(_stacked(a, square=True)) if is_traced(a) else _np.linalg.det(a)
 
 
+@plain_errors
 def slogdet(a):
     """As ``numpy.linalg.slogdet``, a named tuple ``(sign, logabsdet)``."""
     return _solving.sign_and_logdet(_stacked(a, square=True)) if is_traced(a) else _np.linalg.slogdet(a)
 
 
+@plain_errors
 def pinv(a, rcond=None, hermitian=False, *, rtol=NoValue):
     """As ``numpy.linalg.pinv``; the derivative holds where the rank does not change."""
     if not is_traced(a, rcond, rtol):
@@ -98,10 +104,9 @@ def pinv(a, rcond=None, hermitian=False, *, rtol=NoValue):
     return _solving.pseudo_inverse(a, rcond, bool(hermitian))
 
 
+@valued_by(_np.linalg.lstsq)
 def lstsq(a, b, rcond=None):
     """As ``numpy.linalg.lstsq``: ``(x, residuals, rank, s)``; rank has no derivative."""
-    if not is_traced(a, b):
-        return _np.linalg.lstsq(a, b, rcond)
     a, b = inexact(a), inexact(b)
     if rcond is None or rcond == -1:
         precision = _np.finfo(_np.result_type(a.dtype, b.dtype, _np.float32)).eps.item()
@@ -117,6 +122,7 @@ def lstsq(a, b, rcond=None):
     return x[:, 0] if vector else x, residuals, rank, s
 
 
+@plain_errors
 def matrix_power(a, n):
     """As ``numpy.linalg.matrix_power``."""
     if not is_traced(a):
@@ -137,6 +143,7 @@ def matrix_power(a, n):
     return result
 
 
+@plain_errors
 def tensorsolve(a, b, axes=None):
     """As ``numpy.linalg.tensorsolve``."""
     if not is_traced(a, b):
@@ -152,6 +159,7 @@ def tensorsolve(a, b, axes=None):
     return _shaping.reshape(solve(_shaping.reshape(a, (size, size)), _shaping.ravel(b)), shape)
 
 
+@plain_errors
 def tensorinv(a, ind=2):
     """As ``numpy.linalg.tensorinv``."""
     if not is_traced(a):
@@ -165,6 +173,7 @@ def tensorinv(a, ind=2):
 # ---------------------------------------------------------------- factorizations
 
 
+@plain_errors
 def cholesky(a, /, *, upper=False):
     """As ``numpy.linalg.cholesky``. The cotangent is Hermitian, as Autograd's: the derivative among such matrices."""
     if not is_traced(a):
@@ -173,6 +182,7 @@ def cholesky(a, /, *, upper=False):
     return mh(_dec.cholesky_lower(mh(a))) if upper else _dec.cholesky_lower(a)
 
 
+@plain_errors
 def eigh(a, UPLO="L"):
     """As ``numpy.linalg.eigh``: only the triangle ``UPLO`` is read, and so has a derivative.
 
@@ -186,11 +196,13 @@ def eigh(a, UPLO="L"):
     return _dec.eigen_hermitian(_dec.hermitian_part(_stacked(a, square=True), uplo == "L"), uplo)
 
 
+@plain_errors
 def eigvalsh(a, UPLO="L"):
     """As ``numpy.linalg.eigvalsh``."""
     return eigh(a, UPLO).eigenvalues if is_traced(a) else _np.linalg.eigvalsh(a, UPLO)
 
 
+@plain_errors
 def eig(a):
     """As ``numpy.linalg.eig``, with LAPACK's normalisation of the eigenvectors."""
     if not is_traced(a):
@@ -199,11 +211,13 @@ def eig(a):
     return EigResult(w, v)
 
 
+@plain_errors
 def eigvals(a):
     """As ``numpy.linalg.eigvals``."""
     return eig(a).eigenvalues if is_traced(a) else _np.linalg.eigvals(a)
 
 
+@plain_errors
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """As ``numpy.linalg.svd``. The trailing columns of full factors are fixed only up to a rotation."""
     if not is_traced(a):
@@ -216,11 +230,13 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     return SVDResult(*result) if compute_uv else result[1]
 
 
+@plain_errors
 def svdvals(x, /):
     """As ``numpy.linalg.svdvals``."""
     return svd(x, compute_uv=False) if is_traced(x) else _np.linalg.svdvals(x)
 
 
+@plain_errors
 def qr(a, mode="reduced"):
     """As ``numpy.linalg.qr``, modes reduced, complete and r, for full rank; raw is refused for traced arrays."""
     if not is_traced(a):
@@ -330,6 +346,7 @@ def _matrix_norm(x: Any, ord: Any, row: int, column: int, keepdims: bool) -> Any
     return _shaping.reshape(result, reduced_shape(x.shape, (row, column))) if keepdims else result
 
 
+@plain_errors
 @scalar_results
 def norm(x, ord=None, axis=None, keepdims=False):
     """As ``numpy.linalg.norm``; at 0 the derivative is 0, not NaN."""
@@ -350,6 +367,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     raise ValueError("Improper number of dimensions to norm.")
 
 
+@plain_errors
 @scalar_results
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """As ``numpy.linalg.vector_norm``."""
@@ -359,6 +377,7 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     return _vector_norm(x, ord, normalise_axes(axis, x.ndim), bool(keepdims))
 
 
+@plain_errors
 def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     """As ``numpy.linalg.matrix_norm``."""
     if not is_traced(x):
@@ -367,10 +386,9 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     return _matrix_norm(x, ord, x.ndim - 2, x.ndim - 1, bool(keepdims))
 
 
+@valued_by(_np.linalg.cond)
 def cond(x, p=None):
-    """As ``numpy.linalg.cond``."""
-    if not is_traced(x):
-        return _np.linalg.cond(x, p)
+    """As ``numpy.linalg.cond``; infinite for singular matrices."""
     x = _stacked(x)
     if p in (None, 2, -2):
         s = svdvals(x)
@@ -381,6 +399,7 @@ def cond(x, p=None):
 # ---------------------------------------------------------------- products, as the array API standard has them
 
 
+@plain_errors
 def multi_dot(arrays, *, out=None):
     """As ``numpy.linalg.multi_dot``: the cheapest order of products."""
     arrays = list(arrays)
@@ -424,6 +443,7 @@ def _cheapest_product(arrays: list) -> Any:
     return multiply(0, count - 1)
 
 
+@plain_errors
 def trace(x, /, *, offset=0, dtype=None):
     """As ``numpy.linalg.trace``: of the last two axes."""
     if not is_traced(x):
@@ -431,11 +451,13 @@ def trace(x, /, *, offset=0, dtype=None):
     return _shaping.trace(x, offset, -2, -1, dtype)
 
 
+@plain_errors
 def diagonal(x, /, *, offset=0):
     """As ``numpy.linalg.diagonal``: of the last two axes."""
     return _shaping.diagonal(x, offset, -2, -1) if is_traced(x) else _np.linalg.diagonal(x, offset=offset)
 
 
+@plain_errors
 def outer(x1, x2, /):
     """As ``numpy.linalg.outer``: of two vectors."""
     if not is_traced(x1, x2):
@@ -446,6 +468,7 @@ def outer(x1, x2, /):
     return _ew.multiply(x1[:, None], x2)
 
 
+@plain_errors
 def cross(x1, x2, /, *, axis=-1):
     """As ``numpy.linalg.cross``: of vectors of length 3."""
     if not is_traced(x1, x2):
@@ -456,16 +479,19 @@ def cross(x1, x2, /, *, axis=-1):
     return _products.cross(x1, x2, axis=axis)
 
 
+@plain_errors
 def matmul(x1, x2, /):
     """As ``numpy.linalg.matmul``."""
     return _products.matmul(x1, x2)
 
 
+@plain_errors
 def tensordot(x1, x2, /, *, axes=2):
     """As ``numpy.linalg.tensordot``."""
     return _products.tensordot(x1, x2, axes)
 
 
+@plain_errors
 def vecdot(x1, x2, /, *, axis=-1):
     """As ``numpy.linalg.vecdot``: the first argument is conjugated."""
     if not is_traced(x1, x2):
@@ -474,6 +500,7 @@ def vecdot(x1, x2, /, *, axis=-1):
     return _red.sum((_ew.conj(x1) if is_complex(x1) else x1) * x2, axis=-1)
 
 
+@plain_errors
 def matrix_transpose(x, /):
     """As ``numpy.linalg.matrix_transpose``."""
     return _shaping.matrix_transpose(x)

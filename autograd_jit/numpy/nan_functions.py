@@ -93,7 +93,9 @@ def _refuse_inexact(dtype: Any) -> None:
 def _count(holes: Any, axes: tuple, where: Any, keepdims: bool) -> Any:
     """How many elements are no NaN."""
     counted = ew.logical_not(holes)
-    return reductions.count_of(counted, axes, counted if where is NoValue or where is True else ew.logical_and(counted, where), keepdims)
+    if where is not NoValue and where is not True:
+        counted = ew.logical_and(counted, where)
+    return reductions.count_of(counted, axes, counted, keepdims)
 
 
 @composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
@@ -194,16 +196,14 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,)),
     ],
 )
-@valued_by(_np.nanquantile)
+@valued_by(_np.nanquantile, refuses=("weights",))
 def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanquantile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    refuse("nanquantile", weights=weights)
     return nanquantile_sorted(as_array(a), held("nanquantile", q=q), axis, method, keepdims)
 
 
 @composite(complex=False, samples=lambda: [call(_holey(3, 4), 30), call(_holey(3, 4), 70, axis=0, keepdims=True)])
-@valued_by(_np.nanpercentile)
+@valued_by(_np.nanpercentile, refuses=("weights",))
 def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanpercentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    refuse("nanpercentile", weights=weights)
     return nanquantile_sorted(as_array(a), hundredths("nanpercentile", q), axis, method, keepdims)

@@ -15,7 +15,6 @@ from .arguments import (
     normalise_axes,
     plain_value,
     reduced_shape,
-    refuse,
 )
 from .indexing import take_along_axis
 from .shaping import astype, moveaxis, reshape, transpose
@@ -123,10 +122,9 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         ],
     ],
 )
-@valued_by(_np.quantile)
+@valued_by(_np.quantile, refuses=("weights",))
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.quantile``, every method; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    refuse("quantile", weights=weights)
     return _quantile(as_array(a), held("quantile", q=q), axis, method, keepdims)
 
 
@@ -134,8 +132,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     complex=False,
     samples=lambda: [call(normals(5), 30, argnums=(0,)), call(normals(3, 4), [10, 75.0], axis=0, argnums=(0,))],
 )
-@valued_by(_np.percentile)
+@valued_by(_np.percentile, refuses=("weights",))
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.percentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    refuse("percentile", weights=weights)
     return _quantile(as_array(a), hundredths("percentile", q), axis, method, keepdims)

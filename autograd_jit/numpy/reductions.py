@@ -6,8 +6,8 @@ call NumPy itself.
 
 Conventions: equal extrema share the derivative; ``std`` has derivative 0 where the data are constant; ``clip`` has
 derivative 1 at its bounds; ``prod`` is right where factors are zero. ``mean``, ``var`` and ``std`` take NumPy's own
-steps, so that they overflow, wrap and round where it does: integers are added up as floats, and half precision is summed
-in single precision by ``mean`` alone.
+steps, so that they overflow and round where it does: integers are added up as floats, and half precision is summed in
+single precision by ``mean`` alone.
 """
 
 from __future__ import annotations
@@ -421,6 +421,8 @@ def clip(a, a_min=NoValue, a_max=NoValue, out=None, *, min=NoValue, max=NoValue,
         return _np.clip(a, lower, upper, out, **kwargs)
     refuse("clip", out=out, **kwargs)
     a = _as_array(a)
+    if lower is not None and upper is not None:
+        return _clip_both(a, lower, upper)
     if lower is not None:
         a = _clip_one(a, lower, True)
     if upper is not None:
@@ -451,4 +453,13 @@ _clip_one = general(
     name="clip_one",
     complex=False,
     samples=lambda: [call(normals(4), 0.1, True), call(normals(3, 1), normals(2), False)],
+)
+
+#: ``(x, lower, upper)``
+_clip_both = with_formula(
+    _np.clip,
+    lambda x, lower, upper: _clip_one(_clip_one(x, lower, True), upper, False),
+    name="clip_both",
+    complex=False,
+    samples=lambda: [call(2 * normals(4), -0.7, 1.1), call(normals(3, 1), normals(2) - 1, 0.5)],
 )

@@ -16,6 +16,7 @@ from ..trace.rules import composite, elementwise, valued_by
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
 from .arguments import as_array, held, is_traced, plain_value, refuse, scalar_results
+from .shaping import as_ndarray
 
 __all__ = [
     "divmod",
@@ -131,7 +132,7 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (ew.real(x), ew.imag(x))]
         return ew.add(parts[0], ew.multiply(1j, parts[1]))
     if x.dtype.kind != "f":
-        return x
+        return x if is_traced(x) else x[()]
     limits = _np.finfo(x.dtype)
     x = ew.where(ew.isnan(x), nan, x)
     x = ew.where(ew.isposinf(x), limits.max if posinf is None else posinf, x)
@@ -143,7 +144,7 @@ def real_if_close(a, tol=100):
     """As ``numpy.real_if_close``."""
     if not is_traced(a):
         return _np.real_if_close(a, tol)
-    a = as_array(a)
+    a = as_ndarray(as_array(a))
     if a.dtype.kind != "c":
         return a
     limit = tol * _np.finfo(a.dtype).eps if tol > 1 else tol

@@ -350,10 +350,11 @@ def _differentiated_by(formula: Callable, fun: Callable, name: str) -> Callable:
     return wrapped
 
 
-def valued_by(fun: Callable) -> Callable:
+def valued_by(fun: Callable, refuses: tuple[str, ...] = ()) -> Callable:
     """Decorator: ``fun`` gives the value of a public function, the decorated body its derivatives (``with_formula``).
 
-    ``fun`` is a function of NumPy or SciPy with the same parameters, or with some of them.
+    ``fun`` is a function of NumPy or SciPy with the same parameters. ``refuses`` names those that have to keep their
+    defaults in a traced call, because the formula does not know of them; ``out`` is one of them in any case.
     """
 
     def decorate(formula: Callable) -> Callable:
@@ -366,10 +367,11 @@ def valued_by(fun: Callable) -> Callable:
             if not hidden_boxes((*args, *kwargs.values())):
                 return fun(*args, **kwargs)
             given = signature.bind(*args, **kwargs)
-            if given.arguments.get("out") is not None:
-                raise ArgumentError(
-                    f"{formula.__name__}: the argument out= is not supported for traced arrays; use the returned array"
-                )
+            for name in ("out", *refuses):
+                if name in given.arguments and given.arguments[name] is not signature.parameters[name].default:
+                    raise ArgumentError(
+                        f"{formula.__name__}: the argument {name}= is not supported for traced arrays; leave it out"
+                    )
             given.apply_defaults()
             return valued(*given.args, **given.kwargs)
 

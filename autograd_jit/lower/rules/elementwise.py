@@ -227,6 +227,24 @@ def _clip_one(b: Builder, op: Op, x: Any, bound: Any, from_below: Any) -> Operan
     return arithmetic("maximum" if from_below else "minimum")(b, op, x, bound)
 
 
+def _clip_both(b: Builder, op: Op, x: Any, lower: Any, upper: Any) -> Operand:
+    """The bound where ``x`` is not beyond it, and a NaN ``x`` as it is: a tie has the sign of the bound's zero."""
+    type_ = result_type(op)
+    dtype, shape = type_.dtype, type_.shape
+    result, *bounds = [as_operand(operand) for operand in (x, lower, upper)]
+    require_native(dtype, result.dtype, *[bound.dtype for bound in bounds])
+    if dtype == BOOL:
+        raise NoLowering("clip of dtype bool")
+    result = b.cast(result, dtype)
+    for comparison, bound in zip(("greater", "less"), bounds, strict=True):
+        bound = b.cast(bound, dtype)
+        kept = b.map(comparison, (result, bound), BOOL, shape)
+        if dtype.kind == "f":
+            kept = b.map("or", (kept, b.map("isnan", (result,), BOOL, result.shape)), BOOL, shape)
+        result = b.map("where", (kept, result, bound), dtype, shape)
+    return result
+
+
 _BITWISE_FUNCTIONS: tuple[Any, ...] = (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)
 _BITWISE = {function.primitive for function in _BITWISE_FUNCTIONS}
 
@@ -264,5 +282,7 @@ rule_for(ew.heaviside, _heaviside)
 rule_for(special_elementwise.sinc, _sinc)
 rule_for(ew.conj, _identity_of_real)
 rule_for(shaping._astype, _astype)
+rule_for(shaping._scalar_as_array, _identity_of_real)
 rule_for(reductions._clip_one, _clip_one)
+rule_for(reductions._clip_both, _clip_both)
 rule_for(reductions.root_of_variance, arithmetic("sqrt"))
