@@ -14,7 +14,7 @@ from numpy.linalg._linalg import EigResult, QRResult, SVDResult
 
 from ..errors import ArgumentError
 from ..trace.plain_errors import plain_errors
-from ..trace.rules import general, nondifferentiable, valued_by
+from ..trace.rules import general, nondifferentiable, valued_by, with_formula
 from . import decompositions as _dec
 from . import elementwise as _ew
 from . import products as _products
@@ -132,7 +132,9 @@ def matrix_power(a, n):
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
-        return _shaping.broadcast_to(_np.eye(a.shape[-1], dtype=a.dtype), a.shape) + a * 0
+        return _np.array(_np.broadcast_to(_np.eye(a.shape[-1], dtype=a.dtype), a.shape))
+    if n == 3:  # in NumPy's order
+        return _products.matmul(_products.matmul(a, a), a)
     result = None
     while n:
         if n & 1:
@@ -179,7 +181,13 @@ def cholesky(a, /, *, upper=False):
     if not is_traced(a):
         return _np.linalg.cholesky(a, upper=upper)
     a = _stacked(a, square=True)
-    return mh(_dec.cholesky_lower(mh(a))) if upper else _dec.cholesky_lower(a)
+    return _cholesky_upper(a) if upper else _dec.cholesky_lower(a)
+
+
+#: from the upper triangle, which LAPACK rounds in another order than the lower one
+_cholesky_upper = with_formula(
+    lambda a: _np.linalg.cholesky(a, upper=True), lambda a: mh(_dec.cholesky_lower(mh(a))), name="cholesky_upper"
+)
 
 
 @plain_errors
@@ -199,7 +207,16 @@ def eigh(a, UPLO="L"):
 @plain_errors
 def eigvalsh(a, UPLO="L"):
     """As ``numpy.linalg.eigvalsh``."""
-    return eigh(a, UPLO).eigenvalues if is_traced(a) else _np.linalg.eigvalsh(a, UPLO)
+    return _eigvalsh(_stacked(a, square=True), UPLO) if is_traced(a) else _np.linalg.eigvalsh(a, UPLO)
+
+
+#: LAPACK finds eigenvalues and singular values alone by other steps, which round and converge otherwise
+_eigvalsh = with_formula(
+    lambda a, uplo: _np.linalg.eigvalsh(a, uplo), lambda a, uplo: eigh(a, uplo).eigenvalues, name="eigvalsh"
+)
+_svdvals = with_formula(
+    lambda a: _np.linalg.svd(a, compute_uv=False), lambda a: _dec.singular(a, False)[1], name="svdvals"
+)
 
 
 @plain_errors
@@ -225,9 +242,8 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     a = _stacked(a)
     if hermitian:
         result = _dec.hermitian_singular(_stacked(a, square=True))
-    else:
-        result = _dec.singular(a, bool(full_matrices and compute_uv))
-    return SVDResult(*result) if compute_uv else result[1]
+        return SVDResult(*result) if compute_uv else result[1]
+    return SVDResult(*_dec.singular(a, bool(full_matrices))) if compute_uv else _svdvals(a)
 
 
 @plain_errors
@@ -244,6 +260,11 @@ def qr(a, mode="reduced"):
     if mode not in ("reduced", "complete", "r"):
         raise ArgumentError(f"qr: mode={mode!r} is not supported for traced arrays")
     a = _stacked(a)
+    is_thin = a.shape[-2] >= a.shape[-1] and mode != "complete"
+    return _qr_by_formula(a, mode) if is_thin else _qr(a, mode)
+
+
+def _qr_by_formula(a: Any, mode: str) -> Any:
     rows, columns = a.shape[-2:]
     q, r = _dec.qr_tall(a) if rows >= columns else _dec.qr_wide(a)
     if mode == "r":
@@ -256,6 +277,7 @@ def qr(a, mode="reduced"):
     return QRResult(q, r)
 
 
+_qr = with_formula(lambda a, mode: _np.linalg.qr(a, mode), _qr_by_formula, name="qr")
 matrix_rank = nondifferentiable(_np.linalg.matrix_rank)
 
 # ---------------------------------------------------------------- norms
@@ -305,10 +327,18 @@ euclidean = general(
 def _power_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
     """``sum(abs(x) ** ord) ** (1 / ord)``, with derivative 0 rather than NaN where the sum is 0."""
     total = _red.sum(_ew.power(_ew.absolute(x), ord), axis=axes, keepdims=keepdims)
+    inverse = _np.reciprocal(ord, dtype=total.dtype)
     if ord < 0:
-        return _ew.power(total, 1 / ord)
-    zero = _ew.equal(total, 0)
-    return _ew.where(zero, _TINY, _ew.power(_ew.where(zero, _np.ones((), _np.float32), total), 1 / ord))
+        return _ew.power(total, inverse)
+    zero, one = _np.zeros((), total.dtype), _np.ones((), total.dtype)
+    vanishes = _ew.equal(total, 0)
+    return _ew.where(vanishes, zero, _ew.power(_ew.where(vanishes, one, total), inverse))
+
+
+def _as_inexact(x: Any) -> Any:
+    """``x`` as an array; integers as floats, so that nothing wraps."""
+    x = inexact(x)
+    return _shaping.astype(x, float) if x.dtype.kind in "iub" else x
 
 
 def _vector_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
@@ -333,7 +363,7 @@ def _matrix_norm(x: Any, ord: Any, row: int, column: int, keepdims: bool) -> Any
     if ord in (None, "fro", "f"):
         return euclidean(x, tuple(sorted((row, column))), keepdims)
     if ord in ("nuc", 2, -2):
-        values = svd(_shaping.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
+        values = svdvals(_shaping.moveaxis(x, (row, column), (-2, -1)))
         reduce = {"nuc": _red.sum, 2: _red.max, -2: _red.min}[ord]
         result = reduce(values, axis=-1)
     elif ord in (1, -1, _np.inf, -_np.inf):
@@ -352,7 +382,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     """As ``numpy.linalg.norm``; at 0 the derivative is 0, not NaN."""
     if not is_traced(x, ord):
         return _np.linalg.norm(x, ord, axis, keepdims)
-    x = inexact(x)
+    x = _as_inexact(x)
     keepdims = bool(keepdims)
     if axis is None and (ord is None or (ord == 2 and x.ndim == 1) or (ord in ("f", "fro") and x.ndim == 2)):
         return euclidean(x, tuple(range(x.ndim)), keepdims)
@@ -373,7 +403,7 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """As ``numpy.linalg.vector_norm``."""
     if not is_traced(x, ord):
         return _np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
-    x = inexact(x)
+    x = _as_inexact(x)
     return _vector_norm(x, ord, normalise_axes(axis, x.ndim), bool(keepdims))
 
 
@@ -382,7 +412,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     """As ``numpy.linalg.matrix_norm``."""
     if not is_traced(x):
         return _np.linalg.matrix_norm(x, keepdims=keepdims, ord=ord)
-    x = _stacked(x)
+    x = _stacked(_as_inexact(x))
     return _matrix_norm(x, ord, x.ndim - 2, x.ndim - 1, bool(keepdims))
 
 
@@ -496,8 +526,7 @@ def vecdot(x1, x2, /, *, axis=-1):
     """As ``numpy.linalg.vecdot``: the first argument is conjugated."""
     if not is_traced(x1, x2):
         return _np.linalg.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
-    x1, x2 = (_shaping.moveaxis(inexact(x), axis, -1) for x in (x1, x2))
-    return _red.sum((_ew.conj(x1) if is_complex(x1) else x1) * x2, axis=-1)
+    return _products.vecdot(x1, x2, axis=axis)
 
 
 @plain_errors

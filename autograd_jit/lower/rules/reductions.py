@@ -41,17 +41,30 @@ def _reduction(name: str) -> Rule:
     return rule
 
 
-def _with_where(name: str, neutral: float) -> Rule:
-    """What is left out counts as the neutral element."""
+def _with_where(name: str, pair: str, neutral: Any) -> Rule:
+    """What is left out counts as the neutral element (None: as the initial value), which comes in at the end.
+
+    NumPy begins with the initial value, which shows in the last bits of sums and products.
+    """
 
     def rule(b: Builder, op: Op, x: Any, axes: tuple, keepdims: bool, where: Any, initial: Any) -> Operand:
-        if initial is not NoValue:
-            raise NoLowering(f"{name} with initial=, which is added before the others")
-        operand, condition = as_operand(x), as_operand(where)
-        require_native(operand.dtype, condition.dtype)
-        value = Literal(operand.dtype.type(neutral), operand.dtype)
-        chosen = b.map("where", (as_bool(b, condition, ()), operand, value), operand.dtype, operand.shape)
-        return _reduction(name)(b, op, chosen, axes, keepdims)
+        type_ = result_type(op)
+        operand = as_operand(x)
+        require_native(operand.dtype, type_.dtype)
+        if where is not True:
+            condition = as_operand(where)
+            require_native(condition.dtype)
+            instead = as_operand(initial) if neutral is None else Literal(operand.dtype.type(neutral), operand.dtype)
+            chosen = (as_bool(b, condition, ()), operand, b.cast(instead, operand.dtype))
+            operand = b.map("where", chosen, operand.dtype, operand.shape)
+        if initial is NoValue:
+            return _reduction(name)(b, op, operand, axes, keepdims)
+        start = as_operand(initial)
+        require_native(start.dtype)
+        if 0 in operand.shape or type_.dtype == BOOL:
+            raise NoLowering(f"{name} with initial= of an empty array or of booleans")
+        result = _reduction(name)(b, op, operand, axes, keepdims)
+        return b.map(pair, (b.cast(start, type_.dtype), result), type_.dtype, type_.shape)
 
     return rule
 
@@ -62,7 +75,9 @@ rule_for(reductions.reduce_max, _reduction("max"))
 rule_for(reductions.reduce_min, _reduction("min"))
 rule_for(reductions.reduce_all, _reduction("all"))
 rule_for(reductions.reduce_any, _reduction("any"))
-rule_for(reductions.sum_where, _with_where("sum", 0))
-rule_for(reductions.prod_where, _with_where("prod", 1))
-rule_for(reductions.all_where, _with_where("all", True))
-rule_for(reductions.any_where, _with_where("any", False))
+rule_for(reductions.sum_where, _with_where("sum", "add", 0))
+rule_for(reductions.prod_where, _with_where("prod", "multiply", 1))
+rule_for(reductions.max_where, _with_where("max", "maximum", None))
+rule_for(reductions.min_where, _with_where("min", "minimum", None))
+rule_for(reductions.all_where, _with_where("all", "and", True))
+rule_for(reductions.any_where, _with_where("any", "or", False))
