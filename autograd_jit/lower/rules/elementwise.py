@@ -228,21 +228,7 @@ def _clip_one(b: Builder, op: Op, x: Any, bound: Any, from_below: Any) -> Operan
 
 
 def _clip_both(b: Builder, op: Op, x: Any, lower: Any, upper: Any) -> Operand:
-    """The bound where ``x`` is not beyond it, and a NaN ``x`` as it is: a tie has the sign of the bound's zero."""
-    type_ = result_type(op)
-    dtype, shape = type_.dtype, type_.shape
-    result, *bounds = [as_operand(operand) for operand in (x, lower, upper)]
-    require_native(dtype, result.dtype, *[bound.dtype for bound in bounds])
-    if dtype == BOOL:
-        raise NoLowering("clip of dtype bool")
-    result = b.cast(result, dtype)
-    for comparison, bound in zip(("greater", "less"), bounds, strict=True):
-        bound = b.cast(bound, dtype)
-        kept = b.map(comparison, (result, bound), BOOL, shape)
-        if dtype.kind == "f":
-            kept = b.map("or", (kept, b.map("isnan", (result,), BOOL, result.shape)), BOOL, shape)
-        result = b.map("where", (kept, result, bound), dtype, shape)
-    return result
+    return arithmetic("minimum")(b, op, arithmetic("maximum")(b, op, x, lower), upper)
 
 
 _BITWISE_FUNCTIONS: tuple[Any, ...] = (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)

@@ -34,6 +34,8 @@ def _reduction(name: str) -> Rule:
             raise NoLowering(f"{name} of dtype {operand.dtype.name}")
         view = b.view(operand)
         if not axes:
+            if name == "sum" and type_.dtype.kind == "f":  # NumPy adds to 0, also a lone -0.0
+                return b.map("add", (view, Literal(type_.dtype.type(0), type_.dtype)), type_.dtype, type_.shape)
             return view
         result = b.reduce(name, view, axes)
         return with_shape(result, type_.shape)
