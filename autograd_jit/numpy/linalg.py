@@ -324,6 +324,13 @@ euclidean = general(
 )
 
 
+def _largest(x: Any, axes: tuple, keepdims: bool) -> Any:
+    """The maximum of numbers that are not negative, 0 where there are none."""
+    if x.size:
+        return _red.max(x, axes, keepdims=keepdims)
+    return _red.max(x, axes, keepdims=keepdims, initial=0)
+
+
 def _power_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
     """``sum(abs(x) ** ord) ** (1 / ord)``, with derivative 0 rather than NaN where the sum is 0."""
     total = _red.sum(_ew.power(_ew.absolute(x), ord), axis=axes, keepdims=keepdims)
@@ -347,7 +354,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
     if ord is None or ord == 2:
         return euclidean(x, axes, keepdims)
     if ord == _np.inf:
-        return _red.max(_ew.absolute(x), axis=axes, keepdims=keepdims)
+        return _largest(_ew.absolute(x), axes, keepdims)
     if ord == -_np.inf:
         return _red.min(_ew.absolute(x), axis=axes, keepdims=keepdims)
     if ord == 0:
@@ -364,13 +371,16 @@ def _matrix_norm(x: Any, ord: Any, row: int, column: int, keepdims: bool) -> Any
         return euclidean(x, tuple(sorted((row, column))), keepdims)
     if ord in ("nuc", 2, -2):
         values = svdvals(_shaping.moveaxis(x, (row, column), (-2, -1)))
-        reduce = {"nuc": _red.sum, 2: _red.max, -2: _red.min}[ord]
-        result = reduce(values, axis=-1)
+        last = (values.ndim - 1,)
+        if ord == 2:
+            result = _largest(values, last, False)
+        else:
+            result = _red.sum(values, last) if ord == "nuc" else _red.min(values, last)
     elif ord in (1, -1, _np.inf, -_np.inf):
         summed = row if abs(ord) == 1 else column
         sums = _red.sum(_ew.absolute(x), axis=summed, keepdims=True)
-        reduce = _red.max if ord > 0 else _red.min
-        result = reduce(sums, axis=(row, column))
+        both = tuple(sorted((row, column)))
+        result = _largest(sums, both, False) if ord > 0 else _red.min(sums, both)
     else:
         raise ValueError("Invalid norm order for matrices.")
     return _shaping.reshape(result, reduced_shape(x.shape, (row, column))) if keepdims else result

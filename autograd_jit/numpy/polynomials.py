@@ -16,6 +16,7 @@ from .indexing import take
 from .joining import concatenate
 from .products import conjugated
 from .shaping import astype, flip, reshape
+from .special_elementwise import complex_of
 
 __all__ = [
     "convolve",
@@ -211,9 +212,17 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         refuse_traced("interp", period=period)
         return _np.interp(x, xp, fp, left, right, period)
     refuse_traced("interp", period=period)
-    x, xp, fp = _double(x), _double(xp), _double(fp)
-    if "c" in (x.dtype.kind, xp.dtype.kind):
-        raise TypeError("Cannot cast array data from complex to float64 according to the rule 'safe'")
+    fp = as_array(fp)
+    fp = _double(fp, _np.complex128 if fp.dtype.kind == "c" else _np.float64)
+    if fp.dtype.kind == "c":  # NumPy interpolates the parts
+        ends = [None if end is None else as_array(end) for end in (left, right)]
+        parts = []
+        for part in (ew.real, ew.imag):
+            parts.append(interp(x, xp, part(fp), *[None if end is None else part(end) for end in ends], period))
+        return complex_of(*parts)
+    if period is not None:  # NumPy converts these without asking whether it is safe
+        x, xp = (astype(as_array(value), _np.float64) for value in (x, xp))
+    x, xp = _double(x, _np.float64), _double(xp, _np.float64)
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError("fp and xp are not of the same length.")
     if period is not None:
@@ -242,11 +251,11 @@ def _on_pieces(x: Any, xp: Any, fp: Any) -> Any:
     return ew.where(last, fp[-1], ew.where(hit, low, inside))
 
 
-def _double(x: Any) -> Any:
+def _double(x: Any, dtype: Any) -> Any:
     x = as_array(x)
-    if not _np.can_cast(x.dtype, _np.complex128, "safe"):
-        raise TypeError(f"Cannot cast array data from {x.dtype!r} to double precision according to the rule 'safe'")
-    return astype(x, _np.complex128 if x.dtype.kind == "c" else _np.float64)
+    if not _np.can_cast(x.dtype, dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {x.dtype!r} to {_np.dtype(dtype)!r} according to the rule 'safe'")
+    return astype(x, dtype)
 
 
 def _raw_piece_of(xp: Any, x: Any) -> Any:

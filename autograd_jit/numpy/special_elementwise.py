@@ -72,6 +72,19 @@ def _i1_over_x(ans: Any, x: Any) -> Any:
     return ew.where(zero, 0.5, ew.divide(ans, ew.where(zero, 1.0, x)))
 
 
+def _raw_complex_of(real: Any, imaginary: Any) -> Any:
+    kind = _np.result_type(real, imaginary, _np.complex64)
+    result = _np.empty(_np.broadcast_shapes(_np.shape(real), _np.shape(imaginary)), kind)
+    result.real, result.imag = real, imaginary
+    return result[()]
+
+
+#: ``real + 1j * imaginary`` without the product, which makes NaN of infinities
+complex_of = elementwise(
+    _raw_complex_of, lambda: 1.0, lambda: 1j, name="complex_of", complex=False,
+    samples=lambda: [call(normals(3), normals(3, seed=1))],
+)  # fmt: skip
+
 ldexp = elementwise(
     _np.ldexp,
     lambda y: ew.exp2(y * 1.0),
@@ -130,7 +143,7 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     x = as_array(x)
     if x.dtype.kind == "c":
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (ew.real(x), ew.imag(x))]
-        return ew.add(parts[0], ew.multiply(1j, parts[1]))
+        return complex_of(*parts)
     if x.dtype.kind != "f":
         return x if is_traced(x) else x[()]
     limits = _np.finfo(x.dtype)

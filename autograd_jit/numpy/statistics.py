@@ -15,6 +15,7 @@ from .indexing import place
 from .joining import concatenate
 from .products import matmul
 from .shaping import astype, broadcast_to, reshape, transpose
+from .special_elementwise import complex_of
 
 __all__ = ["average", "bincount", "corrcoef", "cov", "digitize", "histogram", "histogram2d", "histogram_bin_edges"]
 
@@ -134,7 +135,7 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     deviations = ew.sqrt(ew.real(diagonal(covariance)))
     result = ew.divide(ew.divide(covariance, reshape(deviations, (-1, 1))), deviations)
     if result.dtype.kind == "c":
-        return ew.add(_within_one(ew.real(result)), ew.multiply(1j, _within_one(ew.imag(result))))
+        return complex_of(_within_one(ew.real(result)), _within_one(ew.imag(result)))
     return _within_one(result)
 
 

@@ -115,8 +115,8 @@ class Distribution:
         if not _np.all(getval(valid)):  # stand-ins, so that nothing is computed, or warned of, with bad parameters
             shapes = tuple(where(valid, shape, 0.5) for shape in shapes)
             scale = where(valid, scale, 1.0)
-        z = inexact(x) - loc if _is_zero(scale - 1 if not is_traced(scale) else 1) else (inexact(x) - loc) / scale
-        z = _in_double(z)
+        z = _in_double(inexact(x)) - loc
+        z = z if _is_zero(scale - 1 if not is_traced(scale) else 1) else z / scale
         low, high = self._support(*shapes)
         below, above = self._beyond(method, z, low, high)
         z = where(logical_or(below, above), self._inside_point(*shapes), z)
@@ -166,16 +166,17 @@ class Distribution:
         """Logarithm of ``sf``."""
         return self._evaluate("logsf", (0.0, -_np.inf), x, args, kwargs)
 
+    @scalar_results
     def ppf(self, q, *args, **kwargs):
         """The inverse of ``cdf``; outside ``[0, 1]`` NaN."""
         if not is_traced(q, *args, *kwargs.values()):
             return self._scipy.ppf(q, *args, **kwargs)
         shapes, loc, scale = self._parse(args, kwargs)
-        q = _in_double(inexact(q))
+        q = inexact(q)
         inside = logical_and(greater_equal(q, 0), less_equal(q, 1))
         if _np.all(getval(inside)):
-            return self._ppf(q, *shapes) * scale + loc
-        return where(inside, self._ppf(where(inside, q, 0.5), *shapes) * scale + loc, _np.nan)
+            return _in_double(self._ppf(q, *shapes)) * scale + loc
+        return where(inside, _in_double(self._ppf(where(inside, q, 0.5), *shapes)) * scale + loc, _np.nan)
 
     def rvs(self, *args, **kwargs):
         """Random values: SciPy's, without derivative."""
