@@ -9,12 +9,15 @@ import numpy as _np
 from ..trace.rules import composite, valued_by
 from ..trace.samples import call, normals
 from . import elementwise as ew
+from . import reductions
 from .arguments import (
     as_array,
     held,
+    is_traced,
     normalise_axes,
     plain_value,
     reduced_shape,
+    scalar_results,
 )
 from .indexing import take_along_axis
 from .shaping import astype, moveaxis, reshape, transpose
@@ -103,10 +106,32 @@ _SAMPLES = lambda: [
 
 
 @composite(complex=False, samples=_SAMPLES)
-@valued_by(_np.median)
+@scalar_results
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """As ``numpy.median``; ``out`` is refused for traced arrays, and the input is never overwritten."""
-    return _quantile(as_array(a), 0.5, axis, "linear", keepdims)
+    if out is None and is_traced(a):
+        a = as_array(a)
+        if a.dtype in (_np.float64, _np.float32) and a.size and a.ndim:
+            return _median_of_floats(a, axis, keepdims)
+    return _median(a, axis, out, overwrite_input, keepdims)
+
+
+def _median_of_floats(a: Any, axis: Any, keepdims: bool) -> Any:
+    """NumPy's steps, which have kernels: the mean of the one or two elements in the middle."""
+    ordered, axes = _sorted_last(a, axis)
+    count = ordered.shape[-1]
+    result = reductions.mean(ordered[..., (count - 1) // 2 : count // 2 + 1], -1)
+    last = ordered[..., -1]  # NaN, if there is one, is sorted to the end
+    result = ew.where(ew.isnan(last), last, result)
+    return reshape(result, reduced_shape(a.shape, axes)) if keepdims else result
+
+
+#: of other dtypes, whose sums wrap, overflow or are complex
+_median = valued_by(_np.median)(
+    lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
+        as_array(a), 0.5, axis, "linear", keepdims
+    )
+)
 
 
 @composite(

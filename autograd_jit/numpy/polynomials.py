@@ -213,15 +213,16 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         return _np.interp(x, xp, fp, left, right, period)
     refuse_traced("interp", period=period)
     fp = as_array(fp)
-    fp = _double(fp, _np.complex128 if fp.dtype.kind == "c" else _np.float64)
+    kind = _np.complex128 if fp.dtype.kind == "c" else _np.float64
+    if period is not None:  # NumPy converts without asking whether it is safe
+        x, xp, fp = astype(as_array(x), _np.float64), astype(as_array(xp), _np.float64), astype(fp, kind)
+    fp = _double(fp, kind)
     if fp.dtype.kind == "c":  # NumPy interpolates the parts
         ends = [None if end is None else as_array(end) for end in (left, right)]
         parts = []
         for part in (ew.real, ew.imag):
             parts.append(interp(x, xp, part(fp), *[None if end is None else part(end) for end in ends], period))
-        return complex_of(*parts)
-    if period is not None:  # NumPy converts these without asking whether it is safe
-        x, xp = (astype(as_array(value), _np.float64) for value in (x, xp))
+        return complex_of(parts[0], ew.where(ew.isnan(x), 0.0, parts[1]))  # NaN is real
     x, xp = _double(x, _np.float64), _double(xp, _np.float64)
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError("fp and xp are not of the same length.")

@@ -375,6 +375,7 @@ def valued_by(fun: Callable, refuses: tuple[str, ...] = ()) -> Callable:
             given.apply_defaults()
             return valued(*given.args, **given.kwargs)
 
+        public.value_is_a_call = True  # type: ignore[attr-defined]
         return public
 
     return decorate

@@ -23,7 +23,9 @@ def assert_numpys(function, *args):
 
 
 @pytest.mark.parametrize("name", "mean var std nanmean nanvar nanstd average median nanmedian".split())
-@pytest.mark.parametrize("x", [LIMIT, LIMIT // 2, UNSIGNED, HALF], ids=["limit", "half the limit", "unsigned", "float16"])
+@pytest.mark.parametrize(
+    "x", [LIMIT, LIMIT // 2, UNSIGNED, HALF], ids=["limit", "half the limit", "unsigned", "float16"]
+)
 def test_averages_do_not_wrap(name, x):
     assert_numpys(getattr(np, name), x)
 

@@ -1,8 +1,8 @@
 """Every function of the numpy package at special values: traced calls give NumPy's answers to the last bit.
 
-The cases are the samples of the registry and the calls of ``numpy.linalg`` and ``numpy.fft`` below, their arrays replaced
-by the salts of ``tests/special_values.py``. Compiled answers may differ in their last bits, not in NaN, infinities,
-signs of zero, dtype or shape.
+The cases are the samples of the registry and the calls of ``numpy.linalg`` and ``numpy.fft`` below, their arrays
+replaced by the salts of ``tests/special_values.py``. Compiled answers may differ in their last bits, not in NaN,
+infinities, signs of zero, dtype or shape.
 """
 
 from __future__ import annotations
@@ -26,8 +26,17 @@ LINALG: dict[str, list] = {
     **{name: [((SYMMETRIC,), {}), ((SYMMETRIC, "U"), {})] for name in ("eigh", "eigvalsh")},
     "eig": [((SQUARE,), {})],
     "solve": [((SQUARE, VECTOR), {}), ((STACK, TALL[:3]), {})],
-    "lstsq": [((TALL, np.ones(4)), {}), ((TALL, np.ones((4, 2))), {}), ((TALL.T, np.ones(2)), {}), ((SQUARE, VECTOR), {})],
-    "cond": [*[((SQUARE, p), {}) for p in (None, 1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc")], ((STACK, 1), {}), ((STACK,), {})],
+    "lstsq": [
+        ((TALL, np.ones(4)), {}),
+        ((TALL, np.ones((4, 2))), {}),
+        ((TALL.T, np.ones(2)), {}),
+        ((SQUARE, VECTOR), {}),
+    ],
+    "cond": [
+        *[((SQUARE, p), {}) for p in (None, 1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc")],
+        ((STACK, 1), {}),
+        ((STACK,), {}),
+    ],
     "norm": [
         *[((VECTOR, p), {}) for p in (None, 0, 1, -1, 2, 3, np.inf, -np.inf, "nuc")],
         *[((SQUARE, p), {}) for p in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)],
@@ -73,7 +82,9 @@ ALLOWED: dict[str, frozenset[str]] = {
 #: for compiled answers
 ALLOWED_COMPILED: dict[str, frozenset[str]] = {
     # the sign of a zero among equals is not fixed by NumPy, whose vector code answers by position
-    **dict.fromkeys("maximum minimum fmax fmin max min nanmax nanmin clip reduce_max reduce_min".split(), frozenset(["zero"])),
+    **dict.fromkeys(
+        "maximum minimum fmax fmin max min nanmax nanmin clip reduce_max reduce_min".split(), frozenset(["zero"])
+    ),
     **dict.fromkeys(["clip_one", "clip_both", "max_where", "min_where", "ptp"], frozenset(["zero"])),
     # differences of equal numbers: nothing but rounding is left
     **dict.fromkeys("std var nanstd nanvar cov corrcoef".split(), frozenset(["value"])),
