@@ -222,7 +222,8 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         parts = []
         for part in (ew.real, ew.imag):
             parts.append(interp(x, xp, part(fp), *[None if end is None else part(end) for end in ends], period))
-        return complex_of(parts[0], ew.where(ew.isnan(x), 0.0, parts[1]))  # NaN is real
+        inside = x if period is None else ew.mod(x, abs(period))
+        return complex_of(parts[0], ew.where(ew.isnan(inside), 0.0, parts[1]))  # of NaN there is no imaginary part
     x, xp = _double(x, _np.float64), _double(xp, _np.float64)
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError("fp and xp are not of the same length.")
