@@ -86,11 +86,13 @@ ALLOWED_COMPILED: dict[str, frozenset[str]] = {
         "maximum minimum fmax fmin max min nanmax nanmin clip reduce_max reduce_min".split(), frozenset(["zero"])
     ),
     **dict.fromkeys(["clip_one", "clip_both", "max_where", "min_where", "ptp"], frozenset(["zero"])),
+    "svd": frozenset(["zero"]),
     # differences of equal numbers: nothing but rounding is left
-    **dict.fromkeys("std var nanstd nanvar cov corrcoef".split(), frozenset(["value"])),
+    **dict.fromkeys("std var nanstd nanvar cov corrcoef mean nanmean average".split(), frozenset(["value"])),
     **dict.fromkeys(["dot", "inner", "tensordot", "einsum"], ORDER),
     "irfft": frozenset(["value"]),  # NumPy reads unset memory for an empty array
-    **dict.fromkeys(["slogdet", "det", "inv", "solve", "pinv"], ORDER),  # singular to rounding
+    # subnormal matrices are singular to rounding
+    **dict.fromkeys("slogdet det inv solve pinv tensorsolve matrix_power".split(), ORDER | {"zero"}),
 }
 #: arguments without which a function has no meaning: interp needs knots in order
 HELD = {"interp": (1,)}

@@ -44,15 +44,14 @@ def _reduction(name: str) -> Rule:
 
 
 def _with_where(name: str, pair: str, neutral: Any) -> Rule:
-    """What is left out counts as the neutral element (None: as the initial value), which comes in at the end.
-
-    NumPy begins with the initial value, which shows in the last bits of sums and products.
-    """
+    """What is left out counts as the neutral element (None: as the initial value, which comes in at the end)."""
 
     def rule(b: Builder, op: Op, x: Any, axes: tuple, keepdims: bool, where: Any, initial: Any) -> Operand:
         type_ = result_type(op)
         operand = as_operand(x)
         require_native(operand.dtype, type_.dtype)
+        if initial is not NoValue and name in ("sum", "prod"):
+            raise NoLowering(f"{name} with initial=, which NumPy begins with")
         if where is not True:
             condition = as_operand(where)
             require_native(condition.dtype)
