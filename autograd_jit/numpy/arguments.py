@@ -10,13 +10,14 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.tracer import BOX_TYPES, concrete
+from ..trace.tracer import BOX_TYPES, concrete, innermost_box
 
 __all__ = [
     "NoValue",
     "as_array",
     "dtype_of",
     "is_traced",
+    "leave_if_recorded",
     "lists_as_arrays",
     "normalise_axes",
     "normalise_axis",
@@ -142,6 +143,13 @@ def plain_value(x: Any) -> Any:
     while type(x) in BOX_TYPES and not x._node.sees_nondifferentiable:
         x = x._value
     return _np.asarray(x)
+
+
+def leave_if_recorded(function: str, *values: Any) -> None:
+    """End the trace where ``function`` would write into an array, had the values not been recorded."""
+    box = innermost_box(values)
+    if box is not None and box._node.sees_nondifferentiable:
+        box._leave(f"numpy.{function} into an array that exists")
 
 
 def refuse_traced(function: str, **arguments: Any) -> None:

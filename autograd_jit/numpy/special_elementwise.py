@@ -16,6 +16,7 @@ from ..trace.rules import composite, elementwise
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
 from .arguments import as_array, is_traced, normalise_axis, plain_value, refuse, scalar_results, shape_of
+from .shaping import own
 
 __all__ = [
     "divmod",
@@ -91,8 +92,8 @@ def modf(x, /, out=(None, None), **kwargs):
     refuse("modf", out=None if out in (None, (None, None)) else out, **kwargs)
     whole = ew.trunc(x)
     infinite = ew.isinf(x)
-    fraction = ew.where(infinite, 0.0, ew.subtract(x, ew.where(infinite, 0.0, whole)))
-    return fraction, whole
+    fraction = ew.fmod(ew.where(infinite, 0.0, x), 1.0)  # of the sign of x, also where it is zero
+    return ew.where(infinite, ew.multiply(0.0, ew.sign(x)), fraction), whole
 
 
 @composite(complex=False, samples=lambda: [call(positives(4), 0.7), call(normals(2), positives(2))])
@@ -133,11 +134,12 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (ew.real(x), ew.imag(x))]
         return ew.add(parts[0], ew.multiply(1j, parts[1]))
     if x.dtype.kind != "f":
-        return x
+        return own(x) if x.ndim else x[()]
     limits = _np.finfo(x.dtype)
     x = ew.where(ew.isnan(x), nan, x)
     x = ew.where(ew.isposinf(x), limits.max if posinf is None else posinf, x)
-    return ew.where(ew.isneginf(x), limits.min if neginf is None else neginf, x)
+    x = ew.where(ew.isneginf(x), limits.min if neginf is None else neginf, x)
+    return x if x.ndim else x[()]
 
 
 @composite(samples=lambda: [call(normals(4)), call(complexes(3))])

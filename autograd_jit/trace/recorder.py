@@ -9,6 +9,8 @@ function interpreted.
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar, NoReturn
@@ -16,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import tree
-from .aliases import Alias, find_aliases
+from .aliases import Alias, find_aliases, share_memory
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
@@ -106,6 +108,9 @@ class Recorder:
 
     def _aliases(self, leaves: list) -> dict[int, Alias]:
         """Results that share memory with others or with inputs."""
+        plain = [leaf for leaf in leaves if type(leaf) is np.ndarray]
+        if plain and share_memory(plain):
+            self.spoil("it returns constant arrays that share memory")
         recorded = [type(leaf) is TapeBox and leaf._trace == self.level for leaf in leaves]
         if not any(recorded):
             return {}
@@ -123,6 +128,8 @@ class Recorder:
             self._void("the function returned a value traced by an outer transformation")
             return None
         if type(leaf) is np.ndarray and not leaf.dtype.hasobject:
+            if not leaf.flags.writeable:  # as the values that a trace hands out are
+                self._void("the function returned a read-only array")
             return self._constant(leaf)
         if tensor_type(leaf) is None and type(leaf) not in _IMMUTABLE and not isinstance(leaf, np.generic):
             self._void(f"the function returned an object of type {type(leaf).__name__}")
@@ -158,6 +165,8 @@ class Recorder:
         """
         if self.is_closed:
             return prim.wrapped(*self._strip(values), **self._strip(kwargs))
+        if (kwargs and kwargs.get("out") is not None) or len(values) > _place_of_out(prim.fun):
+            self.leave(f"{prim.name} writes into the array given as out=")
         is_foreign = self._prepare(values, recorded)
         plain_kwargs, named = kwargs, kwargs
         if kwargs:
@@ -381,6 +390,18 @@ _BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, i
 @functools.lru_cache(maxsize=1024)
 def _primitive_of(function: Callable, name: str) -> Primitive:
     return Primitive(function, name, differentiable=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _place_of_out(function: Callable) -> int:
+    """The position at which a function of NumPy takes the array to write into."""
+    if isinstance(function, np.ufunc):
+        return function.nin
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return sys.maxsize
+    return parameters.index("out") if "out" in parameters else sys.maxsize
 
 
 def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:
