@@ -967,6 +967,7 @@ def test_a_gradient_is_of_the_kind_of_its_argument(value):
         for operator in (grad, value_and_grad):
             scalar = lambda x, function=function: anp.sum(function(x))
             compare(scalar, (value,), (value * 2,), (value * 3,), operator=operator)
+    compare(lambda x, y=2.0: anp.sum(x * y), (value,), (value * 2,), operator=lambda f, **o: grad(f, (0, 1), **o))
 
 
 def test_powers_are_those_of_the_operator():
