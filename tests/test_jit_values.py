@@ -906,6 +906,7 @@ def _asks_for_types(x, n=3, scale=1.5):
 def test_type_of_a_recorded_value():
     assert_replayed(_asks_for_types, (A, 3, 2.5), (B, 3, 1.5), (A, 3, -2.0))
     assert_replayed(lambda x: anp.sum(x) if type(x) is np.ndarray else anp.sum(x * x), (A,), (B,), operator=grad)
+    assert_replayed(lambda x: (type(type(x)) is type, type(type).__name__, type(x).__name__, +x is x), (2.5,), (1.5,))
 
 
 class _Asking:

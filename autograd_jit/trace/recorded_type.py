@@ -24,7 +24,7 @@ class _Meta(type):
             kind = builtins.type(value)
             if kind in _RECORDED:
                 return value.__class__
-            return cls if kind is builtins.type else kind
+            return cls if kind in (builtins.type, _Meta) else kind
         return builtins.type(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
