@@ -982,6 +982,33 @@ def test_powers_are_those_of_the_operator():
     compare(lambda x: anp.modf(x), (np.array([-1.0, 1.5, -0.0, -np.inf, np.inf]),), (A,))
 
 
+# ---------------------------------------------------------------- in-place operators and views
+
+VIEWS_AS_COPIES = {
+    "broadcast_to": lambda y: anp.broadcast_to(y, (2, 3)),
+    "a large broadcast_to": lambda y: anp.broadcast_to(y, (200, 3)),
+    "broadcast_arrays": lambda y: anp.broadcast_arrays(y, np.ones((2, 3)))[0],
+    "meshgrid": lambda y: anp.meshgrid(y, y, copy=False)[0],
+    "flat": lambda y: y.flat,
+    "ndenumerate": lambda y: np.ndenumerate(y),
+    "asarray": lambda y: np.asarray(y),
+    "a foreign view": lambda y: np.lib.stride_tricks.sliding_window_view(y, 2),
+    "an iterator": lambda y: iter(y),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS_AS_COPIES)
+def test_in_place_operators_show_in_views_of_which_the_recorder_makes_copies(name):
+    def function(x, start):
+        y = start + x
+        view = VIEWS_AS_COPIES[name](y)
+        y *= 2
+        return [value if not isinstance(value, tuple) else value[1] for value in view], y
+
+    for start in (np.zeros(3), 1.0):
+        compare(function, (A, start), (B, start), (A * 2, start))
+
+
 # ---------------------------------------------------------------- out=
 
 OUT = {

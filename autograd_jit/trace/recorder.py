@@ -79,6 +79,9 @@ class Recorder:
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
+        #: arrays that something besides the names of the function may show later: held here, so that their count of
+        #: references tells an in-place operator
+        self.exposed: list[np.ndarray] = []
         self._ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
         self._lines = SourceLines(base)
 
@@ -138,6 +141,7 @@ class Recorder:
     def close(self) -> None:
         """The run is over: boxes that are still held somewhere act as their plain values from now on."""
         self.is_closed = True
+        self.exposed.clear()
 
     # ---------------------------------------------------------------- what spoils a trace
 
@@ -180,6 +184,8 @@ class Recorder:
             return prim.wrapped(*values, **plain_kwargs)
         watched = None if prim in self._ours or self._is_ours(prim) else _copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
+        if prim.name == "broadcast_to":  # small results are copies here, and views for the interpreted run
+            self.exposed.append(values[0])
         if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
         return self._written(prim, tuple(recorded), named, ans)

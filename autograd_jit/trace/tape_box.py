@@ -71,7 +71,13 @@ class TapeBox(ArrayBox):
 
     def _plain(self) -> Any:
         """The plain value, guarded element by element. Arrays are read-only: a write shows as an error."""
+        self._expose()
         return self._taken(_read_only)
+
+    def _expose(self) -> None:
+        """Somebody is given a copy of this array who, interpreted, would look at the array itself."""
+        if not self._recorder.is_closed and isinstance(self._value, np.ndarray):
+            self._recorder.exposed.append(self._value)
 
     def __bool__(self) -> bool:
         return self._taken(bool, "truth")
@@ -145,6 +151,7 @@ class TapeBox(ArrayBox):
     def flat(self) -> Any:
         from ..numpy.shaping import own, ravel
 
+        self._expose()
         return own(ravel(self))
 
     # ---------------------------------------------------------------- NumPy's protocols
