@@ -7,6 +7,7 @@ infinities, NaN, subnormal and huge numbers, integers at their limits, other dty
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 from autograd_jit.errors import AutogradJitError
 from autograd_jit.lower.program import Diverged, Stopped, lower
 from autograd_jit.trace import tree
-from autograd_jit.trace.recorder import Recorder
+from autograd_jit.trace.recorder import LeaveTrace, Recorder
 from autograd_jit.trace.reverse import make_vjp_leaves
 from autograd_jit.trace.tracer import concrete
 
@@ -182,7 +183,10 @@ def recorded(call: Call, args: tuple, kwargs: dict) -> Any:
 def _record(call: Call, args: tuple, kwargs: dict) -> tuple[Any, Any, list]:
     leaves, run = _with_boxes(call, args, kwargs, _is_number)
     recorder = Recorder(call.name)
-    answer = run([recorder.add_input(leaf, f"x{i}") for i, leaf in enumerate(leaves)])
+    try:
+        answer = run([recorder.add_input(leaf, f"x{i}") for i, leaf in enumerate(leaves)])
+    except LeaveTrace:  # such a call is made again without the recorder
+        return call.function(*copy.deepcopy(args), **copy.deepcopy(kwargs)), None, leaves
     return tree.map_leaves(concrete, answer), recorder.finish(answer) if recorder.invalid is None else None, leaves
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import random
 import types
@@ -756,3 +757,17 @@ def test_iterators_and_objects_with_hidden_state():
     with warned(1):
         numbers = iter(range(5))
         assert [float(jitted(A, numbers)[0]) for _ in range(4)] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_classes_that_carry_the_name_of_a_module_which_does_not_hold_them():
+    """Those of code run without ``__name__``, of ``types.new_class`` and of ``make_dataclass``."""
+    namespace: dict = {}
+    exec("class Model:\n    rate = 2.0\n    def loss(self, x): return x * self.rate", namespace)
+    made = types.new_class("Made", (), {}, lambda body: body.update(rate=2.0, loss=lambda self, x: x * self.rate))
+    fields = dataclasses.make_dataclass("Fields", [("unused", int, 0)], namespace={"rate": 2.0, "loss": made.loss})
+    for cls in (namespace["Model"], made, fields):
+        compiled = jit(lambda x: cls().loss(x))
+        for rate in (2.0, 2.0, 3.0, 3.0, 4.0):
+            cls.rate = rate
+            assert_same(compiled(A), A * rate)
+        assert compiled.stats.replays == 2

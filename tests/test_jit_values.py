@@ -906,6 +906,7 @@ def _asks_for_types(x, n=3, scale=1.5):
 def test_type_of_a_recorded_value():
     assert_replayed(_asks_for_types, (A, 3, 2.5), (B, 3, 1.5), (A, 3, -2.0))
     assert_replayed(lambda x: anp.sum(x) if type(x) is np.ndarray else anp.sum(x * x), (A,), (B,), operator=grad)
+    assert_replayed(lambda x: (type(type(x)) is type, type(type).__name__, type(x).__name__, +x is x), (2.5,), (1.5,))
 
 
 class _Asking:
@@ -937,3 +938,97 @@ def test_writing_into_arrays_inside_a_gradient():
         return anp.sum((acc * x) ** 2)
 
     compare(with_captured, (A,), (B,), operator=grad)
+
+
+# ---------------------------------------------------------------- arrays without dimensions
+
+WITHOUT_DIMENSIONS = {
+    "array": lambda a: (anp.array(a), anp.array(a * 2), anp.array(a, dtype=np.float32), anp.array(a, dtype=complex)),
+    "copy": lambda a: (anp.copy(a), a.copy() if hasattr(a, "copy") else a),
+    "cast": lambda a: a.astype(np.float32) if hasattr(a, "astype") else a,
+    "filled": lambda a: (anp.full((), a), anp.full_like(a, a), anp.full((2,), a)),
+    "nan_to_num": lambda a: anp.nan_to_num(a),
+    "reductions": lambda a: (anp.sum(a), anp.max(a), anp.mean(a), anp.cumsum(a), anp.prod(a), anp.linalg.norm(a)),
+    "views": lambda a: (anp.reshape(a, ()), anp.transpose(a), anp.atleast_1d(a), anp.ravel(a), anp.array([a])[0]),
+    "arithmetic": lambda a: (a * 2, -a, +a, a**2, anp.where(a > 0, a, a), anp.abs(a), anp.round(a)),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_DIMENSIONS)
+def test_arrays_without_dimensions_and_scalars_stay_what_they_are(name):
+    for value in (np.array(2.0), np.float64(2.0), 2.0, np.float32(2.0), np.array(3), np.array(True), np.int32(3)):
+        compare(WITHOUT_DIMENSIONS[name], (value,), (value,), (value,))
+
+
+@pytest.mark.parametrize("value", [np.array(0.5), np.float64(0.5), 0.5, np.array([0.5])])
+def test_a_gradient_is_of_the_kind_of_its_argument(value):
+    cube, triple, rectified = lambda x: x**3, lambda x: 3.0 * x, lambda x: anp.maximum(x, 1)
+    functions = [cube, triple, rectified, lambda x: x, anp.sin, anp.sum, anp.cbrt]
+    for function in functions:
+        for operator in (grad, value_and_grad):
+            scalar = lambda x, function=function: anp.sum(function(x))
+            compare(scalar, (value,), (value * 2,), (value * 3,), operator=operator)
+    compare(lambda x, y=2.0: anp.sum(x * y), (value,), (value * 2,), operator=lambda f, **o: grad(f, (0, 1), **o))
+
+
+def test_powers_are_those_of_the_operator():
+    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 4.0])
+    for exponent in (0.5, 2, 2.0, -1, 0, 1, 3, 1.5):
+        for function in (lambda x: x**exponent, lambda x: anp.power(x, exponent)):
+            want, got = function(edges), [jit(function)(edges) for _ in range(3)][-1]
+            np.testing.assert_array_equal(got, want)
+            np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+            compare(function, *[(np.array([True, False]),)] * 3)
+    compare(lambda x: anp.modf(x), (np.array([-1.0, 1.5, -0.0, -np.inf, np.inf]),), (A,))
+
+
+# ---------------------------------------------------------------- in-place operators and views
+
+VIEWS_AS_COPIES = {
+    "broadcast_to": lambda y: anp.broadcast_to(y, (2, 3)),
+    "a large broadcast_to": lambda y: anp.broadcast_to(y, (200, 3)),
+    "broadcast_arrays": lambda y: anp.broadcast_arrays(y, np.ones((2, 3)))[0],
+    "meshgrid": lambda y: anp.meshgrid(y, y, copy=False)[0],
+    "flat": lambda y: y.flat,
+    "ndenumerate": lambda y: np.ndenumerate(y),
+    "asarray": lambda y: np.asarray(y),
+    "a foreign view": lambda y: np.lib.stride_tricks.sliding_window_view(y, 2),
+    "an iterator": lambda y: iter(y),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS_AS_COPIES)
+def test_in_place_operators_show_in_views_of_which_the_recorder_makes_copies(name):
+    def function(x, start):
+        y = start + x
+        view = VIEWS_AS_COPIES[name](y)
+        y *= 2
+        return [value if not isinstance(value, tuple) else value[1] for value in view], y
+
+    for start in (np.zeros(3), 1.0):
+        compare(function, (A, start), (B, start), (A * 2, start))
+
+
+# ---------------------------------------------------------------- out=
+
+OUT = {
+    "a ufunc": lambda x, o: (anp.add(o, x, out=o), o),
+    "a ufunc, its result not used": lambda x, o: (anp.add(o, x, out=o) is None, o)[1],
+    "a ufunc, by position": lambda x, o: (anp.exp(x, o), o),
+    "a binary ufunc, by position": lambda x, o: (anp.maximum(x, 0.0, o), o),
+    "a method": lambda x, o: (x.clip(0, 1, out=o), o),
+    "numpy": lambda x, o: (np.multiply(x, x, out=o), o),
+    "a function": lambda x, o: (anp.cumsum(x, out=o), o),
+    "a function, by position": lambda x, o: (anp.cumsum(x, None, None, o), o),
+    "put_along_axis": lambda x, o: (anp.put_along_axis(o, np.array([0]), x[:1], 0), o),
+}
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_arrays_given_as_out_are_written_at_every_call(name):
+    compare(lambda x: OUT[name](x, np.zeros(3)), (A,), (B,), (A * 2,), (B,))
+    buffers = np.zeros(3), np.zeros(3)
+    compiled, plain = jit(lambda x: OUT[name](x, buffers[0])), lambda x: OUT[name](x, buffers[1])
+    for x in (A, B, A * 2, B):
+        assert_same(compiled(x), plain(x))
+        assert_same(*buffers)

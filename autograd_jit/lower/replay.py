@@ -220,7 +220,8 @@ class ReplaySource:
         self.lines.append(f"answer = call({', '.join(self.inputs + fresh)})")
         self.lines.append("if answer is None:")
         self.lines.append("    stats.replays += 1")
-        self.lines.append(f"    return {self._result(program, fresh)}")
+        result = self._result(program, fresh)
+        self.lines.append(f"    return {result}")
         made = "".join([f"{draw}, " for draw in self.made])
         otherwise = f"retry(args, ({made}))" if made else "divert(args) if answer is True else MISS"
         self.lines.append(f"return {otherwise}")
@@ -244,6 +245,11 @@ class ReplaySource:
                 values[out.var.number] = name
                 if out.kind == "fresh":
                     leaves.append(name)
+        views = [leaf for leaf in leaves if type(leaf) is Alias and leaf.ops]
+        if views:
+            roots = {root.number: values[root.number] for alias in views for root in alias.roots}
+            given = ", ".join([f"{number}: {name}" for number, name in roots.items()])
+            self.lines.append(f"    views = {{{given}}}")
         shown = [self._alias(leaf, values) if type(leaf) is Alias else leaf for leaf in leaves]
         return self._container(program.tape.structure, iter(shown))
 
@@ -251,8 +257,7 @@ class ReplaySource:
         """A result that shares memory with others: the same object, or NumPy's view."""
         if not alias.ops:
             return values[alias.var.number]
-        roots = ", ".join([f"{root.number}: {values[root.number]}" for root in alias.roots])
-        return f"{self._name('view', alias)}.value({{{roots}}})"
+        return f"{self._name('view', alias)}.value(views)"
 
     def _container(self, structure: Any, leaves: Any) -> str:
         """Source of a container of the output leaves."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.tracer import BOX_TYPES, concrete
+from ..trace.tracer import BOX_TYPES, concrete, innermost_box
 
 __all__ = [
     "NoValue",
@@ -18,6 +18,7 @@ __all__ = [
     "dtype_of",
     "held",
     "is_traced",
+    "leave_if_recorded",
     "lists_as_arrays",
     "normalise_axes",
     "normalise_axis",
@@ -155,6 +156,13 @@ def held(function: str, **argument: Any) -> Any:
         return plain_value(value)[()]
     refuse_traced(function, **argument)
     return value
+
+
+def leave_if_recorded(function: str, *values: Any) -> None:
+    """End the trace where ``function`` would write into an array, had the values not been recorded."""
+    box = innermost_box(values)
+    if box is not None and box._node.sees_nondifferentiable:
+        box._leave(f"numpy.{function} into an array that exists")
 
 
 def refuse_traced(function: str, **arguments: Any) -> None:

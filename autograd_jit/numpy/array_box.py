@@ -309,7 +309,7 @@ class ArrayBox(Box):
     ) -> Any:
         if not _np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {self.dtype!r} to {_np.dtype(dtype)!r} by {casting!r}")
-        return shaping.astype(self, dtype)
+        return shaping.astype(self, dtype, copy=copy)
 
     def copy(self, order: str = "C") -> Any:
         return ew.positive(self) if self.dtype.kind != "b" else self
@@ -340,7 +340,7 @@ class ArrayBox(Box):
         return shaping.ravel(self, order)
 
     def flatten(self, order: str = "C") -> Any:
-        return shaping.ravel(self, order)
+        return shaping.own(shaping.ravel(self, order))
 
     def conj(self) -> Any:
         return ew.conj(self)

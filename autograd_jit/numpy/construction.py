@@ -14,6 +14,7 @@ from .arguments import (
     as_array,
     dtype_of,
     is_traced,
+    leave_if_recorded,
     normalise_axis,
     plain_value,
     refuse,
@@ -383,6 +384,7 @@ def put_along_axis(arr, indices, values, axis):
     if not is_traced(arr, values, indices):
         _np.put_along_axis(arr, indices, values, axis)
         return arr
+    leave_if_recorded("put_along_axis", arr, values, indices)
     indices = plain_value(indices)
     arr = as_array(arr)
     flat = arr if axis is not None else ravel(arr)

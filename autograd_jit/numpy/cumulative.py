@@ -9,7 +9,7 @@ import numpy as _np
 from ..trace.rules import composite, general, linear
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
-from .arguments import NoValue, as_array, dtype_of, is_traced, normalise_axis, plain_value, refuse, shape_of
+from .arguments import NoValue, as_array, dtype_of, is_traced, normalise_axis, refuse, shape_of
 from .joining import concatenate
 from .shaping import astype, broadcast_to, flip, ravel, reshape
 
@@ -272,8 +272,7 @@ def _steps_between(spacing: Any) -> Any:
     if spacing.ndim != 1:
         raise ValueError("distances must be either scalars or 1d")
     steps = diff(astype(spacing, float) if spacing.dtype.kind in "iu" else spacing)
-    plain = plain_value(steps)
-    return steps[0] if (plain == plain[0]).all() else steps
+    return steps[0] if (steps == steps[0]).all() else steps  # a recorded one is guarded by this one truth value
 
 
 def _gradient_along(f: Any, step: Any, axis: int, edge_order: int) -> Any:

@@ -9,7 +9,7 @@ import numpy as _np
 
 from ..trace.rules import composite, general
 from ..trace.samples import call, complexes, normals
-from ..trace.tracer import BOX_TYPES, concrete, getval
+from ..trace.tracer import BOX_TYPES, concrete
 from .arguments import as_array, dtype_of, is_traced, normalise_axis, refuse, shape_of
 from .shaping import (
     as_ndarray,
@@ -20,6 +20,7 @@ from .shaping import (
     broadcast_to,
     expand_dims,
     moveaxis,
+    own,
     ravel,
     reshape,
 )  # fmt: skip
@@ -213,8 +214,8 @@ def array(object, dtype=None, *args, **kwargs):
         return _np.array(object, dtype, *args, **kwargs)
     if type(object) in BOX_TYPES:
         result = object if isinstance(concrete(object), _np.ndarray) else stack([object])[0, ...]
-        if kwargs.get("copy", True) and result is object and type(getval(object)) in BOX_TYPES:
-            result = object.copy()  # in a recorded program: who gets the result may write into it
+        if kwargs.get("copy", True) and result is object:
+            result = own(result)
     else:
         rows = [item if type(item) in BOX_TYPES else array(item) for item in object]
         result = stack(_broadcast_rows(rows))
@@ -252,18 +253,24 @@ def asanyarray(a, dtype=None, *args, **kwargs):
 
 def ascontiguousarray(a, dtype=None, *, like=None):
     """As ``numpy.ascontiguousarray``: at least one dimension."""
-    return _np.ascontiguousarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1, copy=None)
+    return _np.ascontiguousarray(a, dtype) if not is_traced(a) else _ordered(a, dtype, "c_contiguous")
 
 
 def asfortranarray(a, dtype=None, *, like=None):
     """As ``numpy.asfortranarray``: the order in memory is not visible in a traced array."""
-    return _np.asfortranarray(a, dtype) if not is_traced(a) else array(a, dtype, ndmin=1, copy=None)
+    return _np.asfortranarray(a, dtype) if not is_traced(a) else _ordered(a, dtype, "f_contiguous")
+
+
+def _ordered(a: Any, dtype: Any, wanted: str) -> Any:
+    """``a`` with at least one dimension; the same array where it has the wanted layout."""
+    result = array(a, dtype, ndmin=1, copy=None)
+    return result if getattr(concrete(result).flags, wanted) else own(result)
 
 
 @composite(samples=lambda: [call(normals(2))])
 def copy(a, order="K", subok=False):
     """As ``numpy.copy``."""
-    return _np.copy(a, order, subok) if not is_traced(a) else as_ndarray(array(a).copy())
+    return _np.copy(a, order, subok) if not is_traced(a) else array(a)
 
 
 def array_from_args(array_args, array_kwargs, *args):
@@ -337,7 +344,9 @@ def full(shape, fill_value, dtype=None, *args, **kwargs):
     """As ``numpy.full``, with a traced fill value too."""
     if not is_traced(fill_value):
         return _np.full(shape, fill_value, dtype, *args, **kwargs)
-    return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), shape)
+    fill = as_array(fill_value) if dtype is None else astype(as_array(fill_value), dtype)
+    filled = broadcast_to(fill, shape)
+    return array(filled) if filled.shape == fill.shape else filled
 
 
 @composite(
@@ -363,4 +372,5 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     if sparse:
         return tuple(shaped)
     shape = _np.broadcast_shapes(*[shape_of(x) for x in shaped])
-    return tuple(broadcast_to(x, shape) for x in shaped)
+    filled = [broadcast_to(x, shape) for x in shaped]
+    return tuple(own(x) if copy and is_traced(x) else x for x in filled)

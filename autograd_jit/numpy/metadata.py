@@ -6,6 +6,7 @@ import numpy as _np
 
 from ..trace.tracer import BOX_TYPES
 from .arguments import as_array, is_traced, plain_value, without_boxes
+from .joining import array
 from .shaping import astype, broadcast_to
 
 __all__ = [
@@ -128,4 +129,5 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
         return _np.full_like(plain, fill_value, dtype, order, subok, shape, device=device)
     target = _np.empty_like(plain, dtype, order, subok, shape)
     fill = as_array(fill_value)
-    return broadcast_to(fill if fill.dtype == target.dtype else astype(fill, target.dtype), target.shape)
+    filled = broadcast_to(astype(fill, target.dtype, copy=False), target.shape)
+    return array(filled) if filled.shape == fill.shape else filled

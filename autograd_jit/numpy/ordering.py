@@ -20,6 +20,7 @@ from .arguments import (
     scalar_results,
 )
 from .indexing import take_along_axis
+from .reductions import count_nonzero
 from .shaping import astype, moveaxis, reshape, transpose
 from .sorting import sort
 
@@ -81,7 +82,8 @@ def nanquantile_sorted(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -
     """The quantile of the elements that are not NaN."""
     a = _in_result_dtype(a, q, method)
     ordered, axes = _sorted_last(a, axis)
-    counts = _np.sum(~_np.isnan(plain_value(ordered)), axis=-1)
+    counts = plain_value(count_nonzero(ew.logical_not(ew.isnan(ordered)), axis=-1))  # all that a program depends on
+    counts = _np.asarray(counts)
     flat_q = _np.ravel(q)
     positions = _np.zeros((*counts.shape, flat_q.size))
     for count in set(counts.reshape(-1).tolist()) - {0}:

@@ -13,7 +13,7 @@ import numpy as _np
 
 from ..trace.rules import composite, linear
 from ..trace.samples import call, normals
-from ..trace.tracer import concrete, getval
+from ..trace.tracer import BOX_TYPES, concrete, getval
 from . import elementwise as ew
 from .arguments import as_array as _traced
 from .arguments import is_traced, normalise_axes, normalise_axis, refuse, shape_of
@@ -97,11 +97,32 @@ _scalar_as_array = linear(
     samples=lambda: [call(_np.float64(1.5)), call(0.5)],
 )
 _astype = linear(
-    lambda x, dtype: x.astype(dtype) if hasattr(x, "astype") else _np.asarray(x).astype(dtype)[()],
+    lambda x, dtype: _np.asarray(x).astype(dtype)[() if type(x) is not _np.ndarray else ...],
     lambda g, source, dtype: g,
     name="astype",
     samples=lambda: [call(normals(2), _np.dtype(complex)), call(1.5, _np.dtype(float))],
 )
+_copy = linear(
+    lambda x: _np.array(x),
+    lambda g, source: g,
+    name="copy",
+    samples=lambda: [call(normals(2, 3)), call(normals())],
+)
+
+
+def as_array_of_its_own(x: Any) -> Any:
+    """As ``numpy.array``: of a scalar, too, an array."""
+    return _copy(x)
+
+
+def own(x: Any) -> Any:
+    """A copy of an array in a recorded program: who gets it from there may write into it.
+
+    Nobody writes into other traced values, and they are given back as they are.
+    """
+    is_recorded = type(getval(x)) in BOX_TYPES and isinstance(concrete(x), _np.ndarray)
+    return _copy(x) if is_recorded else x
+
 
 # ---------------------------------------------------------------- shape
 
@@ -417,18 +438,21 @@ def tile(A, reps):
     interleaved = sum([(1, size) for size in shape], ())
     spread = sum([(rep, size) for rep, size in zip(reps, shape, strict=True)], ())
     tiled = broadcast_to(reshape(A, interleaved), spread)
-    return reshape(tiled, tuple([rep * size for rep, size in zip(reps, shape, strict=True)]))
+    tiled = reshape(tiled, tuple([rep * size for rep, size in zip(reps, shape, strict=True)]))
+    return tiled if math.prod(reps) > 1 else own(tiled)
 
 
 @composite(samples=lambda: [call(normals(3), complex), call(normals(3), _np.float32)])
 def astype(x, dtype, /, *, copy=True, device=None):
     """As ``numpy.astype``: casting to an integer type has no derivative."""
     if not is_traced(x):
-        return _astype(x, dtype)
+        return x.astype(dtype, copy=copy) if type(x) is _np.ndarray else _astype(x, dtype)
     dtype = _np.dtype(dtype)
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = ew.real(x)
-    return x if x.dtype == dtype else _astype(x, dtype)
+    if x.dtype != dtype:
+        return _astype(x, dtype)
+    return own(x) if copy else x
 
 
 # ---------------------------------------------------------------- diagonals and triangles

@@ -102,16 +102,23 @@ def unique(
 ):
     """As ``numpy.unique``: the derivative goes to the first of equal elements."""
     ar = as_array(ar)
-    plain = plain_value(ar)
-    _, index, *rest = _np.unique(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
+    index, inverse, counts = _unique_places(ar, axis, equal_nan, sorted)
     values = take(ar, index, axis)
-    results: list[Any] = [values] + [index] * bool(return_index) + rest
+    wanted = (index, return_index), (inverse, return_inverse), (counts, return_counts)
+    results = [values, *[found for found, is_wanted in wanted if is_wanted]]
     return tuple(results) if len(results) > 1 else values
 
 
 def unique_values(x, /):
     """As ``numpy.unique_values``, in sorted order."""
     return unique(x, equal_nan=False) if is_traced(x) else _np.unique_values(x)
+
+
+def _raw_unique_places(ar: Any, axis: Any, equal_nan: bool, sorted: bool) -> tuple:
+    return _np.unique(ar, True, True, True, axis, equal_nan=equal_nan, sorted=sorted)[1:]
+
+
+_unique_places = nondifferentiable(_raw_unique_places, name="unique_places")
 
 
 @composite(samples=lambda: [call(_np.array([0.0, 1.0, 0.0, 2.0, 0.0]), argnums=())])
@@ -122,7 +129,7 @@ def trim_zeros(filt, trim="fb", axis=None):
     filt = as_array(filt)
     if filt.ndim != 1:
         raise ArgumentError("trim_zeros: axis= and arrays of several dimensions are not supported when traced")
-    places = _np.flatnonzero(plain_value(filt))
+    places = flatnonzero(filt)
     if places.size == 0:
         return filt[:0]
     start = int(places[0]) if "f" in trim.lower() else 0

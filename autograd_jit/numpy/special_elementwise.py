@@ -16,7 +16,7 @@ from ..trace.rules import composite, elementwise, valued_by
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
 from .arguments import as_array, held, is_traced, plain_value, refuse, scalar_results
-from .shaping import as_ndarray
+from .shaping import as_ndarray, own
 
 __all__ = [
     "divmod",
@@ -145,11 +145,12 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (ew.real(x), ew.imag(x))]
         return complex_of(*parts)
     if x.dtype.kind != "f":
-        return x if is_traced(x) else x[()]
+        return own(x) if x.ndim else x[()]
     limits = _np.finfo(x.dtype)
     x = ew.where(ew.isnan(x), nan, x)
     x = ew.where(ew.isposinf(x), limits.max if posinf is None else posinf, x)
-    return ew.where(ew.isneginf(x), limits.min if neginf is None else neginf, x)
+    x = ew.where(ew.isneginf(x), limits.min if neginf is None else neginf, x)
+    return x if x.ndim else x[()]
 
 
 @composite(samples=lambda: [call(normals(4)), call(complexes(3))])

@@ -9,14 +9,16 @@ import numpy as _np
 import scipy.linalg as _sl
 
 from ..numpy.arguments import is_traced, shape_of
-from ..numpy.elementwise import conj, multiply, negative, real
+from ..numpy.elementwise import conj, isfinite, multiply, negative, real
 from ..numpy.indexing import place, take
 from ..numpy.joining import concatenate
 from ..numpy.products import matmul
+from ..numpy.reductions import all as npall
 from ..numpy.shaping import ravel, tril, triu
 from ..numpy.solving import by_transposing, inexact, is_complex, mh, mt
 from ..trace.cotangent import abstract
 from ..trace.rules import general
+from ..trace.tracer import getval
 
 # ---------------------------------------------------------------- triangular systems
 
@@ -65,12 +67,12 @@ triangular = general(
 
 
 def checked(check_finite: bool, *values: Any) -> None:
-    """SciPy's ``check_finite``, on the plain values."""
-    from ..trace.tracer import getval
-
-    if check_finite:
-        for value in values:
-            _np.asarray_chkfinite(getval(value))
+    """SciPy's ``check_finite``, on the plain values; of a recorded one a program keeps a truth value, not the array."""
+    if not check_finite:
+        return
+    for value in values:
+        if not npall(isfinite(getval(value))):
+            raise ValueError("array must not contain infs or NaNs")
 
 
 def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_b=False, check_finite=True):

@@ -19,7 +19,7 @@ import numpy as np
 from . import tree
 from .tape import Constant, Guard, Op, Var
 
-__all__ = ["Alias", "evaluate", "find_aliases", "plain_argument"]
+__all__ = ["Alias", "evaluate", "find_aliases", "plain_argument", "share_memory"]
 
 #: primitives that give views, where they can: each applied to an array again gives the same view of it
 VIEWS = frozenset(
@@ -40,12 +40,15 @@ class Alias:
     ops: tuple[Op, ...]
     var: Var
 
-    def value(self, values: Mapping[int, Any]) -> Any:
-        """The result, given the values of the roots by their numbers."""
-        known = dict(values)
+    def value(self, values: dict[int, Any]) -> Any:
+        """The result, given the values of the roots by their numbers; what is computed on the way is added to them.
+
+        So results of one call that are views of an array which is not among them are views of the same one.
+        """
         for op in self.ops:
-            known.update(evaluate(op, known))
-        return known[self.var.number]
+            if op.outputs[0].number not in values:
+                values.update(evaluate(op, values))
+        return values[self.var.number]
 
 
 def evaluate(op: Op, values: Mapping[int, Any]) -> dict[int, Any]:
@@ -79,26 +82,49 @@ def find_aliases(
     """
     input_numbers = {var.number for var, _ in inputs}
     given = [value for _, value in inputs if isinstance(value, np.ndarray)]
-    arrays = [(position, *pair) for position, pair in enumerate(results) if pair and isinstance(pair[1], np.ndarray)]
-    producers: dict[int, Op] | None = None
-    found: dict[int, Alias] = {}
-    for place, (position, var, value) in enumerate(arrays):
-        if var.number in input_numbers:
-            continue
-        is_view_of_input = _shares_any(value, given)
-        # of results that share memory, the first that owns it needs no other
-        others = arrays[:place] if value.base is None else arrays[:place] + arrays[place + 1 :]
-        if not is_view_of_input and not _shares_any(value, [other for _, _, other in others]):
-            continue
-        if producers is None:
-            producers = {out.number: op for op in ops if isinstance(op, Op) for out in op.outputs}
-        alias = _alias(var, producers, input_numbers)
-        if is_view_of_input and not any(root.number in input_numbers for root in alias.roots):
-            name = producers[alias.roots[0].number].prim.name
-            return f"it returns a view of an argument or of a captured array, made by {name}"
-        if alias.ops or any(earlier.number == var.number for _, earlier, _ in arrays[:place]):
-            found[position] = alias
-    return found
+    computed = [
+        (position, *pair)
+        for position, pair in enumerate(results)
+        if pair and isinstance(pair[1], np.ndarray) and pair[0].number not in input_numbers
+    ]
+    others = {
+        position: [other for other, _, beside in computed if other != position and _shares_any(value, [beside])]
+        for position, _, value in computed
+    }
+    sharing = [entry for entry in computed if others[entry[0]] or _shares_any(entry[2], given)]
+    if not sharing:
+        return {}
+    producers = {out.number: op for op in ops if isinstance(op, Op) for out in op.outputs}
+    owners = _owners([*inputs, *[(var, value) for _, var, value in sharing]])
+    found = {position: _alias(var, producers, input_numbers, owners) for position, var, _ in sharing}
+    roots = {position: {root.number for root in alias.roots} for position, alias in found.items()}
+    for position, var, value in sharing:
+        is_lost = any(roots[position].isdisjoint(roots[other]) for other in others[position])
+        if is_lost or (_shares_any(value, given) and roots[position].isdisjoint(input_numbers)):
+            name = producers[(found[position].roots or (var,))[0].number].prim.name
+            return f"it returns a view of an argument, of a captured array or of another result, made by {name}"
+    firsts: dict[int, int] = {}  # a result that is computed, and not made of others, is so at its first position
+    for position, var, _ in sharing:
+        firsts.setdefault(var.number, position)
+    return {
+        position: found[position]
+        for position, var, _ in sharing
+        if found[position].ops or firsts[var.number] != position
+    }
+
+
+def _owners(values: Sequence[tuple[Var, Any]]) -> set[int]:
+    """The variables of inputs and results that own their memory: others are views of them, and they need none."""
+    first: dict[int, int] = {}
+    for var, value in values:
+        if isinstance(value, np.ndarray) and value.base is None:
+            first[id(value)] = min(var.number, first.get(id(value), var.number))
+    return set(first.values())
+
+
+def share_memory(arrays: Sequence[Any]) -> bool:
+    """Whether any two of the arrays have an element in common."""
+    return any(_shares_any(array, arrays[:place]) for place, array in enumerate(arrays))
 
 
 def _shares_any(value: Any, others: Sequence[Any]) -> bool:
@@ -112,14 +138,15 @@ def _shares(first: Any, second: Any) -> bool:
         return True
 
 
-def _alias(var: Var, producers: dict[int, Op], input_numbers: set[int]) -> Alias:
+def _alias(var: Var, producers: dict[int, Op], input_numbers: set[int], owners: set[int]) -> Alias:
     """Back from ``var`` through operations that give views, to inputs and to arrays that were computed."""
     roots: dict[int, Var] = {}
     needed: dict[int, Op] = {}
 
     def visit(wanted: Var) -> None:
         op = producers.get(wanted.number)
-        if wanted.number in input_numbers or op is None or op.prim.name not in VIEWS:
+        is_root = wanted.number in input_numbers or wanted.number in owners
+        if is_root or op is None or op.prim.name not in VIEWS:
             roots[wanted.number] = wanted
         elif id(op) not in needed:
             for operand in op.operands():

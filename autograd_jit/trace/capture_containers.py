@@ -7,7 +7,7 @@ from typing import Any
 
 from .capture_findings import Findings
 from .capture_guards import Kind, Node, Place
-from .capture_values import IdentityKey, NotPlain, describe, is_library, plain_key
+from .capture_values import IdentityKey, NotPlain, describe, is_library_class, plain_key
 
 __all__ = ["ContainerVisits", "user_bases"]
 
@@ -88,4 +88,4 @@ def _kind_of(cls: type) -> Kind:
 
 def user_bases(cls: type) -> list[type]:
     """The classes among `cls` and its bases that the user wrote."""
-    return [base for base in cls.__mro__ if not is_library(base.__module__)]
+    return [base for base in cls.__mro__ if not is_library_class(base)]

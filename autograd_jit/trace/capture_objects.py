@@ -18,7 +18,7 @@ from .capture_clone import is_cloneable
 from .capture_containers import ContainerVisits, user_bases
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, MUTATORS, verdict
 from .capture_guards import Node, Place
-from .capture_values import IdentityKey, is_library, plain_key
+from .capture_values import IdentityKey, is_library, is_library_class, plain_key
 from .tracer import BOX_TYPES
 
 __all__ = ["LIFECYCLE", "REBUILDABLE_MARK", "ObjectVisits", "is_importable"]
@@ -80,7 +80,7 @@ class ObjectVisits(ContainerVisits):
             return self._visit_module(value, place)
         if isinstance(value, type):
             return self._visit_class(value, place, lifecycle=True)
-        if is_library(kind.__module__):  # asking a user's own object for `__self__` may run the user's code
+        if is_library_class(kind):  # asking a user's own object for `__self__` may run the user's code
             self._remark(value, place)
         if isinstance(value, GENERATOR_TYPES):
             return self._visit_generator(value, place)
@@ -110,7 +110,7 @@ class ObjectVisits(ContainerVisits):
             return self._visit_builtin(value, place)
         if getattr(kind, REBUILDABLE_MARK, False):
             return self.visit_jitted(value, place)
-        if is_library(kind.__module__) and f"{kind.__module__}.{kind.__qualname__}" not in _DATA_HOLDERS:
+        if is_library_class(kind) and f"{kind.__module__}.{kind.__qualname__}" not in _DATA_HOLDERS:
             return self._visit_library_instance(value, place)
         return self._visit_instance(value, place)
 
@@ -149,7 +149,7 @@ class ObjectVisits(ContainerVisits):
     def _visit_generator(self, value: Any, place: Place) -> Node:
         """A random generator: one of this package is an input like an array, others are known by identity."""
         kind = type(value)
-        if not getattr(kind, "draws_on_tape", False) or not is_library(kind.__module__):
+        if not getattr(kind, "draws_on_tape", False) or not is_library_class(kind):
             self.generators.append((place.path, value))
             return self._visit_by_identity(value, place)
         node = self.enter(value, place, "generator", (IdentityKey(kind),))
@@ -209,7 +209,7 @@ class ObjectVisits(ContainerVisits):
         node = self.enter(value, place, "array", ())
         node.is_indirect = True
         self.guards.array(node)
-        if not is_library(type(value).__module__):
+        if not is_library_class(type(value)):
             inner = Node("other", node.number, node.variable, value, node.paths)
             node.edges.append((None, inner))
             self._visit_attributes(value, inner, everything=False)
@@ -326,12 +326,12 @@ class ObjectVisits(ContainerVisits):
         self.visit(held, place)
 
     def _visit_class(self, cls: type, place: Place, lifecycle: bool) -> Node:
-        if is_library(cls.__module__):
+        if is_library_class(cls):
             self._remark(cls, place)
             return self._visit_by_identity(cls, place)
         node = self._visit_by_identity(cls, place)
         self._visit_members(cls, node, instance=None, lifecycle=lifecycle)
-        if not is_library(type(cls).__module__):
+        if not is_library_class(type(cls)):
             self._visit_members(type(cls), node, instance=cls, lifecycle=False)
         return node
 
@@ -387,7 +387,7 @@ def _has_c_state(cls: type) -> bool:
     """Whether instances hold state outside ``__dict__`` and slots, out of sight from Python."""
     plain = (object, int, float, complex, str, bytes, Exception, BaseException)
     for base in cls.__mro__:
-        if base in plain or is_library(base.__module__):
+        if base in plain or is_library_class(base):
             continue
         members = vars(base).values()
         if any(isinstance(raw, types.MethodDescriptorType | types.WrapperDescriptorType) for raw in members):

@@ -9,7 +9,7 @@ from typing import Any
 from .capture_code import ELEMENT, Chain, CodeFacts, Origin, Write
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, Verdict, mutates, verdict
 from .capture_findings import Findings, imported_module
-from .capture_values import is_library
+from .capture_values import is_library, is_library_class
 
 __all__ = ["StateChanges"]
 
@@ -107,7 +107,7 @@ def _spelled(parts: list[str]) -> str:
 
 def _may_be_judged(value: Any) -> bool:
     """Reading ``__name__`` or ``__self__`` of a user's own object could run the user's code."""
-    return is_library(type(value).__module__) or isinstance(value, type | types.FunctionType)
+    return is_library_class(type(value)) or isinstance(value, type | types.FunctionType)
 
 
 def _cell_value(function: types.FunctionType, name: str) -> Any:
@@ -139,4 +139,4 @@ def _attribute(value: Any, name: str) -> Any:
     raw = next((vars(base)[name] for base in type(value).__mro__ if name in vars(base)), _UNKNOWN)
     if isinstance(raw, types.MemberDescriptorType):
         return getattr(value, name, _UNKNOWN)
-    return getattr(value, name, _UNKNOWN) if is_library(type(value).__module__) else raw
+    return getattr(value, name, _UNKNOWN) if is_library_class(type(value)) else raw

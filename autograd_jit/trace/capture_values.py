@@ -29,6 +29,7 @@ __all__ = [
     "describe",
     "is_deeply_immutable",
     "is_library",
+    "is_library_class",
     "plain_key",
     "same_array_kind",
     "same_plain",
@@ -106,7 +107,7 @@ def plain_key(value: object, depth: int = 0) -> Hashable:
         return kind, value.dtype, value.tobytes()
     if isinstance(value, numpy.dtype):
         return numpy.dtype, value
-    if isinstance(value, enum.Enum) and is_library(kind.__module__):
+    if isinstance(value, enum.Enum) and is_library_class(kind):
         return IdentityKey(value)
     raise NotPlain(kind.__name__)
 
@@ -175,6 +176,21 @@ def is_library(module_name: object) -> bool:
         return False
     top = module_name.partition(".")[0]
     return top in LIBRARIES or (top in sys.stdlib_module_names and not _shadows_stdlib(top))
+
+
+#: modules whose names are given to classes that they do not hold: by ``exec`` without ``__name__``, ``new_class``, ...
+_MAKERS_OF_CLASSES = frozenset(["builtins", "types", "abc", "dataclasses", "enum", "typing", "collections"])
+_HEAP_TYPE = 1 << 9
+
+
+def is_library_class(cls: type) -> bool:
+    """Whether a class is part of a library, and so taken as fixed."""
+    name = cls.__module__
+    if not is_library(name) or name not in _MAKERS_OF_CLASSES or not cls.__flags__ & _HEAP_TYPE:
+        return is_library(name)
+    outermost, _, rest = cls.__qualname__.partition(".")
+    held = getattr(sys.modules.get(name), outermost, None)
+    return held is not None if rest else held is cls
 
 
 def _shadows_stdlib(top: str) -> bool:

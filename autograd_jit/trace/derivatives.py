@@ -114,6 +114,10 @@ def finish(g: Any, leaf: Any) -> Any:
     if g is None:
         return zeros_like(leaf)
     kind = type(g)
+    if type(leaf) in BOX_TYPES and leaf._node.sees_nondifferentiable:
+        leaf = leaf._value
+    if kind in BOX_TYPES and g._node.sees_nondifferentiable and type(leaf) not in BOX_TYPES:
+        return _finish_recorded(g, leaf)
     if kind is np.ndarray:
         if type(leaf) is np.ndarray or g.ndim:
             return g if g.flags.writeable else g.copy()
@@ -123,6 +127,16 @@ def finish(g: Any, leaf: Any) -> Any:
     if kind is float:
         return np.float64(g)
     return np.complex128(g) if kind is complex else g
+
+
+def _finish_recorded(g: Any, leaf: Any) -> Any:
+    """As :func:`finish` does it of plain values, where ``g`` is recorded and the leaf is plain."""
+    from ..numpy.shaping import as_array_of_its_own
+
+    is_array = isinstance(concrete(g), np.ndarray)
+    if is_array == isinstance(leaf, np.ndarray) or np.ndim(concrete(g)):
+        return g
+    return g[()] if is_array else as_array_of_its_own(g)
 
 
 def zeros_like(leaf: Any) -> Any:

@@ -22,7 +22,9 @@ class _Meta(type):
         if len(args) == 1 and not kwargs:
             value = args[0]
             kind = builtins.type(value)
-            return value.__class__ if kind in _RECORDED else kind
+            if kind in _RECORDED:
+                return value.__class__
+            return cls if kind in (builtins.type, _Meta) else kind
         return builtins.type(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -40,3 +42,6 @@ class _Meta(type):
 
 class recorded_type(metaclass=_Meta):  # a class, since ``isinstance(x, type)`` wants one
     """``type``, but of recorded values that of what they stand for."""
+
+
+recorded_type.__name__ = recorded_type.__qualname__ = "type"

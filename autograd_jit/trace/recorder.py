@@ -9,6 +9,8 @@ function interpreted.
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar, NoReturn
@@ -16,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from . import tree
-from .aliases import Alias, find_aliases
+from .aliases import Alias, find_aliases, share_memory
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
@@ -77,6 +79,9 @@ class Recorder:
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
+        #: arrays that something besides the names of the function may show later: held here, so that their count of
+        #: references tells an in-place operator
+        self.exposed: list[np.ndarray] = []
         self._ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
         self._lines = SourceLines(base)
 
@@ -106,6 +111,9 @@ class Recorder:
 
     def _aliases(self, leaves: list) -> dict[int, Alias]:
         """Results that share memory with others or with inputs."""
+        plain = [leaf for leaf in leaves if type(leaf) is np.ndarray]
+        if plain and share_memory(plain):
+            self.spoil("it returns constant arrays that share memory")
         recorded = [type(leaf) is TapeBox and leaf._trace == self.level for leaf in leaves]
         if not any(recorded):
             return {}
@@ -123,6 +131,8 @@ class Recorder:
             self._void("the function returned a value traced by an outer transformation")
             return None
         if type(leaf) is np.ndarray and not leaf.dtype.hasobject:
+            if not leaf.flags.writeable:  # as the values that a trace hands out are
+                self._void("the function returned a read-only array")
             return self._constant(leaf)
         if tensor_type(leaf) is None and type(leaf) not in _IMMUTABLE and not isinstance(leaf, np.generic):
             self._void(f"the function returned an object of type {type(leaf).__name__}")
@@ -131,6 +141,7 @@ class Recorder:
     def close(self) -> None:
         """The run is over: boxes that are still held somewhere act as their plain values from now on."""
         self.is_closed = True
+        self.exposed.clear()
 
     # ---------------------------------------------------------------- what spoils a trace
 
@@ -158,6 +169,8 @@ class Recorder:
         """
         if self.is_closed:
             return prim.wrapped(*self._strip(values), **self._strip(kwargs))
+        if (kwargs and kwargs.get("out") is not None) or len(values) > _place_of_out(prim.fun):
+            self.leave(f"{prim.name} writes into the array given as out=")
         is_foreign = self._prepare(values, recorded)
         plain_kwargs, named = kwargs, kwargs
         if kwargs:
@@ -171,6 +184,8 @@ class Recorder:
             return prim.wrapped(*values, **plain_kwargs)
         watched = None if prim in self._ours or self._is_ours(prim) else _copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
+        if prim.name == "broadcast_to":  # small results are copies here, and views for the interpreted run
+            self.exposed.append(values[0])
         if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
         return self._written(prim, tuple(recorded), named, ans)
@@ -381,6 +396,18 @@ _BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, i
 @functools.lru_cache(maxsize=1024)
 def _primitive_of(function: Callable, name: str) -> Primitive:
     return Primitive(function, name, differentiable=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _place_of_out(function: Callable) -> int:
+    """The position at which a function of NumPy takes the array to write into."""
+    if isinstance(function, np.ufunc):
+        return function.nin
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return sys.maxsize
+    return parameters.index("out") if "out" in parameters else sys.maxsize
 
 
 def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:

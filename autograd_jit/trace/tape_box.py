@@ -71,7 +71,13 @@ class TapeBox(ArrayBox):
 
     def _plain(self) -> Any:
         """The plain value, guarded element by element. Arrays are read-only: a write shows as an error."""
+        self._expose()
         return self._taken(_read_only)
+
+    def _expose(self) -> None:
+        """Somebody is given a copy of this array who, interpreted, would look at the array itself."""
+        if not self._recorder.is_closed and isinstance(self._value, np.ndarray):
+            self._recorder.exposed.append(self._value)
 
     def __bool__(self) -> bool:
         return self._taken(bool, "truth")
@@ -143,9 +149,10 @@ class TapeBox(ArrayBox):
 
     @property
     def flat(self) -> Any:
-        from ..numpy.shaping import ravel
+        from ..numpy.shaping import own, ravel
 
-        return ravel(self)
+        self._expose()
+        return own(ravel(self))
 
     # ---------------------------------------------------------------- NumPy's protocols
 
@@ -207,8 +214,18 @@ class TapeBox(ArrayBox):
 
     conj = conjugate
 
+    def __pow__(self, other: Any) -> Any:
+        """NumPy's operator takes the square root for ``x ** 0.5``, which is another function at -0.0 and -inf."""
+        if type(other) is float and other == 0.5 and self.dtype.kind in "fc" and type(self) is TapeBox:
+            return ew.sqrt(self)
+        if type(other) is int and other == 2 and self.dtype.kind == "b" and type(self) is TapeBox:
+            return ew.square(self)  # an int8; the power is an int64
+        return super().__pow__(other)
+
     def copy(self, order: str = "C") -> Any:
-        return ew.logical_or(self, False) if self.dtype.kind == "b" else ew.positive(self)
+        from ..numpy.shaping import own
+
+        return own(self)
 
 
 class NumpyScalarTapeBox(TapeBox):
@@ -262,6 +279,9 @@ class PythonScalarTapeBox(NumpyScalarTapeBox):
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self
+
+    def __pos__(self) -> Any:
+        return self if type(self._value) in (float, complex) else self._recorder.record_python(operator.pos, self)
 
     @property
     def real(self) -> Any:
@@ -381,7 +401,7 @@ for _name, _function in _OPERATORS.items():
     setattr(PythonScalarTapeBox, f"__r{_name}__", _binary(f"__r{_name}__", _function, True))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     setattr(PythonScalarTapeBox, f"__{_name}__", _binary(f"__{_name}__", getattr(operator, _name), False))
-for _name in ("neg", "pos", "abs", "invert"):
+for _name in ("neg", "abs", "invert"):
     setattr(PythonScalarTapeBox, f"__{_name}__", _unary(f"__{_name}__", getattr(operator, _name)))
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Primitive",
     "concrete",
     "getval",
+    "innermost_box",
     "isbox",
     "new_box",
     "new_level",
@@ -168,7 +169,7 @@ def hidden_boxes(value: Any) -> bool:
 _CONTAINERS = frozenset({tuple, list, dict, slice})
 
 
-def _innermost(value: Any) -> Any:
+def innermost_box(value: Any) -> Any:
     """The box of the highest level anywhere in ``value``; None without boxes."""
     kind = type(value)
     if kind in BOX_TYPES:
@@ -179,12 +180,12 @@ def _innermost(value: Any) -> Any:
         value = (value.start, value.stop, value.step)
     elif kind is not tuple and kind is not list:
         return None
-    boxes = [box for box in map(_innermost, value) if box is not None]
+    boxes = [box for box in map(innermost_box, value) if box is not None]
     return max(boxes, key=lambda box: box._trace, default=None)
 
 
 def _level_inside(value: Any) -> int:
-    box = _innermost(value)
+    box = innermost_box(value)
     return 0 if box is None else box._trace
 
 
@@ -192,7 +193,7 @@ def _withhidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """A call whose boxes are inside containers or keyword arguments: bring them to the surface."""
     if prim.normalise is not None:
         args, kwargs = prim.normalise(args, kwargs)
-    innermost = _innermost((args, kwargs))
+    innermost = innermost_box((args, kwargs))
     if innermost._node.sees_nondifferentiable:  # a recorder writes down nested arguments as they are
         return innermost._node.apply_nested(prim, innermost._trace, args, kwargs)
     hidden = [name for name, value in kwargs.items() if hidden_boxes(value)]

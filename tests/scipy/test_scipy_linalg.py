@@ -5,9 +5,11 @@ import pytest
 import scipy.linalg as sl
 
 import autograd_jit.numpy as anp
+from autograd_jit import grad
 from autograd_jit.errors import ArgumentError
 from autograd_jit.numpy.solving import mh
 from autograd_jit.scipy import linalg
+from tests.jit_support import assert_replayed, compare
 from tests.numeric import check, gradient
 
 both = pytest.mark.parametrize("kind", ["real", "complex"])
@@ -253,3 +255,16 @@ def test_single_precision_stays_single():
         f = lambda x: getattr(linalg, name)(x @ x.T)
         assert gradient(f)(a)[0].dtype == np.float32
         assert value_of(f, a).dtype == getattr(sl, name)(a @ a.T).dtype
+
+
+def test_compiled_checks_of_finite_values_keep_no_values():
+    """``check_finite`` asks for one truth value: other matrices need no other trace."""
+    factor = np.tril(np.arange(9.0).reshape(3, 3)) + 4 * np.eye(3)
+
+    def loss(a, b):
+        return anp.sum(linalg.solve_triangular(a, b, lower=True) ** 2)
+
+    calls = [(factor + k, np.ones(3) * k) for k in range(5)]
+    jitted = assert_replayed(loss, *calls, operator=grad)
+    assert jitted.stats.traces == 1
+    compare(loss, calls[0], (np.full((3, 3), np.inf), np.ones(3)), calls[1])

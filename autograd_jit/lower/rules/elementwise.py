@@ -127,6 +127,10 @@ def _where(b: Builder, op: Op, c: Any, x: Any = None, y: Any = None) -> Operand:
     return b.map("where", chosen, type_.dtype, type_.shape)
 
 
+#: whether NumPy's own ``power(x, 0.5)`` is the square root, which is another function at -0.0 and -inf; Python's is not
+_POWER_TAKES_ROOT = bool(np.signbit(np.power(np.array([-0.0]), 0.5))[0])
+
+
 def _power(b: Builder, op: Op, x: Any, y: Any, **kwargs: Any) -> Operand:
     """Small constant powers as NumPy's own fast paths compute them; the rest by libm's pow."""
     _no_options(kwargs)
@@ -140,7 +144,8 @@ def _power(b: Builder, op: Op, x: Any, y: Any, **kwargs: Any) -> Operand:
     x = b.cast(x, type_.dtype)
     if isinstance(y, Literal):
         if y.value == 0.5:
-            return _square_root_power(b, x, type_)
+            is_root = _POWER_TAKES_ROOT and type_.kind != "float"
+            return b.map("sqrt", (x,), type_.dtype, type_.shape) if is_root else _square_root_power(b, x, type_)
         special = {2.0: "square", 1.0: "positive", -1.0: "reciprocal"}.get(float(y.value))
         if special is not None:
             return b.map(special, (x,), type_.dtype, type_.shape)

@@ -62,6 +62,7 @@ def _broadcast_to(b: Builder, op: Op, x: Any, shape: tuple) -> Operand:
 
 
 rule_for(shaping._reshape, _reshape)
+rule_for(shaping._copy, lambda b, op, x: as_operand(x))
 rule_for(shaping._broadcast_to, _broadcast_to)
 rule_for(shaping._transpose, _by_view(np.transpose))
 rule_for(shaping._flip, _by_view(np.flip))
