@@ -116,12 +116,20 @@ def lies_on_device(leaf: Any) -> bool:
 
 def adopted(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """The arguments of a call with device arrays of other libraries made ours, in place."""
-    return tree.map_leaves(lambda leaf: to_device(leaf) if is_foreign(leaf) else leaf, (args, kwargs))
+    return _with(is_foreign, to_device, args, kwargs)
 
 
 def host_copies(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """The arguments of a call with copies on the host of what lies on the device."""
-    return tree.map_leaves(lambda leaf: leaf.to_host() if lies_on_device(leaf) else leaf, (args, kwargs))
+    return _with(lies_on_device, DeviceArray.to_host, args, kwargs)
+
+
+def _with(chosen: Callable[[Any], bool], change: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments with some leaves changed. Where there are none the caller's own containers stay: it may write to
+    them."""
+    if not any(map(chosen, tree.flatten((args, kwargs))[0])):
+        return args, kwargs
+    return tree.map_leaves(lambda leaf: change(leaf) if chosen(leaf) else leaf, (args, kwargs))
 
 
 def sent_back(result: Any, call: tuple[tuple, dict]) -> Any:

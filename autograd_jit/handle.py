@@ -581,9 +581,7 @@ class Handle:
 
     def kernels(self, *args: Any, **kwargs: Any) -> Any:
         """The fused kernels for these arguments; prints their source."""
-        from .lower.listing import KernelListing
-
-        return KernelListing(self.program(args, kwargs))
+        return self.program(args, kwargs).listing()
 
     def explain(self) -> str:
         """Every trace: why, guards, Python steps, kernels and times; and why not, where it runs interpreted."""

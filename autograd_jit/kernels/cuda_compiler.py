@@ -104,11 +104,12 @@ def numba_types(signature: Sequence[str]) -> list[Any]:
     """Numba's types of a signature."""
     from numba.core import types
 
+    pointer: Any = types.CPointer  # type: ignore[attr-defined]
     found: list[Any] = []
     for parameter in signature:
         element = getattr(types, _ELEMENTS[parameter.lstrip("*+")])
         if parameter.startswith("*"):
-            found.append(types.CPointer(element))
+            found.append(pointer(element))
         elif parameter.startswith("+"):
             found.append(types.Array(element, 1, "C"))
         else:

@@ -6,6 +6,7 @@ Launching through ``cuda.core`` with raw pointers takes 1 to 2 us of the host's 
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import threading
 from collections.abc import Callable, Sequence
@@ -51,8 +52,8 @@ class HostMemory:
         self.nbytes = nbytes
         self.address = int(_checked(driver.cuMemHostAlloc(max(nbytes, 1), 0)))
         self._free = driver.cuMemFreeHost
-        kind = np.ctypeslib.ctypes.c_uint8 * max(nbytes, 1)
-        self.bytes = np.frombuffer(kind.from_address(self.address), np.uint8)[:nbytes]
+        kind = ctypes.c_uint8 * max(nbytes, 1)
+        self.bytes = np.ctypeslib.as_array(kind.from_address(self.address))[:nbytes]
 
     def __del__(self) -> None:
         address, self.address = getattr(self, "address", 0), 0

@@ -19,8 +19,8 @@ __all__ = ["CONSTANTS", "has", "name", "namespace"]
 
 #: NumPy's or SciPy's name -> libdevice's, for float64; float32's has an f at the end
 LIBDEVICE: Final[dict[str, str]] = {
-    **{op: op for op in "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh hypot cbrt sqrt erf erfc".split()},
-    **{op: op for op in "floor ceil trunc rint fmod copysign erfinv erfcinv erfcx exp10 j0 j1 y0 y1".split()},
+    **{op: op for op in "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh hypot cbrt sqrt".split()},
+    **{op: op for op in "erf erfc floor ceil trunc rint fmod copysign erfinv erfcinv erfcx exp10 j0 j1 y0 y1".split()},
     "arcsin": "asin",
     "arccos": "acos",
     "arctan": "atan",

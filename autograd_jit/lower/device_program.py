@@ -22,40 +22,20 @@ from typing import Any
 import numpy as np
 
 from ..device_array import DeviceArray
-from ..errors import BackendError
-from ..kernels import cuda_sources, executor
-from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, HostMemory, Launchable
 from ..trace import collector
 from ..trace.draws import perform
 from ..trace.tape import Op, Tape, TensorType
-from . import emit_cuda
 from .compile import compile_kernel
-from .device_schedule import (
-    Combine,
-    DeviceCheck,
-    DeviceGemm,
-    DeviceLoop,
-    Fetch,
-    HostLoop,
-    HostNode,
-    Item,
-    Send,
-    Sizes,
-    itemsize,
-    scalar,
-    schedule,
-)
-from .emit_cuda import Mapping
-from .emit_python import Parameter
-from .graph import Call, Check, Gemm, Graph, Step, Value, View
-from .kernel import ELEMENT, Kernel, Launch
+from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches, partial_bytes
+from .device_schedule import DeviceCheck, DeviceGemm, DeviceLoop, Fetch, HostLoop, HostNode, Item, Send, schedule
+from .graph import Call, Check, Graph, Step, Value, View
 from .program import (
-    Diverged,
-    Frame,
     PYTHON_SCALARS,
+    Diverged,
     OutputPlan,
     Stages,
+    StepRunner,
     Stopped,
     drawn_leaves,
     finish,
@@ -69,19 +49,6 @@ __all__ = ["DeviceProgram", "lower_for_device"]
 ALIGNMENT = 256
 #: status of a run in which every guard held
 NO_GUARD = -1
-#: blocks for each of the device's processors
-BLOCKS_PER_PROCESSOR = 32
-
-
-@dataclass(eq=False)
-class DeviceKernel:
-    """One kernel's code for the device; ``kernel`` is None for those that are no loops."""
-
-    kernel: Kernel | None
-    source: str
-    code: DeviceCode
-    origin: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -111,8 +78,7 @@ class DeviceProgram:
     items: list[Item]
     layout: Layout
     stays: tuple[bool, ...]  # which inputs lie on the device
-    kernels: list[DeviceKernel] = field(default_factory=list)
-    codes: dict[tuple[Kernel, Mapping] | str, DeviceKernel] = field(default_factory=dict)
+    codes: Codes = field(default_factory=dict)
     seconds: float = 0.0
     frames: list[DeviceFrame] = field(default_factory=list)
 
@@ -120,6 +86,23 @@ class DeviceProgram:
     def is_native(self) -> bool:
         """Whether a call can be checked and run by :meth:`DeviceFrame.call`: there is no Python step."""
         return not self.steps
+
+    def listing(self) -> Any:
+        """What ``kernels(*args)`` returns."""
+        from .device_listing import DeviceListing
+
+        return DeviceListing(self)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What `explain` says of its steps: transfers, and what runs on the host."""
+        first, stop = self.layout.uploaded
+        names = [var.name for var, stays in zip(self.tape.inputs, self.stays) if not stays]
+        back = 0 if self.keeps_results else self.layout.downloaded[1] - self.layout.downloaded[0]
+        found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes"]
+        found += [str(item) for item in self.items if isinstance(item, (Fetch, Send, HostLoop, HostNode))]
+        results = f"results, {back} bytes" if back else "no results: they stay on the device"
+        return [*found, f"transfer to host: {results}"]
 
     def new_frame(self) -> DeviceFrame:
         self.device.make_current()
@@ -132,9 +115,9 @@ class DeviceProgram:
         return DeviceArray.empty(self.device, (shape,) if isinstance(shape, int) else shape, np.dtype(dtype))
 
     @functools.cached_property
-    def accepts(self) -> list[tuple[type, np.dtype | None, tuple[int, ...]]]:
+    def accepts(self) -> list[tuple[Any, np.dtype | None, tuple[int, ...]]]:
         """What a run's inputs must be: type, and of arrays dtype and shape."""
-        found: list[tuple[type, np.dtype | None, tuple[int, ...]]] = []
+        found: list[tuple[Any, np.dtype | None, tuple[int, ...]]] = []
         for type_, stays in zip(self.input_types, self.stays, strict=True):
             if type_.kind == "array":
                 found.append((DeviceArray if stays else np.ndarray, type_.dtype, type_.shape))
@@ -142,6 +125,10 @@ class DeviceProgram:
                 kind = type_.dtype.type if type_.kind == "scalar" else PYTHON_SCALARS[type_.kind]
                 found.append((DeviceArray if stays else kind, None, ()))
         return found
+
+    @property
+    def kernels(self) -> list[DeviceKernel]:
+        return list(self.codes.values())
 
     @property
     def table(self) -> list[Item]:
@@ -229,7 +216,7 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
         bound = replace(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
         program = DeviceProgram(tape, bound, device, outputs, items, layout, on_device)
-        _compile(program)
+        program.codes = compile_steps(items, device.capability)
     program.seconds = time.perf_counter() - started
     return program
 
@@ -266,62 +253,18 @@ def _lay_out(stages: Stages, items: list[Item], stays: Sequence[bool]) -> Layout
         offsets[value] = end + offset
     end += _rounded(stages.plan.arena_bytes)
     sums = end
-    end += max([_partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
+    end += max([partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
     return Layout(offsets, status, (uploaded, status + 8), (status, downloaded), sums, end)
-
-
-def _partial_bytes(item: DeviceLoop) -> int:
-    """Memory for the totals of chunks, one reduction after the other."""
-    if item.sizes.chunks == 1:
-        return 0
-    count = item.sizes.rows * item.sizes.chunks
-    return sum([_rounded(count * itemsize(reduction.element)) for reduction in item.launch.kernel.reductions])
 
 
 def _rounded(nbytes: int) -> int:
     return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
 
 
-# ---------------------------------------------------------------- code
-
-
-def _compile(program: DeviceProgram) -> None:
-    """The code of every kernel of a program."""
-    for item in program.items:
-        if isinstance(item, DeviceLoop):
-            kernel, sizes = item.launch.kernel, item.sizes
-            _loop_code(program, kernel, sizes.mapping)
-            if sizes.chunks > 1:
-                for reduction in kernel.reductions:
-                    _loop_code(program, Combine.of(reduction.op, reduction.element, sizes).kernel, "block")
-        elif isinstance(item, DeviceCheck):
-            _code(program, "check", None, cuda_sources.CHECK, cuda_sources.CHECK_SIGNATURE)
-        elif isinstance(item, DeviceGemm):
-            element = ELEMENT[item.node.out.dtype]
-            signature = cuda_sources.gemm_signature(element)
-            _code(program, f"gemm {element}", None, cuda_sources.gemm(element), signature)
-
-
-def _loop_code(program: DeviceProgram, kernel: Kernel, mapping: Mapping) -> None:
-    if (kernel, mapping) not in program.codes:
-        source = emit_cuda.emit(kernel, mapping)
-        _code(program, (kernel, mapping), kernel, source, emit_cuda.signature(kernel, mapping))
-
-
-def _code(program: DeviceProgram, key: Any, kernel: Kernel | None, source: str, signature: Sequence[str]) -> None:
-    if key in program.codes:
-        return
-    started = time.perf_counter()
-    code, origin = compile_source(source, signature, program.device.capability)
-    made = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
-    program.codes[key] = made
-    program.kernels.append(made)
-
-
 # ---------------------------------------------------------------- running
 
 
-class DeviceFrame:
+class DeviceFrame(StepRunner):
     """Memory of one run in progress, and its graphs."""
 
     def __init__(self, program: DeviceProgram) -> None:
@@ -360,6 +303,13 @@ class DeviceFrame:
         segments: list[Callable[[], None]] = []
         pending: list[Launchable] = []
 
+        places = Places(
+            lambda value: self.memory.address + self.program.layout.offsets[value],
+            self.memory.address + self.program.layout.status,
+            self.memory.address + self.program.layout.partial_sums,
+            self._expected,
+        )
+
         def flush() -> None:
             if pending:
                 segments.append(self.device.capture(pending))
@@ -368,7 +318,7 @@ class DeviceFrame:
         waits = True  # whether the host has to wait for the device before its next step
         for item in self.program.items:
             if isinstance(item, (DeviceLoop, DeviceGemm, DeviceCheck)):
-                pending += self._launches(item)
+                pending += launches(item, self.device, self.program.codes, places)
                 waits = True
                 continue
             flush()
@@ -416,102 +366,13 @@ class DeviceFrame:
             found[...] = self.mirror.bytes[offset : offset + count]
         return Diverged(check.number, found.tobytes(), functools.partial(_describe, check, found.tobytes()))
 
-    # ---------------------------------------------------------------- on the device
-
-    def _launches(self, item: DeviceLoop | DeviceGemm | DeviceCheck) -> list[Launchable]:
-        if isinstance(item, DeviceLoop):
-            return self._loop_launches(item)
-        status = self.memory.address + self.program.layout.status
-        if isinstance(item, DeviceCheck):
-            node = item.node
-            kernel = self.device.load(self.program.codes["check"].code)
-            found = self._address(node.arg)
-            expected = self._expected(node.expected)
-            count = len(node.expected)
-            arguments = (status, found, expected, count, item.position)
-            return [Launchable(kernel, (1, 1, 1), (min(256, -(-max(count, 1) // 32) * 32), 1, 1), arguments)]
-        node = item.node
-        kernel = self.device.load(self.program.codes[f"gemm {ELEMENT[node.out.dtype]}"].code)
-        batch, m, k = node.left.shape
-        n = node.right.shape[2]
-        arguments = (
-            *(status, self._address(node.left), self._address(node.right), self._address(node.out.view())),
-            *(batch, m, n, k, *node.left.strides, *node.right.strides),
-        )
-        tile = cuda_sources.TILE
-        grid = (-(-n // tile), min(-(-m // tile), 65535), min(batch, 65535))
-        return [Launchable(kernel, grid, (tile, tile, 1), arguments)]
-
     def _expected(self, expected: bytes) -> int:
-        """The address of what a guard expects, on the device."""
+        """What a guard expects, on the device."""
         memory = self.device.allocate(len(expected))
         self.expected.append(memory)
-        array = np.frombuffer(expected, np.uint8)
-        self.device.copy_in(memory.address, array.ctypes.data, array.nbytes)
+        self.device.copy_in(memory.address, np.frombuffer(expected, np.uint8).ctypes.data, len(expected))
         self.device.synchronize()
         return memory.address
-
-    def _address(self, view: View) -> int:
-        return self.memory.address + self.program.layout.offsets[view.value] + view.offset * view.dtype.itemsize
-
-    def _loop_launches(self, item: DeviceLoop) -> list[Launchable]:
-        kernel, sizes = item.launch.kernel, item.sizes
-        base, sums = self.memory.address, self.program.layout.partial_sums
-        pointers = [
-            base + self.program.layout.offsets[place.value] + place.offset for place in item.launch.placements
-        ]
-        combines: list[Launchable] = []
-        first = len(kernel.loads) + len(kernel.stores)
-        if sizes.chunks > 1:
-            for number, reduction in enumerate(kernel.reductions):
-                partial = base + sums
-                combine = Combine.of(reduction.op, reduction.element, sizes)
-                combines.append(self._combine_launch(combine, partial, pointers[first + number]))
-                pointers[first + number] = partial
-                sums += _rounded(sizes.rows * sizes.chunks * itemsize(reduction.element))
-        return [self._loop_launch(kernel, sizes, item.launch, pointers), *combines]
-
-    def _loop_launch(self, kernel: Kernel, sizes: Sizes, launch: Launch, pointers: list[int]) -> Launchable:
-        status = self.memory.address + self.program.layout.status
-
-        def argument(parameter: Parameter) -> Any:
-            kind, number = parameter.kind, parameter.number
-            if kind == "status":
-                return (status,)
-            if kind == "pointer":
-                return (pointers[number],)
-            if kind == "atomic":
-                size, value = itemsize(parameter.element), launch.placements[number].value
-                return (0, 0, value.size, size, pointers[number], value.size, size)
-            if kind == "literal":
-                return (scalar(parameter.element, launch.literals[number]),)
-            if kind == "dim":
-                return (launch.dims[number],)
-            if kind == "stride":
-                return (launch.placements[number].strides[parameter.axis] // itemsize(parameter.element),)
-            if kind in ("first", "stop"):
-                bounds = launch.windows[number][parameter.axis]
-                assert bounds is not None
-                return (bounds[kind == "stop"],)
-            return (getattr(sizes, parameter.name),)
-
-        parameters = emit_cuda.device_parameters(kernel, sizes.mapping)
-        arguments = tuple([value for parameter in parameters for value in argument(parameter)])
-        return self._launchable(kernel, sizes, arguments)
-
-    def _combine_launch(self, combine: Combine, partial: int, target: int) -> Launchable:
-        sizes = combine.sizes
-        values = {"n0": sizes.terms, "n1": sizes.rows, "x0_s0": sizes.rows, "x0": partial, "out0": target}
-        values["status"] = self.memory.address + self.program.layout.status
-        parameters = emit_cuda.device_parameters(combine.kernel, "block")
-        arguments = [values[p.name] if p.name in values else getattr(sizes, p.name) for p in parameters]
-        return self._launchable(combine.kernel, sizes, tuple(arguments))
-
-    def _launchable(self, kernel: Kernel, sizes: Sizes, arguments: tuple) -> Launchable:
-        code = self.program.codes[(kernel, sizes.mapping)].code
-        blocks = min(sizes.blocks, BLOCKS_PER_PROCESSOR * self.device.processors)
-        lanes = 1 if sizes.in_order else sizes.lanes
-        return Launchable(self.device.load(code), (max(blocks, 1), 1, 1), (lanes, 1, 1), arguments)
 
     # ---------------------------------------------------------------- on the host
 
@@ -523,7 +384,7 @@ class DeviceFrame:
             return functools.partial(self._call, compiled.address, words, (compiled, item))
         node = item.node
         if isinstance(node, Step):
-            return functools.partial(self.step, node, None)
+            return functools.partial(self.step, node, {})
         address, words = link_entry(layout, node)
         return functools.partial(self._call, address, words, node)
 
@@ -537,10 +398,7 @@ class DeviceFrame:
                 raise Stopped(f"{what} stopped with reason {status}")
             raise Diverged(None, None, f"a kernel stopped with reason {status}")
 
-    step = Frame.step
-    keep = Frame.keep
-
-    def array(self, view: View, held: Any = None) -> np.ndarray:
+    def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
         """A value in the mirror."""
         size = view.dtype.itemsize
         start = self.program.layout.offsets[view.value] + view.offset * size
@@ -551,7 +409,7 @@ class DeviceFrame:
 
     def run(self, inputs: tuple, generators: Sequence[Any]) -> list:
         """As :meth:`DeviceProgram.run`."""
-        program, layout = self.program, self.program.layout
+        program = self.program
         self.generators = generators
         drawn = [leaf for op in program.draws for leaf in drawn_leaves(op, perform(op, generators))]
         fresh = [program.empty(type_.shape, type_.dtype) for type_ in program.fresh_types]
@@ -583,7 +441,7 @@ class DeviceFrame:
 
     def fits(self, *inputs: Any) -> bool:
         """Whether inputs are of the types that were traced."""
-        for x, (kind, dtype, shape) in zip(inputs, self.program.accepts, strict=True):
+        for x, (kind, dtype, shape) in zip(inputs, self.program.accepts):  # before the draws, only the tape's
             if type(x) is not kind or (dtype is not None and (x.dtype != dtype or x.shape != shape)):
                 return False
         return True
@@ -597,6 +455,13 @@ class DeviceFrame:
         return self._divergence
 
     def _run(self, inputs: tuple, fresh: list) -> None:
+        try:
+            self._make(inputs, fresh)
+        except BaseException:
+            self.device.synchronize()  # copies from the mirror may be under way: the next run writes to it
+            raise
+
+    def _make(self, inputs: tuple, fresh: list) -> None:
         program, layout = self.program, self.program.layout
         self._take(inputs)
         first, stop = layout.uploaded
@@ -631,7 +496,7 @@ class DeviceFrame:
         """Put the results into memory of their own."""
         program, layout = self.program, self.program.layout
         for out, target in zip(program.bound.outputs, fresh, strict=True):
-            value = out.value
+            value: Value = out.value
             if program.keeps_results:
                 self.device.copy(target.address, self.memory.address + layout.offsets[value], value.nbytes)
             else:

@@ -33,7 +33,7 @@ the same bits every time. The exception is a scatter that adds where positions r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias
 
@@ -246,7 +246,7 @@ class _CudaPrinter(_Printer):
                 self.line(f"total{number} += part{number}")
             self.line(f"start += {width}")
 
-    def _loop(self, stage: Stage, first: str, stop: str, blocked: list[int] = []) -> None:
+    def _loop(self, stage: Stage, first: str, stop: str, blocked: Sequence[int] = ()) -> None:
         by_block = self.mapping == "block"
         self.line(f"term = {first} + lane" if by_block else f"term = {first}")
         with self.block(f"while term < {stop}:"):

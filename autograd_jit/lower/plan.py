@@ -67,8 +67,8 @@ def plan(
 ) -> Plan:
     """Place every value of ``in_memory`` that is not ``elsewhere`` (inputs, constants, outputs).
 
-    Of those in ``rows`` only so many elements; those of ``lasting`` stay to the end. All values that one group touches are alive together: a kernel may
-    store one of them before it has read another to its end.
+    Of those in ``rows`` only so many elements; those of ``lasting`` stay to the end. All values that one group touches
+    are alive together: a kernel may store one of them before it has read another to its end.
 
     Stages: lifetimes; then, group by group, free what died before and take the best-fitting gap for what is born.
     """

@@ -43,6 +43,7 @@ __all__ = [
     "OutputPlan",
     "Program",
     "Stages",
+    "StepRunner",
     "Stopped",
     "drawn_leaves",
     "finish",
@@ -176,6 +177,17 @@ class Program:
 
     def new_frame(self) -> Frame:
         return Frame(self)
+
+    def listing(self) -> Any:
+        """What ``kernels(*args)`` returns."""
+        from .listing import KernelListing
+
+        return KernelListing(self)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What `explain` says of its steps."""
+        return [f"Python step: {step}" for step in self.steps]
 
     def address_of(self, value: Value) -> tuple[int, int]:
         """``(slot, byte offset)`` of a value."""
@@ -453,7 +465,64 @@ def _orientation(view: View) -> tuple[int, int]:
 # ---------------------------------------------------------------- running
 
 
-class Frame:
+class StepRunner:
+    """What a frame needs to run Python steps: NumPy arrays over its values."""
+
+    generators: Sequence[Any] = ()
+
+    def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
+        """A NumPy array over a value's memory; ``held``: values that lie in arrays of their own."""
+        raise NotImplementedError
+
+    def step(self, step: Step, held: dict[Value, Any]) -> None:
+        if isinstance(step, CopyStep):
+            self.array(step.results[0].view(), held)[...] = self.array(step.source, held)
+            return
+
+        is_users = not is_library(getattr(step.op.prim.fun, "__module__", None) or "numpy")
+
+        def plain(value: Any) -> Any:
+            kind = type(value)
+            if kind is Var:
+                array = self.array(step.args[value.number], held)
+                return _as_kind(np.array(array) if is_users else array, value.type)
+            if kind is Constant:
+                return value.value
+            if kind is tuple or kind is list:
+                return kind([plain(item) for item in value])
+            if kind is slice:
+                return slice(plain(value.start), plain(value.stop), plain(value.step))
+            if kind is dict:
+                return {key: plain(item) for key, item in value.items()}
+            return value
+
+        op = step.op
+        if op.prim.draws is not None:
+            self.keep(step, drawn_leaves(op, perform(op, self.generators)), held)
+            return
+        function = op.prim.replayed or op.prim.fun
+        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
+        leaves, structure = tree.flatten(ans)
+        if structure != op.structure:
+            raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
+        self.keep(step, leaves, held)
+
+    def keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
+        """Store the results of a Python step, if they are of the types that were traced."""
+        op = step.op
+        for leaf, value in zip(leaves, step.results, strict=True):
+            array = np.asarray(leaf)
+            if array.shape != value.shape or array.dtype != value.dtype:
+                raise Diverged(
+                    None,
+                    None,
+                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {value.dtype}{list(value.shape)} "
+                    f"was traced ({op.line})",
+                )
+            self.array(value.view(), held)[...] = array
+
+
+class Frame(StepRunner):
     """Memory of one run in progress: slots, arena, blocks; ``call`` binds arguments and runs."""
 
     def __init__(self, program: Program) -> None:
@@ -532,53 +601,6 @@ class Frame:
             if segment() is True:
                 assert isinstance(shape, tuple)
                 raise self.diverged(block, shape[0])
-
-    def step(self, step: Step, held: dict[Value, Any]) -> None:
-        if isinstance(step, CopyStep):
-            self.array(step.results[0].view(), held)[...] = self.array(step.source, held)
-            return
-
-        is_users = not is_library(getattr(step.op.prim.fun, "__module__", None) or "numpy")
-
-        def plain(value: Any) -> Any:
-            kind = type(value)
-            if kind is Var:
-                array = self.array(step.args[value.number], held)
-                return _as_kind(np.array(array) if is_users else array, value.type)
-            if kind is Constant:
-                return value.value
-            if kind is tuple or kind is list:
-                return kind([plain(item) for item in value])
-            if kind is slice:
-                return slice(plain(value.start), plain(value.stop), plain(value.step))
-            if kind is dict:
-                return {key: plain(item) for key, item in value.items()}
-            return value
-
-        op = step.op
-        if op.prim.draws is not None:
-            self.keep(step, drawn_leaves(op, perform(op, self.generators)), held)
-            return
-        function = op.prim.replayed or op.prim.fun
-        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
-        leaves, structure = tree.flatten(ans)
-        if structure != op.structure:
-            raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
-        self.keep(step, leaves, held)
-
-    def keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
-        """Store the results of a Python step, if they are of the types that were traced."""
-        op = step.op
-        for leaf, value in zip(leaves, step.results, strict=True):
-            array = np.asarray(leaf)
-            if array.shape != value.shape or array.dtype != value.dtype:
-                raise Diverged(
-                    None,
-                    None,
-                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {value.dtype}{list(value.shape)} "
-                    f"was traced ({op.line})",
-                )
-            self.array(value.view(), held)[...] = array
 
     def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
         """A NumPy array over a value's memory."""
