@@ -47,6 +47,8 @@ from .program import (
 __all__ = ["DeviceProgram", "lower_for_device"]
 
 ALIGNMENT = 256
+#: whether steps on the device are captured as graphs, or launched one by one (for measuring what that costs)
+USES_GRAPHS = True
 #: status of a run in which every guard held
 NO_GUARD = -1
 
@@ -312,7 +314,11 @@ class DeviceFrame(StepRunner):
 
         def flush() -> None:
             if pending:
-                segments.append(self.device.capture(pending))
+                ready_to_run = [*pending]
+                if USES_GRAPHS:
+                    segments.append(self.device.capture(ready_to_run))
+                else:
+                    segments.append(functools.partial(self.device.launch, ready_to_run))
                 pending.clear()
 
         waits = True  # whether the host has to wait for the device before its next step
