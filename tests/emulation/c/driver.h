@@ -83,7 +83,7 @@ typedef struct Operation {
 } Operation;
 
 typedef struct { Operation *items; long count, room; } Operations;
-typedef struct { Operations nodes; bool invalid; } Graph;
+typedef struct { Operations nodes; bool invalid; struct UserObject *objects[64]; int object_count; } Graph;
 
 struct Stream {
     bool non_blocking, alive;
