@@ -128,6 +128,9 @@ def _partial(sizes: Sizes, element: str) -> int:
 def _loop_launches(step: DeviceLoop, device: CudaDevice, codes: Codes, places: Places) -> list[Launchable]:
     kernel, sizes = step.launch.kernel, step.sizes
     pointers = [places.value(place.value) + place.offset for place in step.launch.placements]
+    for number, access in enumerate(kernel.loads):
+        if access.window >= 0:  # it is given its origin besides
+            pointers[number] = places.value(step.launch.placements[number].value)
     combines: list[Launchable] = []
     first = len(kernel.loads) + len(kernel.stores)
     if sizes.chunks > 1:
@@ -151,6 +154,8 @@ def _loop_arguments(launch: Launch, sizes: Sizes, status: int, pointers: list[in
             return (status,)
         if kind == "pointer":
             return (pointers[number],)
+        if kind == "origin":
+            return (launch.placements[number].offset // itemsize(launch.kernel.loads[number].element),)
         if kind == "atomic":  # an array as Numba passes it: nobody's, then elements, size of one, address, shape, step
             size, count = itemsize(parameter.element), launch.placements[number].value.size
             return (0, 0, count, size, pointers[number], count, size)

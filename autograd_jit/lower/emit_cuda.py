@@ -69,7 +69,8 @@ def device_parameters(kernel: Kernel, mapping: Mapping) -> list[Parameter]:
     """The parameters of a CUDA kernel, in order: those of the printed form without strides of totals, and sizes.
 
     Besides the kinds that :class:`Parameter` names: "status"; "atomic", memory that is added to by atomic operations;
-    "size", under its own name.
+    "origin", where in its buffer a load under a window begins, in elements: that may be outside, and a pointer must
+    not be; "size", under its own name.
     """
     stores = len(kernel.loads) + len(kernel.stores)
     found = [Parameter("status", "status", 0)]
@@ -79,6 +80,8 @@ def device_parameters(kernel: Kernel, mapping: Mapping) -> list[Parameter]:
         if parameter.kind == "pointer" and _is_atomic(kernel, parameter.number):
             parameter = parameter._replace(kind="atomic")
         found.append(parameter)
+        if parameter.kind == "pointer" and _has_origin(kernel, parameter.number):
+            found.append(Parameter(f"{parameter.name}_o", "origin", parameter.number))
     sizes = ("total",) if mapping == "element" else ("rows", "terms", "chunk", "chunks")
     return [*found, *[Parameter(name, "size", 0) for name in sizes]]
 
@@ -105,6 +108,10 @@ def unsupported(kernel: Kernel) -> list[str]:
     plain = {*_SPECIAL_FORMS, *_INFIX, "gather"}
     others = [i for i in kernel.body if i.op not in plain]
     return sorted({i.op for i in others if not cuda_math.has(i.op, i.element)})
+
+
+def _has_origin(kernel: Kernel, access: int) -> bool:
+    return access < len(kernel.loads) and kernel.loads[access].window >= 0
 
 
 def _is_atomic(kernel: Kernel, access: int) -> bool:
@@ -282,6 +289,12 @@ class _CudaPrinter(_Printer):
             self.line("cuda.syncthreads()")
 
     # ---------------------------------------------------------------- bodies
+
+    def _position(self, index: int, inner: str) -> str:
+        place = super()._position(index, inner)
+        if not _has_origin(self.kernel, index):
+            return place
+        return f"{self.names[index]}_o" if place == "0" else f"{place} + {self.names[index]}_o"
 
     def _body(self, stage: Stage) -> dict[Ref, _Text]:
         values = self._computed(stage)
