@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import shutil
-import subprocess
 from pathlib import Path
 
 REQUIRED = ("numba-cuda", "cuda-core", "cuda-bindings", "cuda-pathfinder", "nvidia-nvvm", "nvidia-nvjitlink",
@@ -48,11 +47,3 @@ def libdevice_bitcode() -> bytes:
 
     return Path(get_libdevice()).read_bytes()
 
-
-@functools.cache
-def real_driver() -> bool:
-    """Whether this machine has a CUDA driver of its own.  Asked in another process: a loaded library stays loaded."""
-    import sys
-
-    program = "import ctypes; ctypes.CDLL('libcuda.so.1')"
-    return subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0

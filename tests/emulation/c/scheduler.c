@@ -143,8 +143,8 @@ static uint64_t shuffle(uint32_t mask, uint32_t mode, uint32_t value, uint32_t l
     int source = mode == 0 ? (lowest | (b & ~segment)) : mode == 1 ? lane - b : mode == 2 ? lane + b : lane ^ b;
     int inside = mode == 1 ? source >= highest : source <= highest;
     if (!inside) source = lane;
-    uint32_t result = 0xFFFFFFFFu; // a lane that does not exist or takes no part: undefined on the device, poison here
-    if (first + source < thread_count && (mask >> source & 1)) result = fibers[first + source].value;
+    uint32_t result = 0xFFFFFFFFu; // a lane that is absent, or has left: undefined on the device, poison here
+    if (first + source < thread_count && (mask >> source & 1) && fibers[first + source].status != DONE) result = fibers[first + source].value;
     warp_barrier(mask);
     return (uint64_t)inside << 32 | result;
 }
@@ -155,7 +155,7 @@ static uint32_t vote(uint32_t mask, uint32_t mode, uint32_t predicate) { // mode
     warp_barrier(mask);
     uint32_t ballot = 0, members = 0;
     for (int lane = 0; lane < WARP && first + lane < thread_count; lane++)
-        if (mask >> lane & 1) {
+        if ((mask >> lane & 1) && fibers[first + lane].status != DONE) {
             members |= 1u << lane;
             ballot |= fibers[first + lane].value << lane;
         }
@@ -174,11 +174,12 @@ static uint32_t active_mask(void) {
 
 // ---------------------------------------------------------------- one block
 
-static int warp_is_complete(int first, uint32_t mask, const char **problem) {
+// A warp operation waits for the lanes of its mask that have not left the kernel, as on the device.  (A barrier of the
+// block does so too since Volta; here threads that have left are a divergence, because such a kernel is hardly meant.)
+static int warp_is_complete(int first, uint32_t mask) {
     for (int lane = 0; lane < WARP && first + lane < thread_count; lane++) {
-        if (!(mask >> lane & 1)) continue;
         Fiber *fiber = &fibers[first + lane];
-        if (fiber->status == DONE) *problem = "a warp operation names a lane that has already left the kernel";
+        if (!(mask >> lane & 1) || fiber->status == DONE) continue;
         if (fiber->status != AT_WARP || fiber->mask != mask) return 0;
     }
     return 1;
@@ -191,9 +192,9 @@ static int release_warps(const char **problem) {
         int first = t / WARP * WARP;
         uint32_t mask = fibers[t].mask;
         if (!(mask >> (t - first) & 1)) *problem = "a lane takes part in a warp operation whose mask leaves it out";
-        if (!warp_is_complete(first, mask, problem)) continue;
+        if (!warp_is_complete(first, mask)) continue;
         for (int lane = 0; lane < WARP && first + lane < thread_count; lane++)
-            if (mask >> lane & 1) fibers[first + lane].status = READY;
+            if ((mask >> lane & 1) && fibers[first + lane].status == AT_WARP) fibers[first + lane].status = READY;
         released = 1;
     }
     return released;
