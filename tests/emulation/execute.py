@@ -40,13 +40,14 @@ class EmulatedKernel:
     signature says an array type, by numba's seven-part description; they are used in place."""
 
     def __init__(self, function: Callable[..., None], signature: Sequence[Any], fastmath: bool = False, **options: Any):
+        self.signature = tuple(signature)
         self.modules, self.name = compile_to_ir(function, signature, fastmath=fastmath, **options)
         self.parameters = host_ir.parameters("\n".join(self.modules), self.name)
         self.executable = build.executable(self.modules, self.name, fastmath)
 
     def __call__(self, grid: Any, block: Any, *arguments: Any, seed: int = 0, dynamic_shared: int = 0) -> None:
         """Run the grid to its end; `seed` decides the order of blocks and threads.  Raises EmulationError."""
-        flat = [value for argument in arguments for value in _flatten(argument)]
+        flat = [value for kind, argument in zip(self.signature, arguments) for value in _flatten(kind, argument)]
         if len(flat) != len(self.parameters):
             raise TypeError(f"the kernel takes {len(self.parameters)} parameters, not {len(flat)}")
         values = [_as_ctype(kind)(value) for kind, value in zip(self.parameters, flat)]
@@ -69,7 +70,12 @@ def _as_ctype(kind: str) -> Any:
     return ctypes.c_void_p if kind.endswith("*") or kind.startswith("ptr") else _CTYPES[kind]
 
 
-def _flatten(argument: Any) -> list[Any]:
+def _flatten(kind: Any, argument: Any) -> list[Any]:
+    """The machine-level arguments for one argument of numba's type `kind`."""
+    from numba import types
+
+    if isinstance(kind, types.Array):  # meminfo and parent (unused on devices), then what describes the array
+        return [None, None, argument.size, argument.itemsize, argument.ctypes.data, *argument.shape, *argument.strides]
     if isinstance(argument, np.ndarray):
         return [argument.ctypes.data]
     return [argument.item() if isinstance(argument, np.generic) else argument]

@@ -179,9 +179,6 @@ def test_atomics(dtype):
 
 
 def test_an_unknown_intrinsic_is_refused_by_name():
-    def kernel(x):
-        x[0] = cuda.clock64() if hasattr(cuda, "clock64") else cuda.nanosleep(1)
-
     def sleeps(x):
         cuda.nanosleep(10)
         x[0] = float32(1)
