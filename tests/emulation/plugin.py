@@ -62,4 +62,5 @@ def emulated_device(request: pytest.FixtureRequest, compiler_packages: None) -> 
     if not keeps_memory:
         gc.collect()
         device.check()
-        assert device.live() == before, "device objects leaked by the test"
+        after = device.live()
+        assert after == before, "device objects leaked by the test"

@@ -63,6 +63,7 @@ def test_a_graph_replays_launches_copies_and_memsets(emulated_device, program, s
     builder.close()
 
 
+@pytest.mark.emulated(keeps_memory=True)  # numba keeps its context's stream for good
 def test_numba_dispatcher_runs_unchanged(emulated_device):
     from numba import cuda
 
@@ -162,9 +163,7 @@ def test_an_unknown_intrinsic_fails_the_launch(emulated_device, program):
     program.launch(program.kernel(sleeps, POINTER), program.allocate(8))
     with pytest.raises(EmulationError, match="nanosleep") as caught:
         emulated_device.check()
-    assert caught.value.__cause__ is not None
-    with pytest.raises(Exception, match="CUDA_ERROR_LAUNCH_FAILED"):
-        program.stream.sync()
+    assert type(caught.value.__cause__).__name__ == "NotEmulated"
 
 
 def test_fresh_memory_is_poison(emulated_device, program):
@@ -194,8 +193,6 @@ def test_a_kernel_on_host_or_freed_memory_fails(emulated_device, program, square
     program.launch(square, x.ctypes.data, program.allocate(80), 10)
     with pytest.raises(EmulationError, match="argument 0 .* no live device memory"):
         emulated_device.check()
-    with pytest.raises(Exception, match="LAUNCH_FAILED"):
-        program.stream.sync()
 
 
 def test_a_write_to_freed_memory_is_found(emulated_device, program):
@@ -224,11 +221,11 @@ def test_allocation_synchronisation_and_default_stream_are_refused_in_a_capture(
         builder = program.device.create_graph_builder().begin_building()
         program.launch(square, target, kept, 10, on=builder)
         assert int(attempt()) in (900, 906)
-        with pytest.raises(Exception, match="CAPTURE_INVALIDATED"):
+        with pytest.raises(RuntimeError, match="has been invalidated"):
             builder.end_building()
         assert any(what in fault for fault in emulated_device.faults())
         emulated_device.forget_faults()
-        builder.close()
+        del builder  # ends the capture
 
 
 @pytest.mark.parametrize("leaks", [True, False])
