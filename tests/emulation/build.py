@@ -30,7 +30,7 @@ def _engine() -> llvm.ExecutionEngine:
 
 
 def object_code(text: str, exported: set[str]) -> bytes:
-    """Compile; everything defined but `exported` becomes internal, so that kernels of the same name can live together."""
+    """Compile; all that is defined but `exported` becomes internal, so that kernels of one name can live together."""
     machine = _machine()
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
@@ -115,7 +115,7 @@ def _without_unknown(text: str, fastmath: bool) -> tuple[str, set[str]]:
 # ---------------------------------------------------------------- kernels
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def executable(modules: tuple[str, ...], entry: str, fastmath: bool) -> int:
     """Address of the kernel's `Executable` (c/scheduler.h); raises NotEmulated."""
     key = hashlib.sha256("\0".join([*modules, entry, str(fastmath)]).encode()).hexdigest()[:24]

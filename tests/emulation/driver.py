@@ -137,7 +137,9 @@ def install(real_code: bool = False) -> EmulatedDevice:
     if reason:
         raise EmulationError(reason)
     if "cuda.bindings.driver" in sys.modules or "numba.cuda.cudadrv.driver" in sys.modules:
-        raise EmulationError("the CUDA bindings are loaded already: install the emulated device before anything imports them")
+        raise EmulationError(
+            "the CUDA bindings are loaded already: install the emulated device before anything imports them"
+        )
     path = native.library("libcuda.so.1", _SOURCES, packages.cuda_headers())
     # Whoever opens "libcuda.so.1" later gets the library of that soname that is loaded already: this one.
     device = EmulatedDevice(ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL))

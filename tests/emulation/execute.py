@@ -18,7 +18,9 @@ _CTYPES = {"i1": ctypes.c_int8, "i8": ctypes.c_int8, "i16": ctypes.c_int16, "i32
            "i64": ctypes.c_int64, "float": ctypes.c_float, "double": ctypes.c_double}  # fmt: skip
 
 
-def compile_to_ir(function: Callable[..., None], signature: Sequence[Any], **options: Any) -> tuple[tuple[str, ...], str]:
+def compile_to_ir(
+    function: Callable[..., None], signature: Sequence[Any], **options: Any
+) -> tuple[tuple[str, ...], str]:
     """The compiler's modules before NVVM, and the kernel's name in them.  Needs no driver."""
     from numba import types
     from numba.cuda.compiler import _compile_pyfunc_with_fixup
@@ -54,9 +56,10 @@ class EmulatedKernel:
         pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(value) for value in values])
         message = ctypes.create_string_buffer(1024)
         triple = ctypes.c_uint32 * 3
+        blocks, threads = triple(*_three(grid)), triple(*_three(block))
         failed = native.scheduler().emulation_run_grid(
-            self.executable, triple(*_three(grid)), triple(*_three(block)), dynamic_shared, seed, pointers, message, 1024
-        )  # fmt: skip
+            self.executable, blocks, threads, dynamic_shared, seed, pointers, message, 1024
+        )
         if failed:
             raise host_ir.EmulationError(f"kernel {self.name}: {message.value.decode()}")
 

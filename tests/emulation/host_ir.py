@@ -117,8 +117,10 @@ def merge(modules: Iterable[str]) -> str:
     )
 
 
-def kernel_module(modules: list[str], entry: str, key: str, fastmath: bool, library: str, available: set[str]) -> HostModule:
-    """The host module of kernel `entry`; `library` prefixes the names of the host's libdevice, which has `available`."""
+def kernel_module(
+    modules: list[str], entry: str, key: str, fastmath: bool, library: str, available: set[str]
+) -> HostModule:
+    """The host module of kernel `entry`; `library` prefixes the names in the host's libdevice, which has `available`."""
     text = merge(modules)
     text, shared = _place_shared_arrays(text)
     cooperative = bool(shims.COOPERATIVE.search(text))
@@ -172,7 +174,7 @@ def _split(text: str) -> list[str]:
 
 
 def _thread_function(text: str, entry: str) -> str:
-    """`emulated.thread(void **parameters)`: loads the parameters as cuLaunchKernel hands them over, and runs one thread."""
+    """`emulated.thread(void **parameters)`: loads the parameters as cuLaunchKernel gets them, and runs one thread."""
     lines, arguments = [], []
     for i, kind in enumerate(parameters(text, entry)):
         lines.append(f"  %s{i} = getelementptr ptr, ptr %parameters, i64 {i}")

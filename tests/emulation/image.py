@@ -28,7 +28,9 @@ class KernelImage:
         kinds = host_ir.parameters("\n".join(self.modules), self.entry)
         if len(kinds) > 64:
             raise host_ir.NotEmulated(f"kernel {self.entry}: more than 64 parameters")
-        sizes = bytes(host_ir.parameter_size(k) | (_POINTER if k.endswith("*") or k.startswith("ptr") else 0) for k in kinds)
+        sizes = bytes(
+            host_ir.parameter_size(k) | (_POINTER if k.endswith("*") or k.startswith("ptr") else 0) for k in kinds
+        )
         name = self.entry.encode()
         body = zlib.compress(json.dumps([self.fastmath, *self.modules]).encode(), 1)
         size = _HEADER.size + len(name) + len(body)

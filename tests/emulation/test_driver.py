@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("numba_cuda", reason="the CUDA compiler packages are not installed")
 
-from numba import int64  # noqa: E402
+from numba import int64
 
-from tests.emulation import programs  # noqa: E402
-from tests.emulation.host_ir import EmulationError  # noqa: E402
+from tests.emulation import programs
+from tests.emulation.host_ir import EmulationError
 
 pytestmark = pytest.mark.emulated
 POINTER = programs.pointer("float64")
@@ -36,7 +36,15 @@ def test_launches_copies_and_counts(emulated_device, program, square):
         program.launch(square, source, target, x.size)
         program.copy_out(y, target)
     np.testing.assert_array_equal(y, x * x)
-    wanted = {"launches": 1, "h2d": 1, "d2h": 1, "h2d_bytes": 800, "live_allocations": 2, "live_bytes": 1600, "syncs": 1}
+    wanted = {
+        "launches": 1,
+        "h2d": 1,
+        "d2h": 1,
+        "h2d_bytes": 800,
+        "live_allocations": 2,
+        "live_bytes": 1600,
+        "syncs": 1,
+    }
     assert {name: counts[name] for name in wanted} == wanted
 
 
@@ -85,10 +93,14 @@ def test_a_host_function_runs_in_the_order_of_its_stream(emulated_device, progra
     x, y = np.arange(10.0), np.zeros(10)
     source, target = program.put(x), program.allocate(x.nbytes)
     seen = []
-    on_host = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: seen.append(np.ctypeslib.as_array((ctypes.c_double * 10).from_address(target)).copy()))
+    on_host = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(
+        lambda _: seen.append(np.ctypeslib.as_array((ctypes.c_double * 10).from_address(target)).copy())
+    )
     with emulated_device.deferred():
         program.launch(square, source, target, 10)
-        driver.cuLaunchHostFunc(int(program.stream.handle), driver.CUhostFn(ctypes.cast(on_host, ctypes.c_void_p).value), 0)
+        driver.cuLaunchHostFunc(
+            int(program.stream.handle), driver.CUhostFn(ctypes.cast(on_host, ctypes.c_void_p).value), 0
+        )
         assert not seen
         program.copy_out(y, target)
     np.testing.assert_array_equal(seen[0], x * x)
@@ -191,7 +203,7 @@ def test_copies_out_of_range_and_to_freed_memory_are_refused(emulated_device, pr
 def test_a_kernel_on_host_or_freed_memory_fails(emulated_device, program, square):
     x = np.ones(10)
     program.launch(square, x.ctypes.data, program.allocate(80), 10)
-    with pytest.raises(EmulationError, match="argument 0 .* no live device memory"):
+    with pytest.raises(EmulationError, match=r"argument 0 .* no live device memory"):
         emulated_device.check()
 
 
