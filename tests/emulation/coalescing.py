@@ -1,8 +1,8 @@
 """Memory sectors per warp request, counted from the kernel's Python source: no device and no compiler.
 
 A device serves a warp's access in sectors of 32 bytes.  Thirty-two neighbouring float32 values make four sectors, the
-least there can be; a stride makes up to thirty-two.  One warp's threads are run one after the other on recording arrays,
-and the k-th accesses of all threads are one request.
+least there can be; a stride makes up to thirty-two.  The threads of a warp are run one after the other on recording
+arrays, and the k-th accesses of all of them are one request.
 """
 
 from __future__ import annotations

@@ -79,8 +79,9 @@ def _hook(codegen: ModuleType, real_code: bool) -> None:
 def _image_code(library: Any, cubin: Any) -> Any:
     from cuda.core import ObjectCode
 
-    fastmath = bool((library._nvvm_options or {}).get("fastmath"))
-    image = KernelImage(modules(library), library._entry_name, fastmath).pack()
+    options = library._nvvm_options or {}
+    fused = bool(options.get("fma", True))
+    image = KernelImage(modules(library), library._entry_name, bool(options.get("fastmath")), fused).pack()
     if cubin is None:
         return ObjectCode.from_cubin(image, name=library._entry_name)
     path = _path_of(bytes(cubin.code))

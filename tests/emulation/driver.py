@@ -100,7 +100,7 @@ class EmulatedDevice:
     def _build_kernel(self, image: int, size: int, result: ctypes.Array, message: int, room: int) -> int:
         try:
             kernel = KernelImage.unpack(ctypes.string_at(image, size))
-            result[0] = build.executable(kernel.modules, kernel.entry, kernel.fastmath)
+            result[0] = build.executable(kernel.modules, kernel.entry, kernel.fastmath, kernel.contract)
         except BaseException as error:
             self.exceptions.append(error)
             text = f"{type(error).__name__}: {error}".encode()[: room - 1] + b"\0"

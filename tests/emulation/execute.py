@@ -38,14 +38,24 @@ def modules(library: Any) -> tuple[str, ...]:
 
 
 class EmulatedKernel:
-    """A kernel compiled for the CPU.  Arrays are passed by their pointers (parameters `CPointer(dtype)`) or, where the
-    signature says an array type, by numba's seven-part description; they are used in place."""
+    """A kernel compiled for the CPU.
 
-    def __init__(self, function: Callable[..., None], signature: Sequence[Any], fastmath: bool = False, **options: Any):
+    Arrays are passed by their pointers (parameters `CPointer(dtype)`) or, where the signature says an array type, by
+    numba's seven-part description; they are used in place.  `contract`: a*b + c may be fused, as on the device.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., None],
+        signature: Sequence[Any],
+        fastmath: bool = False,
+        contract: bool = True,
+        **options: Any,
+    ):
         self.signature = tuple(signature)
         self.modules, self.name = compile_to_ir(function, signature, fastmath=fastmath, **options)
         self.parameters = host_ir.parameters("\n".join(self.modules), self.name)
-        self.executable = build.executable(self.modules, self.name, fastmath)
+        self.executable = build.executable(self.modules, self.name, fastmath, contract)
 
     def __call__(self, grid: Any, block: Any, *arguments: Any, seed: int = 0, dynamic_shared: int = 0) -> None:
         """Run the grid to its end; `seed` decides the order of blocks and threads.  Raises EmulationError."""

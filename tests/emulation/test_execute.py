@@ -63,7 +63,15 @@ def test_special_values_and_sizes(dtype, size):
     x[1::7] = np.inf
     x[2::7] = -np.inf
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(run_elementwise("v * v - v", x), x * x - x)
+        np.testing.assert_array_equal(run_elementwise("v * v - v", x, contract=False), x * x - x)
+
+
+def test_products_and_sums_are_fused_as_on_a_device():
+    x = np.linspace(0.1, 1, 50)
+    with mpmath.workdps(40):
+        fused = np.array([float(mpmath.mpf(v) * mpmath.mpf(v) - mpmath.mpf(1) / 2) for v in x])
+    np.testing.assert_array_equal(run_elementwise("v * v - 0.5", x), fused)
+    assert (run_elementwise("v * v - 0.5", x, contract=False) == x * x - 0.5).all() and (fused != x * x - 0.5).any()
 
 
 @pytest.mark.parametrize("mode, direction", [("rd", -np.inf), ("ru", np.inf)])
