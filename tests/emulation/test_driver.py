@@ -277,20 +277,21 @@ def test_a_write_to_freed_memory_is_found(emulated_device, program):
         emulated_device.check()
 
 
-def test_allocation_synchronisation_and_default_stream_are_refused_in_a_capture(emulated_device, program, square):
+def test_allocating_freeing_waiting_and_the_default_stream_are_refused_in_a_capture(emulated_device, program, square):
     from cuda.bindings import driver
 
     target = program.put(np.ones(10))
     kept = program.put(np.ones(10))
     attempts = {
-        "an allocation": lambda: driver.cuMemAlloc(80)[0],
-        "a synchronisation": lambda: driver.cuCtxSynchronize()[0],
-        "work on the legacy stream": lambda: driver.cuMemsetD8(target, 0, 8)[0],
+        "an allocation": lambda _: driver.cuMemAlloc(80)[0],
+        "a synchronisation": lambda _: driver.cuCtxSynchronize()[0],
+        "freeing memory": lambda builder: driver.cuMemFreeAsync(kept, int(builder.stream.handle))[0],
+        "work on the legacy stream": lambda _: driver.cuMemsetD8(target, 0, 8)[0],
     }
     for what, attempt in attempts.items():
         builder = program.device.create_graph_builder().begin_building()
         program.launch(square, target, kept, 10, on=builder)
-        assert int(attempt()) in (900, 906)
+        assert int(attempt(builder)) in (900, 906)
         with pytest.raises(RuntimeError, match="has been invalidated"):
             builder.end_building()
         assert any(what in fault for fault in emulated_device.faults())
