@@ -118,7 +118,8 @@ def test_nothing_runs_after_a_failing_guard(emulated_device):
         return anp.sum(x[i] ** 2)
 
     x = np.arange(5.0)
-    compare(pick, (x, np.array([1, 2])), (x, np.array([4, 0])), (x, np.array([7, 1])), (x, np.array([-1, 2])), target="cuda")
+    calls = [(x, np.array(places)) for places in ([1, 2], [4, 0], [7, 1], [-1, 2])]
+    compare(pick, *calls, target="cuda")
 
 
 def test_steps_of_the_host_and_their_transfers(emulated_device):
@@ -143,8 +144,8 @@ def test_errors_of_routines_are_those_of_numpy(emulated_device):
 
 
 def test_second_derivatives(emulated_device):
-    compare(PROGRAMS["rosenbrock"].function, *[PROGRAMS["rosenbrock"].arguments(s) for s in range(3)],
-            operator=hessian, target="cuda", )  # fmt: skip
+    calls = [PROGRAMS["rosenbrock"].arguments(seed) for seed in range(3)]
+    compare(PROGRAMS["rosenbrock"].function, *calls, operator=hessian, target="cuda")
 
 
 def test_many_shapes_share_kernels(emulated_device):

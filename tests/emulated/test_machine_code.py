@@ -23,10 +23,10 @@ from tests.emulated.programs import PROGRAMS
 
 pytest.importorskip("numba_cuda")
 
-from autograd_jit.kernels.cuda_compiler import numba_types, python_kernel  # noqa: E402
-from tests.emulation import machine_code  # noqa: E402
-from tests.emulation.coalescing import sectors_per_request  # noqa: E402
-from tests.emulation.simulator import simulate  # noqa: E402
+from autograd_jit.kernels.cuda_compiler import numba_types, python_kernel
+from tests.emulation import machine_code
+from tests.emulation.coalescing import sectors_per_request
+from tests.emulation.simulator import simulate
 
 pytestmark = [pytest.mark.emulated, pytest.mark.usefixtures("compiler_packages")]
 
