@@ -19,6 +19,9 @@ The settings:
     ``"never"``: quick code only. ``"lazy"``: as ``"background"``, but the first calls of a signature run interpreted
     until they have taken as long as compiling is expected to, so that a program that ends soon never waits for it.
     The compiled answers are the same to the last bit. ``jit(f, compile=...)`` overrides it.
+``target``
+    Where functions that are compiled from now on run: ``"cpu"`` (the default), ``"cuda"`` (an NVIDIA device; an error
+    where there is none) or ``"auto"`` (the device where there is one). ``jit(f, target=...)`` overrides it.
 ``progress``
     Whether to count kernels on stderr while a program with new ones is compiled: True, False, or ``"auto"`` (the
     default), which does so on a terminal and wipes the line afterwards.
@@ -26,8 +29,8 @@ The settings:
     Bytes that programs may keep: arenas, constants, tables and machine code (1 GiB). When a new program exceeds it, the
     programs of signatures that were not used for longest are thrown out; they are traced again when they are needed.
 
-The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_PROGRESS``
-(0, 1 or auto) and ``AUTOGRAD_JIT_MEMORY_LIMIT`` in the environment.
+The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_TARGET``,
+``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto) and ``AUTOGRAD_JIT_MEMORY_LIMIT`` in the environment.
 Settings belong to the process, not to a thread.
 """
 
@@ -39,15 +42,17 @@ from typing import Any, Final, Literal, get_args
 
 from .errors import ArgumentError
 
-__all__ = ["CompileMode", "Compiler", "Config", "config"]
+__all__ = ["CompileMode", "Compiler", "Config", "Target", "config"]
 
 Compiler = Literal["llvm", "numba"]
+Target = Literal["cpu", "cuda", "auto"]
 CompileMode = Literal["background", "eager", "never", "lazy"]
 
 #: setting -> its initial value and the values that it may have
 _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
     "compiler": ("llvm", get_args(Compiler)),
     "compile": ("background", get_args(CompileMode)),
+    "target": ("cpu", get_args(Target)),
     "progress": ("auto", (False, True, "auto")),
     "memory_limit": (2**30, range(2**63)),
 }
@@ -58,6 +63,7 @@ class Config:
 
     compiler: Compiler
     compile: CompileMode
+    target: Target
     progress: bool | Literal["auto"]
     memory_limit: int
 

@@ -18,12 +18,14 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from . import program_memory
 from .config import CompileMode, config
+from .device_array import adopted, host_copies, lies_on_device, on_host, sent_back
 from .errors import ArgumentError, BackendError, FallbackWarning, VerificationError
 from .known_programs import (
     MAX_FUNCTIONS,
@@ -95,7 +97,7 @@ class Handle:
         self.fun = fun
         self.name = name
         self.options = options
-        self.interpreted = build(fun)
+        self.interpreted = build(fun) if options.target == "cpu" else on_host(build(fun))
         self.period = period_of(options.verify)
         self.stats = Stats()
         self.compiled: Compiled | None = None
@@ -115,6 +117,8 @@ class Handle:
 
     def slow(self, args: tuple, kwargs: dict) -> Any:
         """Any call that the fast path does not know."""
+        if self.options.target != "cpu":
+            args, kwargs = adopted(args, kwargs)
         if not kwargs and len(self.turns) > 1:
             result = self._replay_recent(args)
             if result is not MISS:
@@ -417,11 +421,15 @@ class Handle:
         if not executor.supported():
             compiled.interpreted = "this Python or NumPy lays out its objects in a way that the executor does not know"
             return self._fall_back(args, kwargs, compiled.interpreted)
+        on_cpu = self.options.target == "cpu"
+        call = (args, kwargs) if on_cpu else host_copies(args, kwargs)
         try:
-            traced = trace_call(self.build, self.fun, compiled.captures, args, kwargs, "tape", signature.boxes_integers)
+            traced = trace_call(self.build, self.fun, compiled.captures, *call, "tape", signature.boxes_integers)
         except BaseException:
             self.stats.fallbacks += 1
             raise
+        if not on_cpu:
+            traced = replace(traced, result=sent_back(traced.result, (args, kwargs)))
         self.stats.traces += 1
         compiled.traces += 1
         if traced.failed and signature.boxes_integers:  # of which the function may be unable to make sense
@@ -464,7 +472,10 @@ class Handle:
 
         before = counters.compiled, counters.loaded
         try:
-            program = lower(traced.tape, self.mode)
+            if self.options.target == "cpu":
+                program = lower(traced.tape, self.mode)
+            else:
+                program = self._lower_for_device(compiled, traced.tape, args, kwargs)
         except BackendError as error:
             compiled.interpreted = f"a kernel could not be compiled: {error}"
             self._warn(compiled.interpreted)
@@ -484,6 +495,15 @@ class Handle:
         compiled.history.append(trace_report(self.name, traced, integers, program, why, made, loaded))
         _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
         return Path(program, source, held)
+
+    def _lower_for_device(self, compiled: Compiled, tape: Any, args: tuple, kwargs: dict) -> Any:
+        from .kernels.cuda_device import current_device
+        from .lower.device_program import lower_for_device
+
+        given = dynamic_leaves(tree.flatten((args, kwargs))[0])
+        stays = [lies_on_device(leaf) for leaf in given]
+        captured = len(tape.inputs) - len(stays)
+        return lower_for_device(tape, [*stays, *[False] * captured], current_device())
 
     # ---------------------------------------------------------------- falling back
 
@@ -561,9 +581,7 @@ class Handle:
 
     def kernels(self, *args: Any, **kwargs: Any) -> Any:
         """The fused kernels for these arguments; prints their source."""
-        from .lower.listing import KernelListing
-
-        return KernelListing(self.program(args, kwargs))
+        return self.program(args, kwargs).listing()
 
     def explain(self) -> str:
         """Every trace: why, guards, Python steps, kernels and times; and why not, where it runs interpreted."""

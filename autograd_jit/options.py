@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from .config import CompileMode
-from .errors import ArgumentError
+from .config import CompileMode, Target, config
+from .errors import ArgumentError, BackendError
 
 __all__ = ["Options", "options_of"]
 
@@ -18,7 +18,7 @@ class Options:
     verify: bool | float = False
     max_paths: int = 64
     max_signatures: int = 256
-    target: str = "cpu"
+    target: Target | None = None  # of `options_of`: "cpu" or "cuda"
     compile: CompileMode | None = None
 
 
@@ -33,8 +33,18 @@ def options_of(given: dict[str, Any]) -> Options:
         raise ArgumentError(f"verify is True, False or the share of calls to verify, not {options.verify!r}")
     if options.compile is not None and options.compile not in get_args(CompileMode):
         raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
-    if options.target not in ("cpu", "auto"):
-        raise ArgumentError(
-            f'target={options.target!r} is not available: this version compiles for the CPU (target="cpu" or "auto")'
-        )
-    return options
+    if options.target is not None and options.target not in get_args(Target):
+        raise ArgumentError(f"target is one of {', '.join(get_args(Target))}, not {options.target!r}")
+    return replace(options, target=_resolved(options.target or config.target))
+
+
+def _resolved(target: Target) -> Target:
+    """ "cpu" or "cuda". Raises BackendError where the device that is asked for is not there."""
+    if target == "cpu":
+        return target
+    from .kernels.cuda_device import why_unavailable
+
+    reason = why_unavailable()
+    if reason is not None and target == "cuda":
+        raise BackendError(f'target="cuda" is not available: {reason}. target="auto" takes the CPU instead')
+    return "cpu" if reason is not None else "cuda"

@@ -47,5 +47,5 @@ def trace_report(
     lines += [f"  guard: {guard}  # {guard.line}" for guard in traced.tape.guards[:20]]
     if len(traced.tape.guards) > 20:
         lines.append(f"  ... and {len(traced.tape.guards) - 20} more guards")
-    lines += [f"  Python step: {step}" for step in program.steps[:20]]
+    lines += [f"  {remark}" for remark in program.remarks[:20]]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .device_array import DeviceArray
 from .known_programs import MAX_FUNCTIONS, Compiled
 from .trace import tree
 from .trace.integers import IntegerFacts
@@ -41,7 +42,7 @@ def dynamic_leaves(leaves: list) -> list:
 def leaf_signature(leaf: Any) -> Hashable:
     """What two leaves must share to share programs."""
     kind = type(leaf)
-    if kind is np.ndarray:
+    if kind is np.ndarray or kind is DeviceArray:
         return (kind, leaf.dtype, leaf.shape)
     if kind is float or kind is complex:
         return (kind,)
@@ -131,8 +132,9 @@ def _described(leaf: Any) -> str:
     if leaf is int:
         return "an integer"
     kind, *rest = leaf
-    if kind is np.ndarray:
-        return str(TensorType(rest[1], rest[0]))
+    if kind is np.ndarray or kind is DeviceArray:
+        where = " on the device" if kind is DeviceArray else ""
+        return f"{TensorType(rest[1], rest[0])}{where}"
     if not rest:
         return f"a {kind.__name__}"
     return rest[0].name if isinstance(rest[0], np.dtype) else repr(rest[0])
@@ -147,7 +149,7 @@ def is_plain(leaf: Any) -> bool:
     kind = type(leaf)
     if kind in _STATIC_TYPES or kind is Placeholder or kind is float or kind is complex:
         return True
-    if kind is np.ndarray or isinstance(leaf, np.generic):
+    if kind is np.ndarray or kind is DeviceArray or isinstance(leaf, np.generic):
         return leaf.dtype.kind in "fciub"
     return isinstance(leaf, (enum.Enum, np.dtype))
 

@@ -126,6 +126,17 @@ class _Printer:
         self.depth = 0
         self.known: dict[Ref, _Text] = {}  # what loops that are printed later can name
 
+    # ---------------------------------------------------------------- what other languages say differently
+
+    def neutral(self, op: str, element: str) -> str:
+        return _neutral(op, element)
+
+    def combined(self, op: str, element: str, x: _Text, y: _Text) -> str:
+        return _combined(op, element, x, y)
+
+    def expression(self, instruction: Instruction, args: list[_Text]) -> _Text:
+        return _expression(instruction, args)
+
     # ---------------------------------------------------------------- lines
 
     def line(self, text: str) -> None:
@@ -199,7 +210,7 @@ class _Printer:
         kernel = self.kernel
         if axis == kernel.rank:
             for number, reduction in enumerate(kernel.reductions):
-                self.line(f"{self._result(number)} = {_neutral(reduction.op, reduction.element)}")
+                self.line(f"{self._result(number)} = {self.neutral(reduction.op, reduction.element)}")
         elif kernel.reduced[axis]:
             self._initialise(axis + 1)
         else:
@@ -225,7 +236,7 @@ class _Printer:
             self.line(f"{target} {'+=' if op == 'sum' else '*='} {value.text}")
         else:
             old = _Text(f"{target} != 0", _COMPARE) if element == "i1" and "[" in target else _Text(target, _ATOM)
-            self.line(f"{target} = {_combined(op, element, old, value)}")
+            self.line(f"{target} = {self.combined(op, element, old, value)}")
 
     def _numbered(self, stage: Stage) -> list[tuple[int, Reduction]]:
         return list(enumerate(stage.reductions, self.kernel.first_reduction(stage)))
@@ -241,7 +252,7 @@ class _Printer:
             self.line("blocks = 0")
         for number, reduction in self._numbered(stage):
             if not _is_pairwise(reduction):
-                self.line(f"total{number} = {_neutral(reduction.op, reduction.element)}")
+                self.line(f"total{number} = {self.neutral(reduction.op, reduction.element)}")
         self._terms(stage, axis)
         for number, reduction in self._numbered(stage):
             total = f"pop(stack{number}, blocks)" if _is_pairwise(reduction) else f"total{number}"
@@ -265,7 +276,7 @@ class _Printer:
             return
         with self.block(f"for start in range(0, n{last}, {BLOCK}):"):
             for number in pairwise:
-                self.line(f"total{number} = {_neutral('sum', self.kernel.reductions[number].element)}")
+                self.line(f"total{number} = {self.neutral('sum', self.kernel.reductions[number].element)}")
             with self.block(f"for {self.axes[last]} in range(start, min(start + {BLOCK}, n{last})):"):
                 self._add_terms(stage)
             for number in pairwise:
@@ -299,7 +310,7 @@ class _Printer:
         value = _Text(f"{text} != 0", _COMPARE) if access.element == "i1" else _Text(text, _ATOM)
         if access.window < 0:
             return value
-        filler = "True" if access.element == "i1" else _neutral("prod", access.element)
+        filler = "True" if access.element == "i1" else self.neutral("prod", access.element)
         return _Text(f"{value.at(_OR)} if w{access.window} else {filler}", _CHOICE)
 
     def _hoist(self, stage: Stage) -> None:
@@ -324,6 +335,12 @@ class _Printer:
 
     def _body(self, stage: Stage) -> dict[Ref, _Text]:
         """Loads, instructions and stores at the current indices; the expression of each Ref."""
+        values = self._computed(stage)
+        self._stored(stage, values)
+        return values
+
+    def _computed(self, stage: Stage) -> dict[Ref, _Text]:
+        """Loads and instructions at the current indices; the expression of each Ref."""
         kernel = self.kernel
         self._windows(stage)
         values = {Ref("literal", i): _Text(f"c{i}", _ATOM) for i in range(len(kernel.literals))} | self.known
@@ -338,9 +355,11 @@ class _Printer:
                 values[ref] = self._named(ref, f"t{number}", self._instruction(instruction, values), stage.row)
                 if stage.row:
                     self.known[ref] = values[ref]
-        for number, store in enumerate(stage.stores, kernel.first_store(stage)):
-            self._store(number, store, values)
         return values
+
+    def _stored(self, stage: Stage, values: dict[Ref, _Text]) -> None:
+        for number, store in enumerate(stage.stores, self.kernel.first_store(stage)):
+            self._store(number, store, values)
 
     def _named(self, ref: Ref, name: str, value: _Text, always: bool = False) -> _Text:
         """An expression that is used once and short stays where it is used; others get a name."""
@@ -353,17 +372,19 @@ class _Printer:
         if instruction.op == "gather":
             pointer, position = instruction.args
             return self._loaded(pointer.index, values[position])
-        return _expression(instruction, [values[ref] for ref in instruction.args])
+        return self.expression(instruction, [values[ref] for ref in instruction.args])
 
     def _store(self, index: int, store: Store, values: dict[Ref, _Text]) -> None:
-        position = values[store.position] if store.position is not None else None
-        place = _moved(self._position(index, store.access.inner), position)
-        target = f"{self.names[index]}[{place}]"
+        target = f"{self.names[index]}[{self._place_of(index, store, values)}]"
         if store.add:
             op = "any" if store.access.element == "i1" else "sum"
             self._accumulate(op, store.access.element, target, values[store.ref])
         else:
             self.line(f"{target} = {values[store.ref].text}")
+
+    def _place_of(self, index: int, store: Store, values: dict[Ref, _Text]) -> str:
+        position = values[store.position] if store.position is not None else None
+        return _moved(self._position(index, store.access.inner), position)
 
 
 def _moved(place: str, position: _Text | None) -> str:

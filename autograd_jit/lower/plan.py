@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .fuse import Group
@@ -58,12 +58,17 @@ def _read_elsewhere(graph: Graph, groups: list[Group]) -> set[Value]:
 
 
 def plan(
-    graph: Graph, groups: list[Group], in_memory: set[Value], elsewhere: set[Value], rows: Mapping[Value, int] = {}
+    graph: Graph,
+    groups: list[Group],
+    in_memory: set[Value],
+    elsewhere: set[Value],
+    rows: Mapping[Value, int] = {},
+    lasting: Collection[Value] = (),
 ) -> Plan:
     """Place every value of ``in_memory`` that is not ``elsewhere`` (inputs, constants, outputs).
 
-    Of those in ``rows`` only so many elements. All values that one group touches are alive together: a kernel may
-    store one of them before it has read another to its end.
+    Of those in ``rows`` only so many elements; those of ``lasting`` stay to the end. All values that one group touches
+    are alive together: a kernel may store one of them before it has read another to its end.
 
     Stages: lifetimes; then, group by group, free what died before and take the best-fitting gap for what is born.
     """
@@ -73,7 +78,8 @@ def plan(
     for value in in_memory - elsewhere:
         if value in born:
             births.setdefault(born[value], []).append(value)
-            deaths.setdefault(dies[value], []).append(value)
+            if value not in lasting:
+                deaths.setdefault(dies[value], []).append(value)
     arena = _Arena(rows)
     for number in range(len(groups)):
         for value in sorted(births.get(number, ()), key=lambda v: (-v.nbytes, v.number)):

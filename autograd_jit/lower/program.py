@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,14 +30,28 @@ from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
-from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, dense_strides
+from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Node, Step, Value, View, dense_strides
 from .kernel import Kernel, Launch
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
 from .simplify import drop_dead_nodes
 from .windows import gather_pieces
 
-__all__ = ["Diverged", "Frame", "OutputPlan", "Program", "Stages", "Stopped", "drawn_leaves", "finish", "form", "lower"]
+__all__ = [
+    "Diverged",
+    "Frame",
+    "OutputPlan",
+    "Program",
+    "Stages",
+    "StepRunner",
+    "Stopped",
+    "drawn_leaves",
+    "finish",
+    "form",
+    "link_entry",
+    "lower",
+    "ready",
+]
 
 #: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
 RELEASE_ABOVE = 20_000
@@ -58,6 +72,12 @@ class Diverged(Exception):
 
 class Stopped(Exception):
     """A native routine met values for which NumPy raises (a singular matrix): the call is for the interpreter."""
+
+
+class Places(Protocol):
+    """Whatever knows where values lie."""
+
+    def address_of(self, value: Value) -> tuple[int, int]: ...
 
 
 @dataclass(eq=False)
@@ -101,6 +121,9 @@ class Program:
     all_frames: weakref.WeakSet[Frame] = field(default_factory=weakref.WeakSet)
     is_hot: bool = False
 
+    #: makes the memory of a result: shape, dtype
+    empty = staticmethod(np.empty)
+
     @property
     def stages(self) -> Stages:
         """The stages of lowering, made anew at each reading."""
@@ -120,7 +143,7 @@ class Program:
             if type_.kind == "array":
                 specs.append(Spec(executor.ARRAY, slot, np.ndarray, type_.dtype, type_.shape))
             else:
-                kind = type_.dtype.type if type_.kind == "scalar" else _PYTHON_SCALARS[type_.kind]
+                kind = type_.dtype.type if type_.kind == "scalar" else PYTHON_SCALARS[type_.kind]
                 specs.append(Spec(SCALAR, slot, kind))
         specs += [Spec(OUTPUT, self.slots[out.value]) for out in self.bound.outputs]
         return executor.specification(specs)
@@ -154,6 +177,17 @@ class Program:
 
     def new_frame(self) -> Frame:
         return Frame(self)
+
+    def listing(self) -> Any:
+        """What ``kernels(*args)`` returns."""
+        from .listing import KernelListing
+
+        return KernelListing(self)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What `explain` says of its steps."""
+        return [f"Python step: {step}" for step in self.steps]
 
     def address_of(self, value: Value) -> tuple[int, int]:
         """``(slot, byte offset)`` of a value."""
@@ -227,17 +261,22 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
     return program
 
 
-def form(tape: Tape) -> Stages:
-    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory."""
+def form(tape: Tape, shares_rows: bool = True) -> Stages:
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory.
+
+    Without ``shares_rows`` each row has memory of its own for what its stages hand on, and what guards read stays as it
+    is: the rows run at the same time, and a guard that fails is looked at when the run is over.
+    """
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
     graph = gather_pieces(drop_dead_nodes(graph))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    rows = row_buffers(graph, groups)
+    rows = row_buffers(graph, groups) if shares_rows else {}
+    lasting = set() if shares_rows else {node.arg.value for node in graph.nodes if isinstance(node, Check)}
     forms = Forms(stored, rows)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows)
+    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows, lasting)
     return Stages(graph, groups, launches, memory, outputs)
 
 
@@ -336,13 +375,13 @@ def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKerne
         node = group.nodes[0]
         if isinstance(node, Check):
             program.checks[len(rows)] = node
-            rows.append((executor.utility("agj_check"), _check_words(program, node)))
+            rows.append(link_entry(program, node))
         elif isinstance(node, Gemm):
-            rows.append((executor.utility("agj_gemm"), _gemm_words(program, node)))
+            rows.append(link_entry(program, node))
             program.operations += node.out.size * node.left.shape[2]
         elif isinstance(node, Call):
             program.calls[len(rows)] = node
-            rows.append(_call_entry(program, node))
+            rows.append(link_entry(program, node))
             program.operations += node.work
         else:
             assert isinstance(node, Step)
@@ -363,13 +402,23 @@ def _packed(rows: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]
     return np.stack([np.array(functions, np.int64), starts.astype(np.int64)], axis=1), words
 
 
-def _check_words(program: Program, node: Check) -> np.ndarray:
+def link_entry(places: Places, node: Node) -> tuple[int, np.ndarray]:
+    """The row of the executor's table for a guard, a product or a routine: function and words."""
+    if isinstance(node, Check):
+        return executor.utility("agj_check"), _check_words(places, node)
+    if isinstance(node, Gemm):
+        return executor.utility("agj_gemm"), _gemm_words(places, node)
+    assert isinstance(node, Call)
+    return _call_entry(places, node)
+
+
+def _check_words(program: Places, node: Check) -> np.ndarray:
     slot, offset = program.address_of(node.arg.value)
     expected = np.frombuffer(node.expected.ljust(-(-len(node.expected) // 8) * 8, b"\0"), np.int64)
     return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
 
 
-def _call_entry(program: Program, node: Call) -> tuple[int, np.ndarray]:
+def _call_entry(program: Places, node: Call) -> tuple[int, np.ndarray]:
     """The function and the words of a native routine: see :mod:`autograd_jit.kernels.library`."""
     from ..kernels import library
 
@@ -383,7 +432,7 @@ def _call_entry(program: Program, node: Call) -> tuple[int, np.ndarray]:
     return function, np.array(words, np.int64)
 
 
-def _gemm_words(program: Program, node: Gemm) -> np.ndarray:
+def _gemm_words(program: Places, node: Gemm) -> np.ndarray:
     from ..kernels.blas import product_address
 
     size = node.out.dtype.itemsize
@@ -416,7 +465,64 @@ def _orientation(view: View) -> tuple[int, int]:
 # ---------------------------------------------------------------- running
 
 
-class Frame:
+class StepRunner:
+    """What a frame needs to run Python steps: NumPy arrays over its values."""
+
+    generators: Sequence[Any] = ()
+
+    def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
+        """A NumPy array over a value's memory; ``held``: values that lie in arrays of their own."""
+        raise NotImplementedError
+
+    def step(self, step: Step, held: dict[Value, Any]) -> None:
+        if isinstance(step, CopyStep):
+            self.array(step.results[0].view(), held)[...] = self.array(step.source, held)
+            return
+
+        is_users = not is_library(getattr(step.op.prim.fun, "__module__", None) or "numpy")
+
+        def plain(value: Any) -> Any:
+            kind = type(value)
+            if kind is Var:
+                array = self.array(step.args[value.number], held)
+                return _as_kind(np.array(array) if is_users else array, value.type)
+            if kind is Constant:
+                return value.value
+            if kind is tuple or kind is list:
+                return kind([plain(item) for item in value])
+            if kind is slice:
+                return slice(plain(value.start), plain(value.stop), plain(value.step))
+            if kind is dict:
+                return {key: plain(item) for key, item in value.items()}
+            return value
+
+        op = step.op
+        if op.prim.draws is not None:
+            self.keep(step, drawn_leaves(op, perform(op, self.generators)), held)
+            return
+        function = op.prim.replayed or op.prim.fun
+        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
+        leaves, structure = tree.flatten(ans)
+        if structure != op.structure:
+            raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
+        self.keep(step, leaves, held)
+
+    def keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
+        """Store the results of a Python step, if they are of the types that were traced."""
+        op = step.op
+        for leaf, value in zip(leaves, step.results, strict=True):
+            array = np.asarray(leaf)
+            if array.shape != value.shape or array.dtype != value.dtype:
+                raise Diverged(
+                    None,
+                    None,
+                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {value.dtype}{list(value.shape)} "
+                    f"was traced ({op.line})",
+                )
+            self.array(value.view(), held)[...] = array
+
+
+class Frame(StepRunner):
     """Memory of one run in progress: slots, arena, blocks; ``call`` binds arguments and runs."""
 
     def __init__(self, program: Program) -> None:
@@ -470,7 +576,7 @@ class Frame:
         self.generators = generators
         drawn = [leaf for op in program.draws for leaf in drawn_leaves(op, perform(op, generators))]
         given = zip((*inputs, *drawn), program.input_types, strict=True)
-        inputs_ready = tuple([_ready(x, type_) for x, type_ in given])
+        inputs_ready = tuple([ready(x, type_) for x, type_ in given])
         fresh = [np.empty(type_.shape, type_.dtype) for type_ in program.fresh_types]
         answer = self.call(*inputs_ready, *fresh)
         if answer is False:
@@ -489,61 +595,14 @@ class Frame:
         block = 0
         for segment, shape in zip(self.segments, self.program.segments, strict=True):
             if isinstance(segment, Step):
-                self._step(segment, held)
+                self.step(segment, held)
                 continue
             block += 1
             if segment() is True:
                 assert isinstance(shape, tuple)
                 raise self.diverged(block, shape[0])
 
-    def _step(self, step: Step, held: dict[Value, Any]) -> None:
-        if isinstance(step, CopyStep):
-            self._array(step.results[0].view(), held)[...] = self._array(step.source, held)
-            return
-
-        is_users = not is_library(getattr(step.op.prim.fun, "__module__", None) or "numpy")
-
-        def plain(value: Any) -> Any:
-            kind = type(value)
-            if kind is Var:
-                array = self._array(step.args[value.number], held)
-                return _as_kind(np.array(array) if is_users else array, value.type)
-            if kind is Constant:
-                return value.value
-            if kind is tuple or kind is list:
-                return kind([plain(item) for item in value])
-            if kind is slice:
-                return slice(plain(value.start), plain(value.stop), plain(value.step))
-            if kind is dict:
-                return {key: plain(item) for key, item in value.items()}
-            return value
-
-        op = step.op
-        if op.prim.draws is not None:
-            self._keep(step, drawn_leaves(op, perform(op, self.generators)), held)
-            return
-        function = op.prim.replayed or op.prim.fun
-        ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
-        leaves, structure = tree.flatten(ans)
-        if structure != op.structure:
-            raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
-        self._keep(step, leaves, held)
-
-    def _keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
-        """Store the results of a Python step, if they are of the types that were traced."""
-        op = step.op
-        for leaf, value in zip(leaves, step.results, strict=True):
-            array = np.asarray(leaf)
-            if array.shape != value.shape or array.dtype != value.dtype:
-                raise Diverged(
-                    None,
-                    None,
-                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {value.dtype}{list(value.shape)} "
-                    f"was traced ({op.line})",
-                )
-            self._array(value.view(), held)[...] = array
-
-    def _array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
+    def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
         """A NumPy array over a value's memory."""
         slot, offset = self.program.address_of(view.value)
         size = view.dtype.itemsize
@@ -581,7 +640,7 @@ def drawn_leaves(op: Op, answer: Any) -> list:
 
 #: Python's integers lie in memory in a way of their own
 NATIVE_SCALARS: dict[type, type] = {int: np.int64, bool: np.bool_}
-_PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}
+PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}
 
 
 def _describe(check: Check, actual: bytes) -> str:
@@ -596,7 +655,7 @@ def _buffer(array: np.ndarray) -> Any:
     return array.reshape(-1).view(np.uint8) if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _ready(x: Any, type_: TensorType) -> Any:
+def ready(x: Any, type_: TensorType) -> Any:
     """An argument in the layout that kernels read: C-contiguous, aligned, native, with the canonical dtype object."""
     if type_.kind != "array" or type(x) is not np.ndarray:
         return x
@@ -610,7 +669,7 @@ def _ready(x: Any, type_: TensorType) -> Any:
 def _as_kind(array: np.ndarray, type_: TensorType) -> Any:
     """A tape value as the Python object that a primitive was traced with. The user's own primitives get copies of
     arrays: they may keep them."""
-    if type_.kind == "array":
+    if type_.kind == "array" or type(array) is not np.ndarray:  # what stays on a device stays an array
         return array
     return array[()] if type_.kind == "scalar" else array.item()
 

@@ -70,7 +70,7 @@ class ReplaySource:
         self.constants: dict[str, Any] = {
             "frame": frame,  # owns the memory that ``call`` works in
             "MISS": MISS,
-            "empty": np.empty,
+            "empty": program.empty,
             "error_state": error_state,
             "default_error_state": default_error_state,
             "CALM": CALM,

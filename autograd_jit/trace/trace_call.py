@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device_array import DeviceArray
 from . import collector, tree
 from .capture_clone import Clone
 from .captures import Captures, clone_with
@@ -184,7 +185,7 @@ def is_dynamic(leaf: Any) -> bool:
     kind = type(leaf)
     if kind is np.ndarray or kind is float or kind is complex:
         return tensor_type(leaf) is not None
-    return isinstance(leaf, np.generic) and tensor_type(leaf) is not None
+    return (isinstance(leaf, np.generic) and tensor_type(leaf) is not None) or kind is DeviceArray
 
 
 def leaf_names(args: tuple, kwargs: dict) -> list[str]:

@@ -121,19 +121,21 @@ def _write(node: Piece, memory: Memory) -> None:
 # ---------------------------------------------------------------- by kernels
 
 
-def launches(graph: Graph) -> tuple[Graph, list]:
+def launches(graph: Graph, shares_rows: bool = True) -> tuple[Graph, list]:
     """The graph without dead nodes, and its launches (or groups of one node that is no loop), in order."""
     verify(graph)
     graph = gather_pieces(drop_dead_nodes(graph))
     verify(graph)
     groups = fuse(graph)
-    stored, rows = stored_values(graph, groups), row_buffers(graph, groups)
+    stored, rows = stored_values(graph, groups), row_buffers(graph, groups) if shares_rows else {}
     return graph, [build(group, stored, rows) if group.domain is not None else group for group in groups]
 
 
-def by_kernels(graph: Graph, inputs: list[np.ndarray], run: Callable[[Launch, Memory], None]) -> list[np.ndarray]:
+def by_kernels(
+    graph: Graph, inputs: list[np.ndarray], run: Callable[[Launch, Memory], None], shares_rows: bool = True
+) -> list[np.ndarray]:
     """The outputs, each launch executed by ``run``; memory that nothing writes holds nonsense."""
-    graph, steps = launches(graph)
+    graph, steps = launches(graph, shares_rows)
     memory = _start(graph, inputs)
     for node in graph.nodes:
         for value in node.outs:

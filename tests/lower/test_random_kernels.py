@@ -20,10 +20,10 @@ QUIET = {
 }
 
 
-def compare(case, run) -> None:
+def compare(case, run, shares_rows: bool = True) -> None:
     graph, arrays, inexact = case
     expected, largest = by_numpy(graph, arrays)
-    found = by_kernels(graph, arrays, run)
+    found = by_kernels(graph, arrays, run, shares_rows)
     for out, got, want in zip(graph.outputs, found, expected, strict=True):
         context = f"{out} of\n{graph}"
         if any(value in inexact for value in _sources(graph, out)):

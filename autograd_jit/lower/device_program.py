@@ -1,0 +1,518 @@
+"""A tape made runnable on a CUDA device.
+
+A run lies in one block of the device's memory and one of the host's, the *mirror*, laid out alike:
+
+    inputs on the device | inputs of the host | status | outputs | constants | intermediates | partial sums
+
+Inputs of the host and the status go to the device in one copy, status and outputs come back in one; between them
+everything that lies between two steps of the host is one CUDA graph, captured when the frame is made. The status is
+the place of the first guard that failed, or -1; kernels after it do nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..device_array import DeviceArray
+from ..kernels.cuda_device import CudaDevice, DeviceMemory, HostMemory, Launchable
+from ..trace import collector
+from ..trace.draws import perform
+from ..trace.tape import Op, Tape, TensorType
+from .compile import compile_kernel
+from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches, partial_bytes
+from .device_schedule import DeviceCheck, DeviceGemm, DeviceLoop, Fetch, HostLoop, HostNode, Item, Send, schedule
+from .graph import Call, Check, Graph, Step, Value, View
+from .program import (
+    PYTHON_SCALARS,
+    Diverged,
+    OutputPlan,
+    Stages,
+    StepRunner,
+    Stopped,
+    drawn_leaves,
+    finish,
+    form,
+    link_entry,
+    ready,
+)
+
+__all__ = ["DeviceProgram", "lower_for_device"]
+
+ALIGNMENT = 256
+#: whether steps on the device are captured as graphs, or launched one by one (for measuring what that costs)
+USES_GRAPHS = True
+#: status of a run in which every guard held
+NO_GUARD = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in a block, in bytes. ``uploaded``, ``downloaded``: spans that are copied in one piece."""
+
+    offsets: dict[Value, int]
+    status: int
+    uploaded: tuple[int, int]
+    downloaded: tuple[int, int]
+    partial_sums: int
+    nbytes: int
+
+    def address_of(self, value: Value) -> tuple[int, int]:
+        """As :meth:`Program.address_of`; there is one slot, the block."""
+        return 0, self.offsets[value]
+
+
+@dataclass(eq=False)
+class DeviceProgram:
+    """What one tape lowers to for a device; shared by threads. As :class:`Program` to its users."""
+
+    tape: Tape
+    bound: Graph
+    device: CudaDevice
+    outputs: list[OutputPlan]
+    items: list[Item]
+    layout: Layout
+    stays: tuple[bool, ...]  # which inputs lie on the device
+    codes: Codes = field(default_factory=dict)
+    seconds: float = 0.0
+    frames: list[DeviceFrame] = field(default_factory=list)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether a call can be checked and run by :meth:`DeviceFrame.call`: there is no Python step."""
+        return not self.steps
+
+    def listing(self) -> Any:
+        """What ``kernels(*args)`` returns."""
+        from .device_listing import DeviceListing
+
+        return DeviceListing(self)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What `explain` says of its steps: transfers, and what runs on the host."""
+        first, stop = self.layout.uploaded
+        names = [var.name for var, stays in zip(self.tape.inputs, self.stays) if not stays]
+        back = 0 if self.keeps_results else self.layout.downloaded[1] - self.layout.downloaded[0]
+        found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes"]
+        found += [str(item) for item in self.items if isinstance(item, (Fetch, Send, HostLoop, HostNode))]
+        results = f"results, {back} bytes" if back else "no results: they stay on the device"
+        return [*found, f"transfer to host: {results}"]
+
+    def new_frame(self) -> DeviceFrame:
+        self.device.make_current()
+        return DeviceFrame(self)
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any = np.float64) -> Any:
+        """Memory of a result."""
+        if not self.keeps_results:
+            return np.empty(shape, dtype)
+        return DeviceArray.empty(self.device, (shape,) if isinstance(shape, int) else shape, np.dtype(dtype))
+
+    @functools.cached_property
+    def accepts(self) -> list[tuple[Any, np.dtype | None, tuple[int, ...]]]:
+        """What a run's inputs must be: type, and of arrays dtype and shape."""
+        found: list[tuple[Any, np.dtype | None, tuple[int, ...]]] = []
+        for type_, stays in zip(self.input_types, self.stays, strict=True):
+            if type_.kind == "array":
+                found.append((DeviceArray if stays else np.ndarray, type_.dtype, type_.shape))
+            else:
+                kind = type_.dtype.type if type_.kind == "scalar" else PYTHON_SCALARS[type_.kind]
+                found.append((DeviceArray if stays else kind, None, ()))
+        return found
+
+    @property
+    def kernels(self) -> list[DeviceKernel]:
+        return list(self.codes.values())
+
+    @property
+    def table(self) -> list[Item]:
+        """The steps of a run."""
+        return self.items
+
+    @property
+    def steps(self) -> list[Step]:
+        """Python steps."""
+        return [item.node for item in self.items if isinstance(item, HostNode) and isinstance(item.node, Step)]
+
+    @functools.cached_property
+    def checks(self) -> dict[int, Check]:
+        """Guards, by the status of a run in which they failed first."""
+        nodes = [item for item in self.items if isinstance(item, (DeviceCheck, HostNode))]
+        return {item.position: item.node for item in nodes if isinstance(item.node, Check)}
+
+    @property
+    def stages(self) -> Stages:
+        return form(self.tape, shares_rows=False)
+
+    @property
+    def bytes_kept(self) -> int:
+        """Memory of the host that it keeps."""
+        return sum([array.nbytes for array in self.bound.constants.values()]) + self.layout.nbytes
+
+    @property
+    def draws(self) -> list[Op]:
+        return self.bound.draws
+
+    @property
+    def has_draws(self) -> bool:
+        return bool(self.draws) or any(step.op.prim.draws is not None for step in self.steps if hasattr(step, "op"))
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether results stay on the device: where some input lies there."""
+        return any(self.stays)
+
+    @property
+    def input_types(self) -> list[TensorType]:
+        return [var.type for var in [*self.tape.inputs, *[out for op in self.draws for out in op.outputs]]]
+
+    @property
+    def fresh_types(self) -> list[TensorType]:
+        return [out.type for out in self.outputs if out.type is not None and out.kind in ("fresh", "hidden")]
+
+    def replayed(self) -> None:
+        """There is one tier of code."""
+
+    def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
+        """Run on arrays, device arrays and scalars that fit the tape's inputs; the output leaves.
+
+        Raises Diverged and Stopped as :meth:`Program.run` does.
+        """
+        self.device.make_current()
+        try:
+            frame = self.frames.pop()
+        except IndexError:  # asking first would race with other threads
+            frame = DeviceFrame(self)
+        try:
+            return frame.run(inputs, generators)
+        finally:
+            self.frames.append(frame)
+
+    def __str__(self) -> str:
+        return "\n".join([str(item) for item in self.items])
+
+
+def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> DeviceProgram:
+    """All stages: form, schedule, lay out, compile. ``stays``: which inputs lie on the device.
+
+    Raises BackendError where the compiler rejects a kernel.
+    """
+    started = time.perf_counter()
+    with collector.paused():
+        if any(stays):  # results on the device are arrays of their own
+            tape = replace(tape, aliases={})
+        stages = form(tape, shares_rows=False)
+        graph = stages.graph
+        items = schedule(stages)
+        drawn = len(graph.inputs) - len(tape.inputs)
+        on_device = (*stays, *[False] * drawn)
+        layout = _lay_out(stages, items, on_device)
+        bound = replace(graph, nodes=[])
+        outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
+        program = DeviceProgram(tape, bound, device, outputs, items, layout, on_device)
+        program.codes = compile_steps(items, device.capability)
+    program.seconds = time.perf_counter() - started
+    return program
+
+
+def _as_arrays(outputs: list[OutputPlan]) -> list[OutputPlan]:
+    """The same, with scalars as arrays: what stays on the device is one."""
+    return [out if out.type is None else replace(out, type=replace(out.type, kind="array")) for out in outputs]
+
+
+# ---------------------------------------------------------------- memory
+
+
+def _lay_out(stages: Stages, items: list[Item], stays: Sequence[bool]) -> Layout:
+    graph = stages.graph
+    offsets: dict[Value, int] = {}
+    end = 0
+
+    def place(values: Sequence[Value]) -> None:
+        nonlocal end
+        for value in values:
+            if value not in offsets:
+                offsets[value] = end
+                end += _rounded(value.nbytes)
+
+    place([value for value, stay in zip(graph.inputs, stays, strict=True) if stay])
+    uploaded = end
+    place([value for value, stay in zip(graph.inputs, stays, strict=True) if not stay])
+    status = end
+    end += ALIGNMENT
+    place([out.value for out in graph.outputs if isinstance(out, View)])
+    downloaded = end
+    place(list(graph.constants))
+    for value, offset in stages.plan.offsets.items():
+        offsets[value] = end + offset
+    end += _rounded(stages.plan.arena_bytes)
+    sums = end
+    end += max([partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
+    return Layout(offsets, status, (uploaded, status + 8), (status, downloaded), sums, end)
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+
+
+# ---------------------------------------------------------------- running
+
+
+class DeviceFrame(StepRunner):
+    """Memory of one run in progress, and its graphs."""
+
+    def __init__(self, program: DeviceProgram) -> None:
+        self.program = program
+        self.device = program.device
+        layout = program.layout
+        needs_mirror = any([isinstance(item, (HostLoop, HostNode)) for item in program.items])
+        self.memory: DeviceMemory = self.device.allocate(layout.nbytes)
+        self.mirror = HostMemory(layout.nbytes if needs_mirror else layout.downloaded[1])
+        self.slots = np.array([self.mirror.address], np.int64)
+        self.generators: Sequence[Any] = ()
+        self._divergence: Diverged | None = None
+        self._lock = threading.Lock()
+        self.expected: list[DeviceMemory] = []
+        self._send_constants(needs_mirror)
+        self.segments = self._segments()
+        self.device.synchronize()
+
+    def _send_constants(self, mirrored: bool) -> None:
+        for value, array in self.program.bound.constants.items():
+            offset = self.program.layout.offsets[value]
+            self.device.copy_in(self.memory.address + offset, array.ctypes.data, array.nbytes)
+            if mirrored:
+                self._bytes(value)[...] = array.reshape(-1).view(np.uint8)
+        self.device.synchronize()
+
+    def _bytes(self, value: Value) -> np.ndarray:
+        """A value in the mirror, as bytes."""
+        offset = self.program.layout.offsets[value]
+        return self.mirror.bytes[offset : offset + value.nbytes]
+
+    # ---------------------------------------------------------------- what a run does
+
+    def _segments(self) -> list[Callable[[], None]]:
+        """The steps of a run: graphs of what follows on the device, copies, steps of the host."""
+        segments: list[Callable[[], None]] = []
+        pending: list[Launchable] = []
+
+        places = Places(
+            lambda value: self.memory.address + self.program.layout.offsets[value],
+            self.memory.address + self.program.layout.status,
+            self.memory.address + self.program.layout.partial_sums,
+            self._expected,
+        )
+
+        def flush() -> None:
+            if pending:
+                ready_to_run = [*pending]
+                if USES_GRAPHS:
+                    segments.append(self.device.capture(ready_to_run))
+                else:
+                    segments.append(functools.partial(self.device.launch, ready_to_run))
+                pending.clear()
+
+        waits = True  # whether the host has to wait for the device before its next step
+        for item in self.program.items:
+            if isinstance(item, (DeviceLoop, DeviceGemm, DeviceCheck)):
+                pending += launches(item, self.device, self.program.codes, places)
+                waits = True
+                continue
+            flush()
+            if isinstance(item, Fetch):
+                segments.append(functools.partial(self._fetch, item.value))
+                waits = True
+            elif isinstance(item, Send):
+                segments.append(functools.partial(self._send, item.value))
+            else:
+                if waits:
+                    segments.append(self._wait)
+                    waits = False
+                segments.append(self._on_host(item))
+        flush()
+        return segments
+
+    def _fetch(self, value: Value) -> None:
+        offset = self.program.layout.offsets[value]
+        self.device.copy_out(self.mirror.address + offset, self.memory.address + offset, value.nbytes)
+
+    def _send(self, value: Value) -> None:
+        offset = self.program.layout.offsets[value]
+        self.device.copy_in(self.memory.address + offset, self.mirror.address + offset, value.nbytes)
+
+    def _wait(self) -> None:
+        """Wait for the device, and stop where a guard has failed."""
+        status = self.program.layout.status
+        self.device.copy_out(self.mirror.address + status, self.memory.address + status, 8)
+        self.device.synchronize()
+        self._stop_where_diverged()
+
+    def _stop_where_diverged(self) -> None:
+        status = self.program.layout.status
+        position = int(self.mirror.bytes[status : status + 8].view(np.int64)[0])
+        if position != NO_GUARD:
+            raise self._diverged(self.program.checks[position], fetch=True)
+
+    def _diverged(self, check: Check, fetch: bool) -> Diverged:
+        offset, count = self.program.layout.offsets[check.arg.value], len(check.expected)
+        found = np.empty(count, np.uint8)
+        if fetch:
+            self.device.copy_out(found.ctypes.data, self.memory.address + offset, count)
+            self.device.synchronize()
+        else:
+            found[...] = self.mirror.bytes[offset : offset + count]
+        return Diverged(check.number, found.tobytes(), functools.partial(_describe, check, found.tobytes()))
+
+    def _expected(self, expected: bytes) -> int:
+        """What a guard expects, on the device."""
+        memory = self.device.allocate(len(expected))
+        self.expected.append(memory)
+        self.device.copy_in(memory.address, np.frombuffer(expected, np.uint8).ctypes.data, len(expected))
+        self.device.synchronize()
+        return memory.address
+
+    # ---------------------------------------------------------------- on the host
+
+    def _on_host(self, item: HostLoop | HostNode) -> Callable[[], None]:
+        layout = self.program.layout
+        if isinstance(item, HostLoop):
+            compiled = compile_kernel(item.launch.kernel)
+            words = np.array(item.launch.words(layout.address_of), np.int64)
+            return functools.partial(self._call, compiled.address, words, (compiled, item))
+        node = item.node
+        if isinstance(node, Step):
+            return functools.partial(self.step, node, {})
+        address, words = link_entry(layout, node)
+        return functools.partial(self._call, address, words, node)
+
+    def _call(self, address: int, words: np.ndarray, what: Any) -> None:
+        """Run a row of the executor's table on the mirror."""
+        status = _ROUTINE(address)(self.slots.ctypes.data, words.ctypes.data)
+        if status:
+            if isinstance(what, Check):
+                raise self._diverged(what, fetch=False)
+            if isinstance(what, Call):
+                raise Stopped(f"{what} stopped with reason {status}")
+            raise Diverged(None, None, f"a kernel stopped with reason {status}")
+
+    def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
+        """A value in the mirror."""
+        size = view.dtype.itemsize
+        start = self.program.layout.offsets[view.value] + view.offset * size
+        strides = tuple([stride * size for stride in view.strides])
+        return np.ndarray(view.shape, view.dtype, self.mirror.bytes, start, strides)
+
+    # ---------------------------------------------------------------- a run
+
+    def run(self, inputs: tuple, generators: Sequence[Any]) -> list:
+        """As :meth:`DeviceProgram.run`."""
+        program = self.program
+        self.generators = generators
+        drawn = [leaf for op in program.draws for leaf in drawn_leaves(op, perform(op, generators))]
+        fresh = [program.empty(type_.shape, type_.dtype) for type_ in program.fresh_types]
+        with self._lock:
+            self._run((*inputs, *drawn), fresh)
+        return finish(program, inputs, fresh)  # type: ignore[arg-type]
+
+    def call(self, *arguments: Any) -> bool | None:
+        """Check and run, as the executor does: inputs, then memory for the results.
+
+        None where it ran, True where it diverged, False for a call that is made in another way.
+        """
+        program = self.program
+        count = len(program.accepts)
+        inputs, fresh = arguments[:count], list(arguments[count:])
+        if not self.fits(*inputs) or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self.device.make_current()
+            self._run(inputs, fresh)
+        except Diverged as divergence:
+            self._divergence = divergence
+            return True
+        except Exception:  # of a routine on the host: what it means, the interpreted call must say itself
+            return False
+        finally:
+            self._lock.release()
+        return None
+
+    def fits(self, *inputs: Any) -> bool:
+        """Whether inputs are of the types that were traced."""
+        for x, (kind, dtype, shape) in zip(inputs, self.program.accepts):  # before the draws, only the tape's
+            if type(x) is not kind or (dtype is not None and (x.dtype != dtype or x.shape != shape)):
+                return False
+        return True
+
+    def acceptance(self) -> Callable:
+        """As :meth:`Frame.acceptance`."""
+        return lambda *inputs: None if self.fits(*inputs) else False
+
+    def diverged(self, block: int) -> Diverged | None:
+        """What the last call met that diverged."""
+        return self._divergence
+
+    def _run(self, inputs: tuple, fresh: list) -> None:
+        try:
+            self._make(inputs, fresh)
+        except BaseException:
+            self.device.synchronize()  # copies from the mirror may be under way: the next run writes to it
+            raise
+
+    def _make(self, inputs: tuple, fresh: list) -> None:
+        program, layout = self.program, self.program.layout
+        self._take(inputs)
+        first, stop = layout.uploaded
+        self.device.copy_in(self.memory.address + first, self.mirror.address + first, stop - first)
+        for segment in self.segments:
+            segment()
+        first, stop = layout.downloaded
+        if program.keeps_results:
+            stop = layout.status + 8
+        self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
+        self.device.synchronize()
+        self._stop_where_diverged()
+        self._give(fresh)
+
+    def _take(self, inputs: tuple) -> None:
+        """Put the inputs into the mirror, or on the device where they lie there."""
+        program, layout = self.program, self.program.layout
+        status = layout.status
+        self.mirror.bytes[status : status + 8].view(np.int64)[0] = NO_GUARD
+        for x, type_, value, stays in zip(
+            inputs, program.input_types, program.bound.inputs, program.stays, strict=True
+        ):
+            if stays:
+                self.device.copy(self.memory.address + layout.offsets[value], x.address, value.nbytes)
+                continue
+            array = np.asarray(ready(x, type_))
+            if array.shape != value.shape or array.dtype != value.dtype:
+                raise Diverged(None, None, "an argument does not have the type that was traced")
+            self._bytes(value).view(value.dtype).reshape(value.shape)[...] = array
+
+    def _give(self, fresh: list) -> None:
+        """Put the results into memory of their own."""
+        program, layout = self.program, self.program.layout
+        for out, target in zip(program.bound.outputs, fresh, strict=True):
+            value: Value = out.value
+            if program.keeps_results:
+                self.device.copy(target.address, self.memory.address + layout.offsets[value], value.nbytes)
+            else:
+                target[...] = self._bytes(value).view(value.dtype).reshape(out.shape)
+
+
+_ROUTINE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def _describe(check: Check, actual: bytes) -> str:
+    found = np.frombuffer(actual, check.arg.dtype)
+    shown = found[0].item() if found.size == 1 else f"{found.size} other values"
+    return f"{check.guard.line or check.guard}: {check.guard.kind} was {check.guard.expected!r}, now {shown!r}"

@@ -1,0 +1,259 @@
+"""Where each step of a program runs, and what is copied between host and device for that. A pure stage.
+
+Loops become CUDA kernels, products and guards too. What the device has no code for (a Python step, a routine of LAPACK,
+a loop over a function that it does not know) runs on the host, on a mirror of the device's memory: the values it reads
+are fetched first, and what it computes is sent back when the device reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from . import emit_cuda
+from .emit_cuda import Mapping
+from .graph import Check, Gemm, Graph, Node, Value, View
+from .kernel import Kernel, Launch
+from .program import Stages
+
+__all__ = [
+    "Combine",
+    "DeviceCheck",
+    "DeviceGemm",
+    "DeviceLoop",
+    "Fetch",
+    "HostLoop",
+    "HostNode",
+    "Item",
+    "Send",
+    "Sizes",
+    "schedule",
+    "sizes_of",
+]
+
+#: a row shorter than this is left to one thread
+SHORT_ROW = 64
+#: threads that keep a large device busy, and terms that one of them adds at least
+BUSY_THREADS, LEAST_TERMS = 1 << 16, 256
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How the iterations of a launch are given out. ``total`` elements, or ``rows`` of ``terms`` in ``chunks``."""
+
+    mapping: Mapping
+    total: int = 0
+    rows: int = 0
+    terms: int = 0
+    chunk: int = 0
+    chunks: int = 1
+    lanes: int = 256  # threads of a block
+    in_order: bool = False  # one thread does all, in order
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that have work."""
+        if self.in_order:
+            return 1
+        rows = self.rows * self.chunks
+        if self.mapping == "block":
+            return rows
+        return -(-(self.total if self.mapping == "element" else rows) // self.lanes)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceLoop:
+    """A fused loop on the device."""
+
+    launch: Launch
+    sizes: Sizes
+
+    def __str__(self) -> str:
+        over = "x".join(map(str, self.launch.dims)) or "one element"
+        return f"kernel over {over}, by {self.sizes.mapping}"
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceGemm:
+    node: Gemm
+
+    def __str__(self) -> str:
+        return f"product {self.node}"
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceCheck:
+    """A guard on the device; ``position`` is what the status becomes where it fails."""
+
+    node: Check
+    position: int
+
+    def __str__(self) -> str:
+        return f"guard {self.node}"
+
+
+@dataclass(frozen=True, eq=False)
+class HostLoop:
+    """A fused loop on the host. ``reason``: why."""
+
+    launch: Launch
+    reason: str
+
+    def __str__(self) -> str:
+        return f"host: kernel over {'x'.join(map(str, self.launch.dims)) or 'one element'}  # {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class HostNode:
+    """A routine, a Python step or a guard on the host."""
+
+    node: Node
+    position: int
+
+    def __str__(self) -> str:
+        return f"host: {self.node}"
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Copy a value from the device to the host."""
+
+    value: Value
+
+    def __str__(self) -> str:
+        return f"transfer to host: {self.value}, {self.value.nbytes} bytes"
+
+
+@dataclass(frozen=True)
+class Send:
+    """Copy a value from the host to the device."""
+
+    value: Value
+
+    def __str__(self) -> str:
+        return f"transfer to device: {self.value}, {self.value.nbytes} bytes"
+
+
+Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | HostLoop | HostNode | Fetch | Send
+
+
+def schedule(stages: Stages) -> list[Item]:
+    """All steps in the order in which they run, with the copies that they need."""
+    return _Scheduler(stages.graph).all(stages)
+
+
+class _Scheduler:
+    def __init__(self, graph: Graph) -> None:
+        self.items: list[Item] = []
+        given = [*graph.inputs, *graph.constants]
+        self.on_device: set[Value] = set(given)
+        self.on_host: set[Value] = set(graph.constants)
+
+    def all(self, stages: Stages) -> list[Item]:
+        for position, (group, launch) in enumerate(zip(stages.groups, stages.launches, strict=True)):
+            if launch is not None:
+                self._loop(launch)
+            else:
+                self._node(group.nodes[0], position)
+        self._need([out.value for out in stages.graph.outputs if isinstance(out, View)], True)
+        return self.items
+
+    def _loop(self, launch: Launch) -> None:
+        values = [placement.value for placement in launch.placements]
+        written = values[len(launch.kernel.loads) :]
+        unknown = emit_cuda.unsupported(launch.kernel)
+        if unknown:
+            reason = f"the device has no {', '.join(unknown)}"
+            self._add(HostLoop(launch, reason), values, written, False)
+        elif any(value.size for value in written):  # a sum over nothing is zero
+            self._add(DeviceLoop(launch, sizes_of(launch.kernel, launch.dims)), values, written, True)
+
+    def _node(self, node: Node, position: int) -> None:
+        read = [operand.value for operand in node.operands() if isinstance(operand, View)]
+        if isinstance(node, Check):
+            if node.arg.value in self.on_device:
+                self._add(DeviceCheck(node, position), read, (), True)
+            else:
+                self._add(HostNode(node, position), read, (), False)
+        elif isinstance(node, Gemm):
+            if node.out.size:
+                self._add(DeviceGemm(node), read, node.outs, True)
+        else:
+            self._add(HostNode(node, position), read, node.outs, False)
+
+    def _add(self, item: Item, touched: Iterable[Value], written: Collection[Value], device: bool) -> None:
+        self._need(touched, device)
+        self.items.append(item)
+        here, there = (self.on_device, self.on_host) if device else (self.on_host, self.on_device)
+        here.update(written)
+        there.difference_update(written)
+
+    def _need(self, values: Iterable[Value], device: bool) -> None:
+        """Bring values to one side: those that are computed, on the other side only."""
+        here, there = (self.on_device, self.on_host) if device else (self.on_host, self.on_device)
+        for value in dict.fromkeys(values):
+            if value in there and value not in here:
+                if value.size:
+                    self.items.append(Send(value) if device else Fetch(value))
+                here.add(value)
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def sizes_of(kernel: Kernel, dims: tuple[int, ...]) -> Sizes:
+    """How a launch is given out to threads."""
+    if not kernel.reductions and len(kernel.stages) == 1:
+        in_order = any([store.position is not None and not store.add for store in kernel.stores])
+        return Sizes("element", total=_product(dims), in_order=in_order)
+    rows = _product([size for size, reduced in zip(dims, kernel.reduced, strict=True) if not reduced])
+    terms = _product([size for size, reduced in zip(dims, kernel.reduced, strict=True) if reduced])
+    by_block = terms >= SHORT_ROW and bool(kernel.reduced) and kernel.reduced[-1]
+    lanes = min(256, max(32, 1 << (terms - 1).bit_length())) if by_block else 256
+    if len(kernel.stages) > 1:
+        return Sizes("block" if by_block else "thread", 0, rows, terms, terms, 1, lanes)
+    workers = max(1, rows) * (lanes if by_block else 1)
+    most = -(-terms // (LEAST_TERMS * (lanes if by_block else 1)))
+    chunks = max(1, min(BUSY_THREADS // workers, most))
+    chunk = max(1, -(-terms // chunks))
+    chunks = max(1, -(-terms // chunk))
+    return Sizes("block" if by_block else "thread", 0, rows, terms, chunk, chunks, lanes)
+
+
+@dataclass(frozen=True)
+class Combine:
+    """The second half of a reduction in chunks: ``rows`` totals of ``chunks`` each."""
+
+    kernel: Kernel
+    sizes: Sizes
+
+    @classmethod
+    def of(cls, op: str, element: str, sizes: Sizes) -> Combine:
+        from .kernel import Access, Reduction, Ref, Stage
+
+        stage = Stage(False, (), (), (Reduction(op, Ref("load", 0), element),))
+        kernel = Kernel((True, False), (Access(element, "unit"),), (), (), (stage,))
+        lanes = min(256, max(32, 1 << (sizes.chunks - 1).bit_length()))
+        return cls(kernel, Sizes("block", 0, sizes.rows, sizes.chunks, sizes.chunks, 1, lanes))
+
+
+def _product(sizes: Iterable[int]) -> int:
+    result = 1
+    for size in sizes:
+        result *= size
+    return result
+
+
+def itemsize(element: str) -> int:
+    """Bytes of an element in memory."""
+    return {"double": 8, "float": 4, "i64": 8, "i32": 4, "i1": 1}[element]
+
+
+def scalar(element: str, cell: bytes) -> object:
+    """A literal of a launch as what is passed to a kernel."""
+    kind = {"double": np.float64, "float": np.float32, "i64": np.int64, "i32": np.int32, "i1": np.bool_}[element]
+    value = np.frombuffer(cell[: itemsize(element)], kind)[0]
+    return value.item() if element in ("double", "i64", "i1") else value
