@@ -20,6 +20,7 @@ CPU and say nothing about a device; the table says so.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -201,7 +202,7 @@ def _rivals(workload: Workload, arguments: tuple, row: Row, budget: float) -> No
 
         cupy.cuda.runtime.getDeviceCount()
     except Exception as reason:
-        print(f"# no cupy column: {type(reason).__name__}: {str(reason)[:80]}", file=sys.stderr)
+        _note_once(f"no cupy column: {type(reason).__name__}: {str(reason)[:80]}")
     else:
         if workload.by_hand is not None:
             theirs = tuple([cupy.asarray(a) for a in arguments])
@@ -218,7 +219,7 @@ def _rivals(workload: Workload, arguments: tuple, row: Row, budget: float) -> No
         jax.config.update("jax_enable_x64", True)
         device = jax.devices("gpu")[0]
     except Exception as reason:
-        print(f"# no jax column: {type(reason).__name__}: {str(reason)[:80]}", file=sys.stderr)
+        _note_once(f"no jax column: {type(reason).__name__}: {str(reason)[:80]}")
         return
     import jax.numpy as jnp
 
@@ -226,6 +227,11 @@ def _rivals(workload: Workload, arguments: tuple, row: Row, budget: float) -> No
         gradient = jax.jit(jax.grad(workload.function))
         put = jax.device_put(arguments, device)
         row.milliseconds["jax"] = milliseconds(lambda: jax.block_until_ready(gradient(*put)), budget)
+
+
+@functools.cache
+def _note_once(text: str) -> None:
+    print(f"\r\x1b[K# {text}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------- the table
