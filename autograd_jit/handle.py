@@ -34,7 +34,7 @@ from .known_programs import (
     MOST_COMPARED,
     Compiled,
     Entry,
-    HeldArrays,
+    Held,
     Path,
     registry,
     registry_lock,
@@ -49,6 +49,7 @@ from .signatures import (
     dynamic_leaves,
     is_plain,
     nearest_difference,
+    opened_arguments,
     placeholder,
     share_objects,
     signature_of,
@@ -135,7 +136,13 @@ class Handle:
         if compiled.interpreted:
             return self._fall_back(args, kwargs, compiled.interpreted)
         if not all_plain(leaves):
-            return self._call_with_objects(leaves, structure, args, kwargs)
+            opened = opened_arguments(compiled, args, kwargs)
+            if opened is None:
+                return self._call_with_objects(leaves, structure, args, kwargs)
+            leaves, structure = opened
+            if any([type(leaf) in BOX_TYPES for leaf in leaves]):
+                self.stats.inlined += 1
+                return self.interpreted(*args, **kwargs)
         if not is_rebuildable(structure):
             return self._fall_back(args, kwargs, "a dataclass among its arguments cannot be rebuilt from its fields")
         if not all([leaf.dtype.isnative for leaf in leaves if type(leaf) is np.ndarray]):
@@ -296,7 +303,7 @@ class Handle:
         while path is not None and id(path) not in tried:
             tried.add(id(path))
             if path.held is not None and not path.held.unchanged():
-                why = "the contents of a captured array changed"
+                why = "the contents of a captured array changed, or code of a registered type"
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
             try:
@@ -477,7 +484,8 @@ class Handle:
         self.stats.kernels_compiled += made
         self.stats.kernels_loaded += loaded
         self.stats.python_steps += len(program.steps)
-        held = HeldArrays(compiled.captures.held_arrays) if compiled.captures.held_arrays else None
+        arrays, checks = (*compiled.captures.held_arrays, *traced.companions.arrays), traced.companions.checks
+        held = Held(arrays, checks) if arrays or checks else None
         source = None
         if program.is_native and not kwargs:
             source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
@@ -552,7 +560,7 @@ class Handle:
         compiled = self._find_compiled()
         if compiled is None:
             return None
-        leaves, structure = tree.flatten((args, kwargs))
+        leaves, structure = opened_arguments(compiled, args, kwargs) or tree.flatten((args, kwargs))
         return compiled.entries.get(signature_of(compiled, leaves, structure).key)
 
     def tape(self, *args: Any, **kwargs: Any) -> Any:

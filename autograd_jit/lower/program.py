@@ -524,7 +524,7 @@ class Frame:
             return
         function = op.prim.replayed or op.prim.fun
         ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
-        leaves, structure = tree.flatten(ans)
+        leaves, structure = tree.flatten(ans, opened=True)
         if structure != op.structure:
             raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
         self._keep(step, leaves, held)

@@ -47,19 +47,21 @@ STATE_OF_GENERATORS = frozenset(["get_state", "state", "bit_generator", "getstat
 INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
 
 
-def walk(fn: object) -> Walk:
-    """Walk from `fn` until the set of attribute names that matter is complete."""
-    found = Walk(fn, None)
+def walk(fn: object, follows_all: bool = False) -> Walk:
+    """Walk from `fn` until the set of attribute names that matter is complete; ``follows_all``: it is all names."""
+    found = Walk(fn, None, follows_all)
     while not found.is_complete:
-        found = Walk(fn, found)
+        found = Walk(fn, found, follows_all)
     return found
 
 
 class Walk(ObjectVisits, StateChanges):
     """One walk: fills `guards`, `items`, `nodes` and the findings that the caller decides about."""
 
-    def __init__(self, fn: object, earlier: Walk | None):
+    def __init__(self, fn: object, earlier: Walk | None, follows_all: bool = False):
         super().__init__(earlier)
+        self.follows_all = follows_all
+        self.everything |= follows_all
         self._slots: dict[tuple[int, str], Node | None] = {}
         start = self.reach()
         try:

@@ -17,8 +17,10 @@ import numpy as np
 
 from . import tree
 from .aliases import Alias, find_aliases
+from .companions import Companions
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
+from .registered import apply_recorded, meet_types
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
@@ -31,6 +33,7 @@ class TapeVar(Node):
 
     __slots__ = ("recorder", "var")
     sees_nondifferentiable: ClassVar[bool] = True
+    records: ClassVar[bool] = True
 
     def __init__(self, recorder: Recorder, var: Var) -> None:
         self.recorder = recorder
@@ -47,6 +50,10 @@ class TapeVar(Node):
     def apply_nested(self, prim: Primitive, level: int, args: tuple, kwargs: dict) -> Any:
         """Apply ``prim`` to arguments that hold boxes inside containers or keyword arguments."""
         return self.recorder.record(prim, level, list(args), list(args), kwargs)
+
+    def apply_to_registered(self, prim: Primitive, args: tuple, kwargs: dict) -> Any:
+        """Apply ``prim`` to arguments among which is a value of a registered type."""
+        return apply_recorded(self.recorder, prim, args, kwargs)
 
 
 class Recorder:
@@ -74,6 +81,8 @@ class Recorder:
         self.draws: list[Draw] = []
         #: expressions of integer arguments whose values the run took (``integers.py``)
         self.integers: dict[str, int] = {}
+        #: users' code that runs although the function does not capture it
+        self.companions = Companions()
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
@@ -100,7 +109,8 @@ class Recorder:
 
     def finish(self, result: Any) -> Tape:
         """The tape of a run that returned ``result`` (a container of boxes and plain values)."""
-        leaves, structure = tree.flatten(result)
+        leaves, structure = tree.flatten(result, opened=True)
+        meet_types(self, structure)
         outputs = [self._output(leaf) for leaf in leaves]
         return Tape(self.name, tuple(self.inputs), tuple(self.ops), tuple(outputs), structure, self._aliases(leaves))
 
@@ -233,7 +243,8 @@ class Recorder:
 
     def _written_container(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
         """As :meth:`_written` for a primitive that returned several values, or something else than numbers."""
-        leaves, structure = tree.flatten(ans)
+        leaves, structure = tree.flatten(ans, opened=True)
+        meet_types(self, structure)
         outputs, boxes = [], []
         for leaf in leaves:
             if tensor_type(leaf) is None:
@@ -385,7 +396,7 @@ def _primitive_of(function: Callable, name: str) -> Primitive:
 
 def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """Each array among plain arguments, with a copy of it."""
-    arrays = [leaf for leaf in tree.flatten(value)[0] if type(leaf) is np.ndarray]
+    arrays = [leaf for leaf in tree.flatten(value, opened=True)[0] if type(leaf) is np.ndarray]
     return [(array, array.copy()) for array in arrays]
 
 
