@@ -313,6 +313,8 @@ class Handle:
                 self.stats.guard_failures += divergence.guard is not None
                 why = f"another path: {divergence}"
                 path = entry.after(path, divergence.guard, divergence.actual)
+                if divergence.guard is None:  # a Python step gave another type: which path gives that nobody knows
+                    path = next((other for other in entry.paths if id(other) not in tried), None)
                 continue
             except BackendError as error:
                 rewind()
@@ -487,7 +489,7 @@ class Handle:
         arrays, checks = (*compiled.captures.held_arrays, *traced.companions.arrays), traced.companions.checks
         held = Held(arrays, checks) if arrays or checks else None
         source = None
-        if program.is_native and not kwargs:
+        if program.has_call_path and not kwargs:
             source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
         compiled.history.append(trace_report(self.name, traced, integers, program, why, made, loaded))
         _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])

@@ -52,7 +52,7 @@ class Path:
     """One program of a signature, and where to go when one of its guards fails."""
 
     program: Any
-    source: Any  # ReplaySource, or None where the program has Python steps
+    source: Any  # ReplaySource, or None where a Python step draws random numbers
     held: Held | None
     branches: dict[tuple[int, bytes], Path] = field(default_factory=dict)
     #: jitted functions' handles that have a fast path of it

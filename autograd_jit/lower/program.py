@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -146,6 +147,12 @@ class Program:
     @property
     def steps(self) -> list[Step]:
         return [segment for segment in self.segments if isinstance(segment, Step)]
+
+    @property
+    def has_call_path(self) -> bool:
+        """Whether the generated call path serves it: not where a Python step draws, since it would draw again."""
+        steps = [step for step in self.steps if not isinstance(step, CopyStep)]
+        return self.is_native or not (self.draws or any(step.op.prim.draws is not None for step in steps))
 
     @property
     def is_native(self) -> bool:
@@ -434,6 +441,8 @@ class Frame:
         self.arguments = len(program.input_types) + len(program.bound.outputs)
         self.generators: Sequence[Any] = ()
         self.blocks: list[np.ndarray] = []
+        self._busy = threading.Lock()
+        self._arrays: dict[View, np.ndarray] = {}  # what Python steps read and write in the arena
         if program.is_native:
             self.call = self._caller(self.arguments, (0, len(program.table)))
         else:
@@ -462,6 +471,24 @@ class Frame:
         self.blocks.append(block)
         return executor.make_caller(block)
 
+    def call_with_steps(self, *arguments: Any) -> bool | None:
+        """As ``call`` of a native program: None after a run, False where the call must be made in the general way.
+
+        That is so, too, where a step raises or the run diverges: the general way runs it again and sorts that out.
+        """
+        if not self._busy.acquire(blocking=False):  # another thread's, or that of a call further up, inside of a step
+            return False
+        try:
+            if self.call(*arguments) is not None:
+                return False
+            count = len(self.program.input_types)
+            self._run_segments(arguments[:count], arguments[count:])
+        except Exception:
+            return False
+        finally:
+            self._busy.release()
+        return None
+
     # ------------------------------------------------------------ the general run, any layout, Python steps
 
     def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
@@ -483,7 +510,7 @@ class Frame:
             self._run_segments(inputs_ready, fresh)
         return finish(program, inputs, fresh)
 
-    def _run_segments(self, inputs: tuple, fresh: list) -> None:
+    def _run_segments(self, inputs: Sequence[Any], fresh: Sequence[Any]) -> None:
         held = {**dict(zip(self.program.bound.inputs, inputs, strict=True))}
         held.update(zip([out.value for out in self.program.bound.outputs], fresh, strict=True))
         block = 0
@@ -545,17 +572,21 @@ class Frame:
 
     def _array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
         """A NumPy array over a value's memory."""
-        slot, offset = self.program.address_of(view.value)
+        known = self._arrays.get(view)
+        if known is not None:
+            return known
         size = view.dtype.itemsize
         strides = tuple([s * size for s in view.strides])
-        if view.value in held:
+        if view.value in held:  # memory of this run only
             base = np.asarray(held[view.value])
             return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
         if view.value in self.program.bound.constants:
-            base = self.program.bound.constants[view.value]
-            return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
-        start = int(self.slots[slot]) - self.arena.ctypes.data + offset
-        return np.ndarray(view.shape, view.dtype, self.arena, start + view.offset * size, strides)
+            buffer, start = _buffer(self.program.bound.constants[view.value]), 0
+        else:
+            slot, offset = self.program.address_of(view.value)
+            buffer, start = self.arena, int(self.slots[slot]) - self.arena.ctypes.data + offset
+        found = self._arrays[view] = np.ndarray(view.shape, view.dtype, buffer, start + view.offset * size, strides)
+        return found
 
     # ------------------------------------------------------------ divergence
 

@@ -16,7 +16,8 @@ For ``grad(loss, jit=True)(weights)`` with one captured array it reads
             return o0
         return divert(args) if answer is True else MISS
 
-Types, shapes and layouts of the arrays are checked by ``call``, in native code.
+Types, shapes and layouts of the arrays are checked by ``call``, in native code. A program with Python steps has a ``call``
+that takes turns with them.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class ReplaySource:
             "check_rest": captures.check_rest,
             "watch": functools.partial(watch, captures),
             "bind": captures.bind,
-            "call": frame.call,
+            "call": frame.call if program.is_native else frame.call_with_steps,
             "held": held,
         }
         if program.has_draws:

@@ -205,7 +205,7 @@ class Walk(ObjectVisits, StateChanges):
         if not library:
             self.names |= facts.names
             self.everything |= facts.matches_classes or not INTROSPECTING_NAMES.isdisjoint(facts.names)
-            self.compares_identity |= facts.compares_identity
+            self.compares_identity |= facts.compares_identity and not _is_frozen_setter(function)
             self.handles_errors |= facts.handles_errors
             self.formats |= facts.formats
             self.hashes |= "hash" in facts.reads
@@ -395,6 +395,11 @@ def is_empty(cell: types.CellType) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _is_frozen_setter(function: types.FunctionType) -> bool:
+    """Whether `dataclasses` wrote it for a frozen class: it compares classes with ``is``, no values."""
+    return function.__name__ in ("__setattr__", "__delattr__") and function.__code__.co_filename == "<string>"
 
 
 def _is_users_in_library_closure(value: object) -> bool:

@@ -182,14 +182,14 @@ class Captures:
 
     def snapshot(self, fn: Any) -> Snapshot:
         """Captured state as it is now, array contents included; taken before `fn` is run."""
-        found = walk(fn, self._follows_all)
+        found = walk(fn)
         arrays = [node for node in found.nodes.values() if node.kind == "array"]
         copies = tuple((node.paths[0], node.value, node.value.copy()) for node in arrays)
         return Snapshot(found, copies)
 
     def changed_since(self, snapshot: Snapshot, fn: Any) -> str | None:
         """What running `fn` changed of its own captured state, or None."""
-        now = walk(fn, self._follows_all)
+        now = walk(fn)
         difference = now.unsound or _difference(snapshot.walk.items, now.items)
         if difference:
             return difference

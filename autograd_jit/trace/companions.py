@@ -7,17 +7,19 @@ computed with. So does the function of a primitive that is followed (:mod:`.regi
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .capture_values import same_array_kind
 from .tracer import Box
 from .vspace import VSpace
 
 if TYPE_CHECKING:
-    from .captures import Captures, Snapshot
+    from .captures import Captures
 
 __all__ = ["Companions"]
 
@@ -28,7 +30,14 @@ class _Companion:
 
     holder: Any
     captures: Captures
-    before: Snapshot
+    contents: tuple[np.ndarray, ...]  # copies of the arrays that it reaches
+
+    def changed(self) -> str | None:
+        """What is not as it was, or None."""
+        if not self.captures.check(self.holder):
+            return self.captures.explain_change(self.holder)
+        pairs = zip(self.captures.held_arrays, self.contents, self.captures.held_paths, strict=True)
+        return next((f"the contents of `{path}` were changed" for a, b, path in pairs if not same_array_kind(a, b)), None)
 
 
 class Companions:
@@ -55,21 +64,18 @@ class Companions:
         if id(code) in self._refused:
             return self._refused[id(code)][1]
         if id(code) not in self._found:
-            from .captures import scan_all  # most runs have no companions, and some no captures
-
-            holder = code if isinstance(code, type) else staticmethod(code)
-            captures = scan_all(holder)
+            holder, captures = _scanned(code)
             reason = captures.why_interpreted or _unfit(captures, self._types)
             if reason is not None:
                 self._refused[id(code)] = code, reason
                 return reason
-            self._found[id(code)] = _Companion(holder, captures, captures.snapshot(holder))
+            copies = tuple([array.copy() for array in captures.held_arrays])
+            self._found[id(code)] = _Companion(holder, captures, copies)
         return None
 
     def changed(self) -> str | None:
         """What the run changed of what its companions capture, or None."""
-        changes = [each.captures.changed_since(each.before, each.holder) for each in self._found.values()]
-        return next(filter(None, changes), None)
+        return next(filter(None, [each.changed() for each in self._found.values()]), None)
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -80,6 +86,26 @@ class Companions:
     def checks(self) -> list[Callable[[], bool]]:
         """One function a companion: whether it is as it was."""
         return [functools.partial(each.captures.check, each.holder) for each in self._found.values()]
+
+
+#: companions met last, by the id of their code: a walk takes some ms, a check some us
+_known: OrderedDict[int, tuple[Any, Any, Captures]] = OrderedDict()
+MOST_KNOWN = 128
+
+
+def _scanned(code: Any) -> tuple[Any, Captures]:
+    """The holder of a class or function, and what it captures."""
+    from .captures import scan_all  # most runs have no companions, and some no captures
+
+    known = _known.get(id(code))
+    if known is not None and known[0] is code and known[2].check(known[1]):
+        return known[1:]
+    holder = code if isinstance(code, type) else staticmethod(code)
+    captures = scan_all(holder)
+    _known[id(code)] = code, holder, captures
+    while len(_known) > MOST_KNOWN:
+        _known.popitem(last=False)
+    return holder, captures
 
 
 def _unfit(captures: Captures, kinds: set[type]) -> str | None:
