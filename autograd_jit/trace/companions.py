@@ -95,13 +95,13 @@ MOST_KNOWN = 128
 
 def _scanned(code: Any) -> tuple[Any, Captures]:
     """The holder of a class or function, and what it captures."""
-    from .captures import scan_all  # most runs have no companions, and some no captures
+    from .captures import scan, scan_all  # most runs have no companions, and some no captures
 
     known = _known.get(id(code))
     if known is not None and known[0] is code and known[2].check(known[1]):
         return known[1:]
     holder = code if isinstance(code, type) else staticmethod(code)
-    captures = scan_all(holder)
+    captures = scan_all(holder) if holder is code else scan(holder)
     _known[id(code)] = code, holder, captures
     while len(_known) > MOST_KNOWN:
         _known.popitem(last=False)

@@ -17,10 +17,11 @@ import numpy as np
 
 from . import tree
 from .aliases import Alias, find_aliases
+from .capture_values import is_library
 from .companions import Companions
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
-from .registered import apply_recorded, meet_types
+from .registered import apply_recorded, apply_to_registered, meet_types
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
@@ -42,6 +43,10 @@ class TapeVar(Node):
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
         recorder = boxed[0][1].recorder
+        if prim not in recorder.ours and recorder.is_users(prim):
+            for position, node in boxed:
+                values[position] = recorder._box(values[position], node.var)
+            return apply_recorded(recorder, prim, tuple(values), kwargs)
         recorded = list(values)
         for position, node in boxed:
             recorded[position] = node.var
@@ -49,11 +54,13 @@ class TapeVar(Node):
 
     def apply_nested(self, prim: Primitive, level: int, args: tuple, kwargs: dict) -> Any:
         """Apply ``prim`` to arguments that hold boxes inside containers or keyword arguments."""
+        if self.recorder.is_users(prim):
+            return apply_recorded(self.recorder, prim, args, kwargs)
         return self.recorder.record(prim, level, list(args), list(args), kwargs)
 
     def apply_to_registered(self, prim: Primitive, args: tuple, kwargs: dict) -> Any:
         """Apply ``prim`` to arguments among which is a value of a registered type."""
-        return apply_recorded(self.recorder, prim, args, kwargs)
+        return apply_to_registered(self.recorder, prim, args, kwargs)
 
 
 class Recorder:
@@ -86,7 +93,7 @@ class Recorder:
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
-        self._ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
+        self.ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
         self._lines = SourceLines(base)
 
     # ---------------------------------------------------------------- inputs and outputs
@@ -179,7 +186,7 @@ class Recorder:
             return prim.wrapped(*values, **plain_kwargs)
         if self.integers and next(_vars_in((tuple(recorded), named)), None) is None:  # integer arguments, plain by now
             return prim.wrapped(*values, **plain_kwargs)
-        watched = None if prim in self._ours or self._is_ours(prim) else _copies((values, plain_kwargs))
+        watched = None if prim in self.ours or self._is_ours(prim) else _copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
         if watched and _restore(watched):
             self.leave(f"{prim.name} writes into its argument")
@@ -206,8 +213,12 @@ class Recorder:
         """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
         known = isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
         if known:
-            self._ours.add(prim)
+            self.ours.add(prim)
         return known
+
+    def is_users(self, prim: Primitive) -> bool:
+        """Whether a user made the primitive, of a function of his own."""
+        return not self._is_ours(prim) and not is_library(getattr(prim.fun, "__module__", None) or "numpy")
 
     def _applied(self, prim: Primitive, plain: list, kwargs: dict) -> Any:
         if error_state() is not default_error_state and stops_on_errors():

@@ -1,12 +1,12 @@
-"""Primitives on values of registered types, under a recorder.
+"""Primitives of users under a recorder, and values of the types that they register.
 
-A tape holds arrays and numbers. A value of a type that a user has registered is on it as its attributes, and what a
-primitive does with it is recorded by following the primitive's function, operation by operation, as if it were part of
-the program. The interpreter does the same with traces that lie inside such a value. What the function reads
-besides its arguments is guarded, as everything that the program captures is.
+A user's primitive is followed: what its function computes is recorded, operation by operation, as if it were part of the
+program. Its rules stand; they belong to the levels above. What the function reads besides its arguments is
+guarded, as everything that the program captures is. A function that cannot be followed (it calls foreign code,
+changes state, goes another way for other numbers) is a Python step: replays call it.
 
-A function that cannot be followed (it calls foreign code, changes state, catches errors) is a Python step from the
-attributes of what it is given to the attributes of what it gives.
+A tape holds arrays and numbers. A value of a type that a user has registered is on it as its attributes, and a step is one
+from the attributes of what it is given to the attributes of what it gives.
 """
 
 from __future__ import annotations
@@ -23,12 +23,23 @@ from .tracer import BOX_TYPES, REGISTERED, Primitive
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["apply_recorded", "meet_types"]
+__all__ = ["apply_recorded", "apply_to_registered", "meet_types"]
 
 _FAILED = object()
+#: operations of one primitive: a loop over the elements of an array had better stay Python than become a tape
+MOST_FOLLOWED = 1_000
 
 
 def apply_recorded(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict) -> Any:
+    """The result of a user's primitive that is given recorded values and no value of a registered type."""
+    if not recorder.is_closed and recorder.companions.meet(prim.fun) is None:
+        answer = _followed(recorder, prim, args, kwargs, ("value", "truth", "int"))
+        if answer is not _FAILED:
+            return answer
+    return recorder.record(prim, recorder.level, list(args), list(args), kwargs)
+
+
+def apply_to_registered(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """The result of ``prim``, with boxes inside wherever it depends on recorded values."""
     leaves, structure = tree.flatten((args, kwargs), opened=True)
     if recorder.is_closed:
@@ -36,7 +47,7 @@ def apply_recorded(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dic
         return prim.fun(*plain_args, **plain_kwargs)
     meet_types(recorder, structure)
     if recorder.companions.meet(prim.fun) is None:
-        answer = _followed(recorder, prim, args, kwargs)
+        answer = _followed(recorder, prim, args, kwargs, ("value",))
         if answer is not _FAILED:
             return answer
     return _as_step(recorder, prim, leaves, structure)
@@ -50,20 +61,26 @@ def meet_types(recorder: Recorder, structure: Any) -> None:
             recorder.spoil(f"it computes with a {kind.__name__}: {reason}")
 
 
-def _followed(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict) -> Any:
-    """The result of the primitive's function, which computes with the boxes; nothing is left of it where it fails."""
-    mark, state, draws = len(recorder.ops), (recorder.invalid, recorder.left, recorder.handled_error), recorder.draws
-    drawn = len(draws)
+def _followed(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict, refused: tuple[str, ...]) -> Any:
+    """The result of the primitive's function, which computes with the boxes; nothing is left of it where it fails.
+
+    ``refused``: kinds of guards that are a failure. A value that left the tape went into foreign code, and a step hands
+    it over without tying the program to it.
+    """
+    mark, drawn, most = len(recorder.ops), len(recorder.draws), recorder.max_ops
+    state = recorder.invalid, recorder.left, recorder.handled_error
+    recorder.max_ops = min(most, mark + MOST_FOLLOWED)
     try:
         answer = prim.fun(*args, **kwargs)
     except Exception:
         answer = _FAILED
+    finally:
+        recorder.max_ops = most
     is_clean = state == (recorder.invalid, recorder.left, recorder.handled_error)
-    # A value that left the tape went into foreign code: a step hands it over without tying the program to it.
-    is_whole = not any([isinstance(op, Guard) and op.kind == "value" for op in recorder.ops[mark:]])
+    is_whole = not any([isinstance(op, Guard) and op.kind in refused for op in recorder.ops[mark:]])
     if answer is not _FAILED and is_clean and is_whole:
         return answer
-    if len(draws) == drawn:  # samples that have been drawn cannot be taken back
+    if len(recorder.draws) == drawn:  # samples that have been drawn cannot be taken back
         del recorder.ops[mark:]
         recorder.invalid, recorder.left, recorder.handled_error = state
     return _FAILED

@@ -1,4 +1,4 @@
-"""Values of types that users register, under ``jit``: taken apart, computed with, put together, never unseen."""
+"""Users' primitives under ``jit``, and the types that they register: followed, taken apart, put together, never unseen."""
 
 import dataclasses
 import math
@@ -295,7 +295,8 @@ def test_a_primitive_that_counts_its_calls_is_called_each_time():
         return np.sum(function.heights)
 
     compiled = jit(lambda function: counted(function) + 1.0)
-    answers = [compiled(curve(seed)) for seed in range(4)]
+    with pytest.warns(UserWarning, match="counted changes captured state `calls`"):
+        answers = [compiled(curve(seed)) for seed in range(4)]
     numpy.testing.assert_allclose(answers, [numpy.sum(curve(seed).heights) + 1.0 for seed in range(4)])
     assert len(calls) >= 4
 
@@ -412,3 +413,102 @@ def test_a_step_may_call_the_function_that_it_is_part_of():
             depth.clear(), plain.clear()
             x = numpy.random.RandomState(seed).randn(3)
             numpy.testing.assert_allclose(compiled(x), by_hand(x), rtol=1e-12)
+
+
+# ---------------------------------------------------------------- primitives of arrays
+
+SHIFT = numpy.ones(3)
+
+
+@primitive
+def softened(x):
+    """Plain NumPy on purpose."""
+    return numpy.log1p(numpy.exp(-abs(x))) + numpy.maximum(x, 0.0) + SHIFT * WIDTH
+
+
+defvjp(softened, lambda ans, x: lambda g: 2.0 * g / (1.0 + np.exp(-x)))  # twice the derivative: the rule's word stands
+
+
+def arrays(count=4, size=3):
+    return [(numpy.random.RandomState(seed).randn(size),) for seed in range(count)]
+
+
+def test_a_primitive_written_in_numpy_is_followed_and_its_rule_kept():
+    compiled = held_against_interpreted(lambda x: np.sum(softened(x) ** 2), grad, arrays())
+    assert (compiled.stats.traces, compiled.stats.python_steps) == (1, 0)
+
+
+def test_what_a_followed_primitive_captures_is_guarded(monkeypatch):
+    fun = jit(lambda x: softened(x))
+    (x,) = arrays(1)[0]
+    for change in (lambda: None, lambda: monkeypatch.setitem(globals(), "WIDTH", 2.0), lambda: SHIFT.fill(3.0)):
+        change()
+        for _ in range(3):
+            assert_equal(fun(x), softened(x))
+    SHIFT.fill(1.0)
+    assert_equal(fun(x), softened(x))
+    assert fun.stats.fallbacks == 0
+
+
+def halved_until_small(x):
+    while numpy.max(abs(x)) > 1.0:
+        x = x / 2.0
+    return x
+
+
+def element_by_element(x):
+    return sum([x[i] * x[j] for i in range(len(x)) for j in range(len(x))])
+
+
+def into_an_array_of_its_own(x):
+    filled = numpy.zeros(len(x))
+    for position in range(len(x)):
+        filled[position] = x[position] ** 2
+    return filled
+
+
+@pytest.mark.parametrize(
+    "function, size", [(halved_until_small, 3), (element_by_element, 40), (into_an_array_of_its_own, 3)]
+)
+def test_primitives_that_are_better_called(function, size):
+    """By their numbers, for their length, since they write: each is one step of one program."""
+    called = primitive(function)
+    calls = [(10.0**seed * x,) for seed, (x,) in enumerate(arrays(5, size))]
+    compiled = held_against_interpreted(lambda x: np.tanh(called(np.sin(x) * x)), jit_operator, calls)
+    assert (compiled.stats.traces, compiled.stats.python_steps) == (1, 1)
+
+
+def test_a_primitive_that_raises_raises_what_it_raises():
+    @primitive
+    def positive(x):
+        if numpy.min(x) < 0:
+            raise ValueError("negative")
+        return x * 2.0
+
+    compiled = jit(lambda x: positive(x) + 1.0)
+    for _ in range(3):
+        assert_equal(compiled(numpy.ones(2)), 3.0 * numpy.ones(2))
+        with pytest.raises(ValueError, match="negative"):
+            compiled(-numpy.ones(2))
+
+
+def test_a_primitive_that_draws_has_the_interpreted_stream():
+    @primitive
+    def noisy(x):
+        return x + np.random.normal(size=3)
+
+    compiled, plain = jit(lambda x: noisy(x) * 2.0), lambda x: noisy(x) * 2.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        streams = []
+        for fun in (compiled, plain):
+            np.random.seed(7)
+            streams.append([fun(x) for (x,) in arrays(5)])
+    assert_equal(*streams)
+
+
+def test_a_primitive_of_a_library_is_called():
+    """``math.erf`` has nothing to follow."""
+    erf = primitive(math.erf)
+    compiled = held_against_interpreted(lambda x: erf(x[0]) + x[1], jit_operator, arrays())
+    assert (compiled.stats.traces, compiled.stats.python_steps) == (1, 1)
