@@ -16,8 +16,8 @@ For ``grad(loss, jit=True)(weights)`` with one captured array it reads
             return o0
         return divert(args) if answer is True else MISS
 
-Types, shapes and layouts of the arrays are checked by ``call``, in native code. A program with Python steps has a ``call``
-that takes turns with them.
+Types, shapes and layouts of the arrays are checked by ``call``, in native code. In a program with Python steps it takes
+turns with them.
 """
 
 from __future__ import annotations

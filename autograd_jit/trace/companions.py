@@ -36,8 +36,9 @@ class _Companion:
         """What is not as it was, or None."""
         if not self.captures.check(self.holder):
             return self.captures.explain_change(self.holder)
-        pairs = zip(self.captures.held_arrays, self.contents, self.captures.held_paths, strict=True)
-        return next((f"the contents of `{path}` were changed" for a, b, path in pairs if not same_array_kind(a, b)), None)
+        pairs = zip(self.captures.held_paths, self.captures.held_arrays, self.contents, strict=True)
+        found = [path for path, array, copy in pairs if not same_array_kind(array, copy)]
+        return f"the contents of `{found[0]}` were changed" if found else None
 
 
 class Companions:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import types
+from collections.abc import Hashable
 from typing import Any
 
 __all__ = ["assembled", "attributes", "is_cloneable", "is_set", "slots_of"]
@@ -32,9 +33,9 @@ def _is_written_in_python(cls: type) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def slots_of(cls: type) -> list[tuple[str, Any]]:
+def slots_of(cls: Hashable) -> list[tuple[str, Any]]:
     """The ``__slots__`` of a class and its bases: their names and descriptors."""
-    written = filter(_is_written_in_python, cls.__mro__)
+    written = filter(_is_written_in_python, cls.__mro__)  # type: ignore[attr-defined]
     members = [(name, raw) for base in written for name, raw in vars(base).items()]
     return [(name, raw) for name, raw in members if isinstance(raw, types.MemberDescriptorType)]
 
@@ -59,7 +60,8 @@ def attributes(value: Any) -> tuple[tuple[str, ...], list]:
 
 def assembled(cls: type, names: tuple[str, ...], values: list) -> Any:
     """An instance that holds these attributes, past ``__init__`` and ``__setattr__``."""
-    made, slots = object.__new__(cls), dict(slots_of(cls))
+    made: Any = object.__new__(cls)
+    slots = dict(slots_of(cls))
     for name, value in zip(names, values, strict=True):
         if name in slots:
             slots[name].__set__(made, value)

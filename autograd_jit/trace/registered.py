@@ -1,12 +1,12 @@
 """Primitives of users under a recorder, and values of the types that they register.
 
-A user's primitive is followed: what its function computes is recorded, operation by operation, as if it were part of the
-program. Its rules stand; they belong to the levels above. What the function reads besides its arguments is
+A user's primitive is followed: what its function computes is recorded, operation by operation, as if it were part of
+the program. Its rules stand; they belong to the levels above. What the function reads besides its arguments is
 guarded, as everything that the program captures is. A function that cannot be followed (it calls foreign code,
 changes state, goes another way for other numbers) is a Python step: replays call it.
 
-A tape holds arrays and numbers. A value of a type that a user has registered is on it as its attributes, and a step is one
-from the attributes of what it is given to the attributes of what it gives.
+A tape holds arrays and numbers. A value of a type that a user has registered is on it as its attributes, and a step
+goes from the attributes of what it is given to the attributes of what it gives.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class TracedCall:
 
     ``reason``: why the tape must not be replayed, or None. ``is_passing``: another call may well be recorded.
     ``integers``: the expressions of integer arguments that the tape depends on, with their values.
-    ``failed``: the run went without the recorder, but not with it. ``companions``: code that the tape depends on besides
-    what the function captures.
+    ``failed``: the run went without the recorder, but not with it.
+    ``companions``: code that the tape depends on besides what the function captures.
     """
 
     result: Any

@@ -3,8 +3,8 @@
 Containers are ``tuple``, ``list``, ``dict`` (and subclasses that can be rebuilt: named tuples,
 ``OrderedDict``) and dataclass instances. Everything else is a leaf. Dictionaries keep their order.
 
-A value of a type that a user has registered (``Box.register``) is a leaf to derivatives, which box it as a whole. A tape
-holds nothing but arrays and numbers: with ``opened=True`` such a value counts as a container of its attributes.
+A value of a type that a user has registered (``Box.register``) is a leaf to derivatives, which box it as a whole. A
+tape holds nothing but arrays and numbers: with ``opened=True`` such a value counts as a container of its attributes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .instances import assembled, attributes
 from .tracer import REGISTERED, Box
 
 __all__ = [
-    "LEAF", "Attributes", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "keys_of", "kinds_of",
-    "map_leaves", "unflatten",
+    "LEAF", "Attributes", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "keys_of",
+    "kinds_of", "map_leaves", "unflatten",
 ]  # fmt: skip
 
 

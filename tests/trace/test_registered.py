@@ -1,4 +1,4 @@
-"""Users' primitives under ``jit``, and the types that they register: followed, taken apart, put together, never unseen."""
+"""Users' primitives and registered types under ``jit``: followed, taken apart, put together, never unseen."""
 
 import dataclasses
 import math
