@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import enum
-import functools
 import types
-from collections.abc import Hashable
+import weakref
 from typing import Any
 
 __all__ = ["assembled", "attributes", "is_cloneable", "is_set", "slots_of"]
@@ -32,12 +31,18 @@ def _is_written_in_python(cls: type) -> bool:
     return bool(cls.__flags__ & _HEAP_TYPE) and not any(isinstance(raw, _C_METHODS) for raw in vars(cls).values())
 
 
-@functools.lru_cache(maxsize=256)
-def slots_of(cls: Hashable) -> list[tuple[str, Any]]:
+def slots_of(cls: type) -> list[tuple[str, Any]]:
     """The ``__slots__`` of a class and its bases: their names and descriptors."""
-    written = filter(_is_written_in_python, cls.__mro__)  # type: ignore[attr-defined]
-    members = [(name, raw) for base in written for name, raw in vars(base).items()]
-    return [(name, raw) for name, raw in members if isinstance(raw, types.MemberDescriptorType)]
+    found = _slots.get(cls)
+    if found is None:
+        written = filter(_is_written_in_python, cls.__mro__)
+        members = [(name, raw) for base in written for name, raw in vars(base).items()]
+        found = [(name, raw) for name, raw in members if isinstance(raw, types.MemberDescriptorType)]
+        _slots[cls] = found
+    return found
+
+
+_slots: weakref.WeakKeyDictionary[type, list[tuple[str, Any]]] = weakref.WeakKeyDictionary()
 
 
 def is_set(descriptor: Any, value: Any) -> bool:
