@@ -54,7 +54,7 @@ class CompiledKernel:
     as the kernel does. ``users`` are told of a new address.
     """
 
-    kernel: Kernel
+    kernel: Any
     code: Any
     address: int
     origin: str
@@ -65,6 +65,15 @@ class CompiledKernel:
     users: weakref.WeakSet = field(default_factory=weakref.WeakSet, repr=False)
 
     @property
+    def symbol(self) -> str:
+        """What its function is called in the code."""
+        return "kernel"
+
+    def full_code(self) -> CompiledCode:
+        """The code of the full tier, from disk or compiled now. Raises what the compiler raises."""
+        return full_code(self.kernel)
+
+    @property
     def size(self) -> int:
         """Bytes of machine code; 0 where the compiler keeps that to itself."""
         return getattr(self.code, "size", 0) + getattr(self.replaced, "size", 0)
@@ -73,27 +82,27 @@ class CompiledKernel:
         """Go over to the full tier, between two launches of whatever runs at the moment."""
         with swap_lock:
             self.replaced, self.code = self.code, code
-            self.address, self.tier = code.address("kernel"), "full"
+            self.address, self.tier = code.address(self.symbol), "full"
             for user in list(self.users):
                 user.relink(self)
 
 
 # Weak: the code of a program that has been thrown out goes with it, unless another program shares it.
 _known: weakref.WeakValueDictionary[tuple[str, Kernel], CompiledKernel] = weakref.WeakValueDictionary()
-_lock = threading.RLock()
+lock = threading.RLock()
 #: held while an address is replaced, and while one is read into a table
 swap_lock = threading.RLock()
 
 
 def _before_fork() -> None:
     """A child must not inherit a lock that a thread holds which it does not have. Order: as compiling takes them."""
-    _lock.acquire()
+    lock.acquire()
     swap_lock.acquire()
 
 
 def _after_fork() -> None:
     swap_lock.release()
-    _lock.release()
+    lock.release()
 
 
 if hasattr(os, "register_at_fork"):  # after llvm's, hence taken before llvm's: the order in which compiling takes them
@@ -120,7 +129,7 @@ def compile_kernel(kernel: Kernel, mode: CompileMode = "eager") -> CompiledKerne
     found = _known.get(key)
     if found is not None and (found.tier == "full" or mode != "eager"):
         return found
-    with _lock:
+    with lock:
         found = _known.get(key)
         if found is None:
             found = _load(*key, "full" if mode == "eager" else "quick")

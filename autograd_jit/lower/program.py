@@ -19,7 +19,7 @@ import numpy as np
 
 from ..config import CompileMode
 from ..errors import BackendError
-from ..kernels import executor
+from ..kernels import executor, library
 from ..kernels.executor import OUTPUT, SCALAR, Spec
 from ..trace import collector, tree
 from ..trace.aliases import Alias
@@ -35,6 +35,7 @@ from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, d
 from .kernel import Kernel, Launch
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
+from .routines import CompiledRoutine, compiled_routine
 from .simplify import drop_dead_nodes
 from .windows import gather_pieces
 
@@ -96,6 +97,7 @@ class Program:
     calls: dict[int, Call]
     operations: int
     kernel_at: dict[int, CompiledKernel] = field(default_factory=dict)
+    routines: list[CompiledRoutine] = field(default_factory=list)
     seconds: float = 0.0
     frames: list[Frame] = field(default_factory=list)
     mode: CompileMode = "eager"
@@ -131,7 +133,7 @@ class Program:
         if not self.is_hot:
             self.is_hot = True
             if self.mode in ("background", "lazy"):
-                promote(self.kernels)
+                promote([*self.kernels, *self.routines])
 
     def relink(self, kernel: CompiledKernel) -> None:
         """Point the tables at the kernel's new code; the caller holds ``swap_lock``.
@@ -264,8 +266,10 @@ def _lowered(tape: Tape, mode: CompileMode) -> Program:
         tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, none, none, [], {}, {}, 0, mode=mode
     )
     compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode)
+    calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
+    routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
     with swap_lock:
-        _link(program, stages, compiled)
+        _link(program, stages, compiled, routines)
     program.offsets = _offsets_of_runs(program)
     return program
 
@@ -326,7 +330,9 @@ def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
 # ---------------------------------------------------------------- linking
 
 
-def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel]) -> None:
+def _link(
+    program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel], routines: dict[Any, CompiledRoutine]
+) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     rows: list[tuple[int, np.ndarray]] = []
     start = 0
@@ -349,7 +355,11 @@ def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKerne
             program.operations += node.out.size * node.left.shape[2]
         elif isinstance(node, Call):
             program.calls[len(rows)] = node
-            rows.append(_call_entry(program, node))
+            routine = routines[node.code]
+            program.routines.append(routine)
+            program.kernel_at[len(rows)] = routine
+            routine.users.add(program)
+            rows.append((routine.address, _call_words(program, node)))
             program.operations += node.work
         else:
             assert isinstance(node, Step)
@@ -376,18 +386,16 @@ def _check_words(program: Program, node: Check) -> np.ndarray:
     return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
 
 
-def _call_entry(program: Program, node: Call) -> tuple[int, np.ndarray]:
-    """The function and the words of a native routine: see :mod:`autograd_jit.kernels.library`."""
-    from ..kernels import library
-
-    function, addresses = library.entry(node.routine, node.args[0].dtype)
+def _call_words(program: Program, node: Call) -> np.ndarray:
+    """The words of a native routine: see :mod:`autograd_jit.kernels.library`."""
+    addresses = library.addresses(*node.code)
     words = [*node.numbers, *[0] * (library.NUMBERS - len(node.numbers)), *addresses]
     for view in node.args:
         slot, offset = program.address_of(view.value)
         words += [slot, offset + view.offset * view.dtype.itemsize, *view.strides]
     for value in node.results:
         words += program.address_of(value)
-    return function, np.array(words, np.int64)
+    return np.array(words, np.int64)
 
 
 def _gemm_words(program: Program, node: Gemm) -> np.ndarray:
