@@ -51,8 +51,8 @@ class CompiledKernel:
 
     ``code`` owns the memory at ``address``. ``origin``: "compiled" or "disk"; ``compiler``: "llvm" or "numba".
     ``replaced`` is the code of the quick tier: another thread may be inside it when it is replaced, so it lives as long
-    as the kernel does. ``users`` are told of a new address. ``text``: what quick code was made of, until full code is: to
-    print it again would hold the interpreter lock while the program runs.
+    as the kernel does. ``users`` are told of a new address. ``text``: what quick code was made of, kept until full code
+    is: to print it again would hold the interpreter lock while the program runs.
     """
 
     kernel: Any
