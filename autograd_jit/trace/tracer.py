@@ -45,7 +45,16 @@ def new_level() -> int:
 
 
 class Box:
-    """A value seen by one trace. Subclass it and ``register`` a value type to box that type."""
+    """A value seen by one trace. Subclass it and ``register`` a value type to box that type.
+
+    >>> from autograd_jit.extend import Box
+    >>> class Line:
+    ...     def __init__(self, slope, height):
+    ...         self.slope, self.height = slope, height
+    >>> class LineBox(Box):
+    ...     pass
+    >>> LineBox.register(Line)
+    """
 
     __slots__ = ("_node", "_trace", "_value")
 
@@ -345,7 +354,14 @@ def primitive(f_raw: Callable) -> Callable:
 
 
 def notrace_primitive(f_raw: Callable) -> Callable:
-    """Like :func:`primitive`, for a function whose derivative is zero wherever it exists (``floor``, ``argmax``)."""
+    """Like :func:`primitive`, for a function whose derivative is zero wherever it exists (``floor``, ``argmax``).
+
+    >>> from autograd_jit import grad
+    >>> from autograd_jit.extend import notrace_primitive
+    >>> constant = notrace_primitive(lambda x: x)
+    >>> grad(lambda x: x * constant(x))(3.0)
+    np.float64(3.0)
+    """
     return _wrap(f_raw, differentiable=False)
 
 
