@@ -6,6 +6,7 @@ computed with. So does the function of a primitive that is followed (:mod:`.regi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import OrderedDict
 from collections.abc import Callable
@@ -105,7 +106,8 @@ def _scanned(code: Any) -> tuple[Any, Captures]:
     captures = scan_all(holder) if holder is code else scan(holder)
     _known[id(code)] = code, holder, captures
     while len(_known) > MOST_KNOWN:
-        _known.popitem(last=False)
+        with contextlib.suppress(KeyError):  # another thread may have been first
+            _known.popitem(last=False)
     return holder, captures
 
 

@@ -22,6 +22,7 @@ from .companions import Companions
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .registered import apply_recorded, apply_to_registered, meet_types
+from .snapshots import plain_copies, restored, same_contents
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
@@ -186,9 +187,9 @@ class Recorder:
             return prim.wrapped(*values, **plain_kwargs)
         if self.integers and next(_vars_in((tuple(recorded), named)), None) is None:  # integer arguments, plain by now
             return prim.wrapped(*values, **plain_kwargs)
-        watched = None if prim in self.ours or self._is_ours(prim) else _copies((values, plain_kwargs))
+        watched = None if prim in self.ours or self._is_ours(prim) else plain_copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
-        if watched and _restore(watched):
+        if watched and restored(watched):
             self.leave(f"{prim.name} writes into its argument")
         return self._written(prim, tuple(recorded), named, ans)
 
@@ -373,7 +374,7 @@ class Recorder:
     def _constant(self, array: np.ndarray) -> Constant:
         """A snapshot of a plain array; one snapshot serves as long as the array does not change."""
         known = self._constants.get(id(array))
-        if known is not None and _same(known[1].value, array):
+        if known is not None and same_contents(known[1].value, array):
             return known[1]
         snapshot = np.array(array)
         snapshot.setflags(write=False)
@@ -403,28 +404,6 @@ _BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, i
 @functools.lru_cache(maxsize=1024)
 def _primitive_of(function: Callable, name: str) -> Primitive:
     return Primitive(function, name, differentiable=False)
-
-
-def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Each array among plain arguments, with a copy of it."""
-    arrays = [leaf for leaf in tree.flatten(value, opened=True)[0] if type(leaf) is np.ndarray]
-    return [(array, array.copy()) for array in arrays]
-
-
-def _restore(watched: list[tuple[np.ndarray, np.ndarray]]) -> bool:
-    """Undo all changes of the arrays; whether there were any."""
-    changed = [(array, copy) for array, copy in watched if not _same(array, copy)]
-    for array, copy in changed:
-        array[...] = copy
-    return bool(changed)
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return (
-        a.dtype == b.dtype
-        and a.shape == b.shape
-        and (a is b or np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes())
-    )
 
 
 def concrete_leaves(value: Any) -> Any:

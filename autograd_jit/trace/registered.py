@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import tree
+from .snapshots import plain_copies, restored
 from .tape import Guard, tensor_type
 from .tracer import BOX_TYPES, REGISTERED, Primitive
 
@@ -69,6 +70,7 @@ def _followed(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict, re
     """
     mark, drawn, most = len(recorder.ops), len(recorder.draws), recorder.max_ops
     state = recorder.invalid, recorder.left, recorder.handled_error
+    watched = plain_copies((args, kwargs))
     recorder.max_ops = min(most, mark + MOST_FOLLOWED)
     try:
         answer = prim.fun(*args, **kwargs)
@@ -76,13 +78,16 @@ def _followed(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict, re
         answer = _FAILED
     finally:
         recorder.max_ops = most
+    if restored(watched):
+        recorder.leave(f"{prim.name} writes into its argument")
     is_clean = state == (recorder.invalid, recorder.left, recorder.handled_error)
     is_whole = not any([isinstance(op, Guard) and op.kind in refused for op in recorder.ops[mark:]])
     if answer is not _FAILED and is_clean and is_whole:
         return answer
-    if len(recorder.draws) == drawn:  # samples that have been drawn cannot be taken back
-        del recorder.ops[mark:]
-        recorder.invalid, recorder.left, recorder.handled_error = state
+    if len(recorder.draws) > drawn:
+        recorder.leave(f"{prim.name} draws random numbers, and does what no tape can follow")
+    del recorder.ops[mark:]
+    recorder.invalid, recorder.left, recorder.handled_error = state
     return _FAILED
 
 

@@ -512,3 +512,59 @@ def test_a_primitive_of_a_library_is_called():
     erf = primitive(math.erf)
     compiled = held_against_interpreted(lambda x: erf(x[0]) + x[1], jit_operator, arrays())
     assert (compiled.stats.traces, compiled.stats.python_steps) == (1, 1)
+
+
+def test_a_followed_primitive_that_writes_into_a_plain_argument_writes_each_time():
+    """No box is written to, only the array beside it."""
+
+    @primitive
+    def counting(x, calls):
+        calls[0] += 1.0
+        return x * 2.0
+
+    calls = numpy.zeros(1)
+    compiled = jit(lambda x: counting(x, numpy.atleast_1d(calls)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(1, 5):
+            assert_equal(compiled(numpy.ones(2)), 2.0 * numpy.ones(2))
+            assert calls[0] == number
+
+
+def test_draws_of_a_primitive_that_cannot_be_followed_are_made_once():
+    @primitive
+    def noisy(x):
+        return x + np.random.normal(size=3) + math.sin(x[0])
+
+    streams = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for fun in (jit(lambda x: noisy(x) * 2.0), lambda x: noisy(x) * 2.0):
+            np.random.seed(7)
+            streams.append([fun(x) for (x,) in arrays(5)])
+    assert_equal(*streams)
+
+
+@pytest.mark.parametrize("name", ["count", "power"])
+def test_integer_arguments_of_followed_primitives(name):
+    @primitive
+    def repeated(x, count):
+        return x * count if name == "count" else sum([x] * count)
+
+    calls = [(x, 2 + number % 2) for number, (x,) in enumerate(arrays(6))]
+    compiled = held_against_interpreted(lambda x, count: repeated(x, count), jit_operator, calls)
+    assert compiled.stats.traces == 2
+
+
+def test_captured_arrays_inside_a_followed_primitive_are_seen_when_they_change():
+    table = numpy.ones(3)
+
+    @primitive
+    def weighted(x):
+        return numpy.sum(table * x)
+
+    fun = jit(lambda x: weighted(x) + 1.0)
+    for step in range(4):
+        table[:] = step
+        assert_equal(fun(numpy.ones(3)), 3.0 * step + 1.0)
+        assert_equal(fun(numpy.ones(3)), 3.0 * step + 1.0)
