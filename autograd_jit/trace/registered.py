@@ -12,13 +12,14 @@ goes from the attributes of what it is given to the attributes of what it gives.
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import tree
 from .snapshots import plain_copies, restored
-from .tape import Guard, tensor_type
+from .tape import Guard, Op, tensor_type
 from .tracer import BOX_TYPES, REGISTERED, Primitive
 
 if TYPE_CHECKING:
@@ -26,18 +27,27 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_recorded", "apply_to_registered", "meet_types"]
 
-_FAILED = object()
 #: operations of one primitive: a loop over the elements of an array had better stay Python than become a tape
 MOST_FOLLOWED = 1_000
 
 
+@dataclass(frozen=True)
+class _NotFollowed:
+    """Stands for the result of a primitive that cannot be followed, and says why."""
+
+    reason: str
+
+
 def apply_recorded(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """The result of a user's primitive that is given recorded values and no value of a registered type."""
-    if not recorder.is_closed and recorder.companions.meet(prim.fun) is None:
-        answer = _followed(recorder, prim, args, kwargs, ("value", "truth", "int"))
-        if answer is not _FAILED:
-            return answer
-    return recorder.record(prim, recorder.level, list(args), list(args), kwargs)
+    if recorder.is_closed:
+        return recorder.record(prim, recorder.level, list(args), list(args), kwargs)
+    answer = _followed(recorder, prim, args, kwargs, ("value", "truth", "int"))
+    if type(answer) is not _NotFollowed:
+        return answer
+    stepped = recorder.record(prim, recorder.level, list(args), list(args), kwargs)
+    _note(recorder, prim, answer.reason)
+    return stepped
 
 
 def apply_to_registered(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict) -> Any:
@@ -47,11 +57,10 @@ def apply_to_registered(recorder: Recorder, prim: Primitive, args: tuple, kwargs
         plain_args, plain_kwargs = tree.unflatten(structure, [recorder._strip(leaf) for leaf in leaves])
         return prim.fun(*plain_args, **plain_kwargs)
     meet_types(recorder, structure)
-    if recorder.companions.meet(prim.fun) is None:
-        answer = _followed(recorder, prim, args, kwargs, ("value",))
-        if answer is not _FAILED:
-            return answer
-    return _as_step(recorder, prim, leaves, structure)
+    answer = _followed(recorder, prim, args, kwargs, ("value",))
+    if type(answer) is not _NotFollowed:
+        return answer
+    return _as_step(recorder, prim, leaves, structure, answer.reason)
 
 
 def meet_types(recorder: Recorder, structure: Any) -> None:
@@ -68,30 +77,52 @@ def _followed(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict, re
     ``refused``: kinds of guards that are a failure. A value that left the tape went into foreign code, and a step hands
     it over without tying the program to it.
     """
+    unfit = recorder.companions.meet(prim.fun)
+    if unfit is not None:
+        return _NotFollowed(unfit)
     mark, drawn, most = len(recorder.ops), len(recorder.draws), recorder.max_ops
     state = recorder.invalid, recorder.left, recorder.handled_error
     watched = plain_copies((args, kwargs))
     recorder.max_ops = min(most, mark + MOST_FOLLOWED)
     try:
         answer = prim.fun(*args, **kwargs)
-    except Exception:
-        answer = _FAILED
+    except Exception as error:
+        answer = _NotFollowed(f"{type(error).__name__}: {error}")
     finally:
         recorder.max_ops = most
     if restored(watched):
         recorder.leave(f"{prim.name} writes into its argument")
-    is_clean = state == (recorder.invalid, recorder.left, recorder.handled_error)
-    is_whole = not any([isinstance(op, Guard) and op.kind in refused for op in recorder.ops[mark:]])
-    if answer is not _FAILED and is_clean and is_whole:
+    failure = _failure(answer, state, recorder, [op for op in recorder.ops[mark:] if isinstance(op, Guard)], refused)
+    if failure is None:
         return answer
     if len(recorder.draws) > drawn:
         recorder.leave(f"{prim.name} draws random numbers, and does what no tape can follow")
     del recorder.ops[mark:]
     recorder.invalid, recorder.left, recorder.handled_error = state
-    return _FAILED
+    return failure
 
 
-def _as_step(recorder: Recorder, prim: Primitive, leaves: list, structure: Any) -> Any:
+def _failure(
+    answer: Any, before: tuple, recorder: Recorder, guards: list[Guard], refused: tuple[str, ...]
+) -> _NotFollowed | None:
+    """Why what was recorded of a primitive's function must not stay on the tape, or None."""
+    now = recorder.invalid, recorder.left, recorder.handled_error
+    if now != before:
+        return _NotFollowed(next(new for new, old in zip(now, before) if new != old) or "")
+    if type(answer) is _NotFollowed:
+        return answer
+    taken = [guard.line for guard in guards if guard.kind in refused]
+    return _NotFollowed(f"it takes values out of arrays: {taken[0]}") if taken else None
+
+
+def _note(recorder: Recorder, prim: Primitive, reason: str) -> None:
+    """Say with the step just recorded why it is one."""
+    last = recorder.ops[-1] if recorder.ops else None
+    if isinstance(last, Op) and last.prim is prim:
+        last.note = reason
+
+
+def _as_step(recorder: Recorder, prim: Primitive, leaves: list, structure: Any, reason: str) -> Any:
     """The call as an operation of the leaves of its arguments."""
     altered = False
 
@@ -114,6 +145,7 @@ def _as_step(recorder: Recorder, prim: Primitive, leaves: list, structure: Any) 
     step = Primitive(fun, prim.name, differentiable=False)
     step.replayed = replayed
     answer = recorder.record(step, recorder.level, list(leaves), list(leaves), {})
+    _note(recorder, step, reason)
     if altered:
         recorder.leave(f"{prim.name} changes a value that it is given")
     return answer
