@@ -9,6 +9,7 @@ import numpy as _np
 from ..errors import ArgumentError
 from ..trace.rules import composite, nondifferentiable
 from ..trace.samples import call, normals
+from ..trace.tracer import notrace_primitive
 from .arguments import as_array, is_traced, plain_value, refuse
 from .indexing import take, take_along_axis
 from .shaping import ravel
@@ -103,11 +104,20 @@ def unique(
     if not is_traced(ar):
         return _np.unique(ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
     ar = as_array(ar)
-    plain = plain_value(ar)
-    _, index, *rest = _np.unique(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
+    index, *rest = _unique_places(ar, return_inverse, return_counts, axis, equal_nan, sorted)
     values = take(ar, index, axis)
     results: list[Any] = [values] + [index] * bool(return_index) + rest
     return tuple(results) if len(results) > 1 else values
+
+
+@notrace_primitive
+def _unique_places(ar, return_inverse, return_counts, axis, equal_nan, sorted):
+    """Where the elements stand that `unique` gives, and what else it was asked for: a step of a tape, no guard."""
+    found = _np.unique(ar, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
+    return tuple(found[1:])
+
+
+_unique_places.primitive.name = "unique"  # type: ignore[attr-defined]
 
 
 def unique_values(x, /):
