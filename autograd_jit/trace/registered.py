@@ -77,7 +77,8 @@ def _followed(recorder: Recorder, prim: Primitive, args: tuple, kwargs: dict, re
     ``refused``: kinds of guards that are a failure. A value that left the tape went into foreign code, and a step hands
     it over without tying the program to it.
     """
-    unfit = recorder.companions.meet(prim.fun)
+    is_users = recorder.is_users(prim)
+    unfit = recorder.companions.meet(prim.fun) if is_users else "no function of NumPy works on a registered type"
     if unfit is not None:
         return _NotFollowed(unfit)
     mark, drawn, most = len(recorder.ops), len(recorder.draws), recorder.max_ops

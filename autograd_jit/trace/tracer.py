@@ -272,9 +272,10 @@ def _apply_to_registered(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     direct = [arg for arg in args if type(arg) in BOX_TYPES and arg._trace == level]
     if direct and not direct[0]._node.records:
         return _apply(prim, args, kwargs)
-    recorded = [box._node for box in _boxes_in((args, kwargs), through_boxes=True) if box._node.records]
+    recorded = direct or [box for box in _boxes_in((args, kwargs), through_boxes=True) if box._node.records]
     if recorded:
-        return recorded[0].apply_to_registered(prim, args, kwargs)
+        innermost = max(recorded, key=lambda box: box._trace)
+        return innermost._node.apply_to_registered(prim, args, kwargs)
     return prim.fun(*args, **kwargs)
 
 

@@ -30,6 +30,9 @@ class Curve:
     def __add__(self, other):
         return combined(self, other)
 
+    def __rmul__(self, factor):
+        return scaled(self, factor)
+
     def squared(self):
         return norm(self) ** 2 * self.UNIT[0]
 
@@ -71,6 +74,7 @@ class CurveBox(Box):
     __slots__ = ()
     __call__ = Curve.__call__
     __add__ = Curve.__add__
+    __rmul__ = Curve.__rmul__
     squared = Curve.squared
     UNIT = Curve.UNIT
     heights = property(lambda self: heights_of(self))
@@ -245,6 +249,20 @@ def test_gradients_inside_of_the_compiled_function():
 
     compiled = held_against_interpreted(inner, jit_operator, [(curve(seed), 0.5 * seed) for seed in range(4)])
     assert compiled.stats.traces == 1
+
+
+def test_numbers_times_objects():
+    """NumPy leaves the product to the object: a step, whatever made the number."""
+
+    def fun(function, x):
+        return norm(np.sin(x) * function)
+
+    held_against_interpreted(fun, jit_operator, [(curve(seed), 0.5 + seed) for seed in range(4)])
+    interpreted, compiled = value_and_grad(fun), value_and_grad(fun, jit=True)
+    with pytest.warns(UserWarning, match="runs interpreted"):  # a box takes the product for one of arrays
+        compiled(curve(0), 0.5)
+    for seed in range(4):
+        assert_equal(compiled(curve(seed), 0.5 + seed), interpreted(curve(seed), 0.5 + seed))
 
 
 def test_objects_in_containers():
