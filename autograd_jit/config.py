@@ -59,7 +59,14 @@ _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
 
 
 class Config:
-    """The settings, as attributes (see the module). Calling it changes some, for good or for a ``with`` block."""
+    """The settings, as attributes (see the module). Calling it changes some, for good or for a ``with`` block.
+
+    >>> with config(compile="eager"):
+    ...     config.compile
+    'eager'
+    >>> config.compile
+    'background'
+    """
 
     compiler: Compiler
     compile: CompileMode

@@ -184,7 +184,14 @@ primitive_jvps = _Rules(_read_jvps, _write_jvps)
 
 def primitive_with_deprecation_warnings(f_raw: Callable) -> Callable:
     """:func:`primitive`, whose result also has the methods ``defvjp``, ``defgrad`` and ``defvjp_is_zero`` of
-    old."""
+    old.
+
+    >>> from autograd_jit.core import primitive_with_deprecation_warnings as primitive
+    >>> square = primitive(lambda x: x * x)
+    >>> square.defvjp_is_zero()
+    >>> grad(lambda x: x + square(x))(3.0)
+    np.float64(1.0)
+    """
     wrapped: Any = primitive(f_raw)
     makers: dict[int, Callable | None] = {}
 

@@ -172,7 +172,11 @@ def grad_and_aux(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_opt
 
 
 def grad_named(fun: Callable, argname: str, *, jit: bool = False, **jit_options: Any) -> Callable:
-    """The gradient with respect to a parameter by its name. Raises ArgumentError when there is none."""
+    """The gradient with respect to a parameter by its name. Raises ArgumentError when there is none.
+
+    >>> grad_named(lambda x, scale: scale * x**2, "scale")(3.0, 2.0)
+    np.float64(9.0)
+    """
     if not isinstance(argname, str):
         raise ArgumentError(f"grad_named takes the name of an argument, not {argname!r}")
     parameters = list(inspect.signature(fun).parameters) if callable(fun) else []
@@ -195,6 +199,10 @@ def multigrad_dict(fun: Callable, *, jit: bool = False, **jit_options: Any) -> C
 
     Arguments without a float have the entry that such leaves of a container have. ``*args`` is one entry, a
     tuple; ``**kwargs`` a dict.
+
+    >>> gradients = multigrad_dict(lambda x, y=2.0: x * y)(3.0)
+    >>> {name: float(gradient) for name, gradient in gradients.items()}
+    {'x': 2.0, 'y': 3.0}
     """
     return _result(Build(_multigrad_dict), fun, "multigrad_dict", jit, jit_options)
 
@@ -284,7 +292,11 @@ hessian_vector_product = hessian_tensor_product
 
 
 def hvp(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
-    """``hvp(f)(*args, vector)``: short for :func:`hessian_vector_product`."""
+    """``hvp(f)(*args, vector)``: short for :func:`hessian_vector_product`.
+
+    >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
     return hessian_tensor_product(fun, argnum, jit=jit, **jit_options)
 
 
@@ -309,7 +321,11 @@ def _with_autograd_name(fun: Any, operator: str, argnum: Any, wrapped: Callable)
 
 def tensor_jacobian_product(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
     """``product(*args, vector)``: ``vector``, contracted with the leading axes of the output, times the
-    Jacobian."""
+    Jacobian.
+
+    >>> tensor_jacobian_product(lambda x: x**2)(np.array([1.0, 2.0]), np.array([1.0, 10.0]))
+    array([ 2., 40.])
+    """
     return _result(Build(_tensor_jacobian_product, (argnum,)), fun, "tensor_jacobian_product", jit, jit_options)
 
 
@@ -339,6 +355,10 @@ def make_vjp(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options
     argument's structure.
 
     ``g`` has the output's structure and shapes (a scalar stands for a constant array).
+
+    >>> vjp, value = make_vjp(lambda x: x**2)(np.array([1.0, 2.0]))
+    >>> value, vjp(np.array([1.0, 10.0]))
+    (array([1., 4.]), array([ 2., 40.]))
     """
     return _unary_result(derivatives.make_vjp, "make_vjp", fun, argnum, jit, jit_options)
 
@@ -355,6 +375,9 @@ def make_jvp(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options
 def make_jvp_reversemode(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
     """``make_jvp_reversemode(f)(*args)`` gives ``jvp``; ``jvp(v)`` is the Jacobian times ``v`` by reverse
     mode alone, applied twice: for functions without forward rules.
+
+    >>> make_jvp_reversemode(lambda x: x**2)(np.array([1.0, 2.0]))(np.array([1.0, 1.0]))
+    array([2., 4.])
     """
     return _unary_result(_make_jvp_reversemode, "make_jvp_reversemode", fun, argnum, jit, jit_options)
 
@@ -365,7 +388,12 @@ def _make_jvp_reversemode(fun: Callable, x: Any) -> Callable:
 
 
 def make_hvp(fun: Callable, argnum: Any = 0, *, jit: bool = False, **jit_options: Any) -> Callable:
-    """``make_hvp(f)(*args)`` gives ``(hvp, gradient)``; ``hvp(v)`` is the Hessian times ``v``."""
+    """``make_hvp(f)(*args)`` gives ``(hvp, gradient)``; ``hvp(v)`` is the Hessian times ``v``.
+
+    >>> times, gradient = make_hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+    >>> gradient, times(np.array([1.0, 1.0]))
+    (array([ 3., 12.]), array([ 6., 12.]))
+    """
     return _unary_result(_make_hvp, "make_hvp", fun, argnum, jit, jit_options)
 
 
@@ -389,6 +417,10 @@ def make_ggnvp(
 ) -> Callable:
     """``make_ggnvp(f, g)(*args)`` gives ``product``; ``product(v)`` is the generalised Gauss-Newton matrix of
     ``g(f(x))``, ``J.T @ H @ J`` with the Jacobian of ``f`` and the Hessian of ``g``, times ``v``.
+
+    >>> times = make_ggnvp(lambda x: np.array([x[0] * x[1], x[1]]))(np.array([2.0, 3.0]))
+    >>> times(np.array([1.0, 0.0]))
+    array([9., 6.])
     """
 
     # As one callable: what both functions capture is then captured by what is compiled.
@@ -420,6 +452,9 @@ def checkpoint(fun: Callable) -> Callable:
 
     Saves the memory of the values inside for the time of a second run. ``fun`` should be pure; traced values
     must come in as arguments (in containers and by keyword too), not out of its closure.
+
+    >>> grad(lambda x: checkpoint(np.tanh)(x) ** 2)(0.0)
+    np.float64(0.0)
     """
     prim_function = primitive(lambda args, kwargs: fun(*args, **kwargs))
     prim = prim_function.primitive  # type: ignore[attr-defined]

@@ -23,7 +23,14 @@ __all__ = [
 
 
 class AutogradJitError(Exception):
-    """Base class of every error of this package."""
+    """Base class of every error of this package.
+
+    >>> try:
+    ...     grad(lambda x: x)(1)
+    ... except AutogradJitError as error:
+    ...     print(type(error).__name__)
+    NonDifferentiableError
+    """
 
 
 class ArgumentError(AutogradJitError, TypeError, ValueError):

@@ -36,7 +36,7 @@ from .known_programs import (
     MOST_COMPARED,
     Compiled,
     Entry,
-    HeldArrays,
+    Held,
     Path,
     registry,
     registry_lock,
@@ -51,6 +51,7 @@ from .signatures import (
     dynamic_leaves,
     is_plain,
     nearest_difference,
+    opened_arguments,
     placeholder,
     share_objects,
     signature_of,
@@ -139,7 +140,13 @@ class Handle:
         if compiled.interpreted:
             return self._fall_back(args, kwargs, compiled.interpreted)
         if not all_plain(leaves):
-            return self._call_with_objects(leaves, structure, args, kwargs)
+            opened = opened_arguments(compiled, args, kwargs)
+            if opened is None:
+                return self._call_with_objects(leaves, structure, args, kwargs)
+            leaves, structure = opened
+            if any([type(leaf) in BOX_TYPES for leaf in leaves]):
+                self.stats.inlined += 1
+                return self.interpreted(*args, **kwargs)
         if not is_rebuildable(structure):
             return self._fall_back(args, kwargs, "a dataclass among its arguments cannot be rebuilt from its fields")
         if not all([leaf.dtype.isnative for leaf in leaves if type(leaf) is np.ndarray]):
@@ -300,7 +307,7 @@ class Handle:
         while path is not None and id(path) not in tried:
             tried.add(id(path))
             if path.held is not None and not path.held.unchanged():
-                why = "the contents of a captured array changed"
+                why = "the contents of a captured array changed, or code of a registered type"
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
             try:
@@ -310,6 +317,8 @@ class Handle:
                 self.stats.guard_failures += divergence.guard is not None
                 why = f"another path: {divergence}"
                 path = entry.after(path, divergence.guard, divergence.actual)
+                if divergence.guard is None:  # a Python step gave another type: which path gives that nobody knows
+                    path = next((other for other in entry.paths if id(other) not in tried), None)
                 continue
             except BackendError as error:
                 rewind()
@@ -488,9 +497,10 @@ class Handle:
         self.stats.kernels_compiled += made
         self.stats.kernels_loaded += loaded
         self.stats.python_steps += len(program.steps)
-        held = HeldArrays(compiled.captures.held_arrays) if compiled.captures.held_arrays else None
+        arrays, checks = (*compiled.captures.held_arrays, *traced.companions.arrays), traced.companions.checks
+        held = Held(arrays, checks) if arrays or checks else None
         source = None
-        if program.is_native and not kwargs:
+        if program.has_call_path and not kwargs:
             source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
         compiled.history.append(trace_report(self.name, traced, integers, program, why, made, loaded))
         _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
@@ -572,7 +582,7 @@ class Handle:
         compiled = self._find_compiled()
         if compiled is None:
             return None
-        leaves, structure = tree.flatten((args, kwargs))
+        leaves, structure = opened_arguments(compiled, args, kwargs) or tree.flatten((args, kwargs))
         return compiled.entries.get(signature_of(compiled, leaves, structure).key)
 
     def tape(self, *args: Any, **kwargs: Any) -> Any:

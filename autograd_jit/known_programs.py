@@ -9,7 +9,7 @@ import math
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ __all__ = [
     "MOST_COMPARED",
     "Compiled",
     "Entry",
-    "HeldArrays",
+    "Held",
     "Path",
     "registry",
     "registry_lock",
@@ -52,8 +52,8 @@ class Path:
     """One program of a signature, and where to go when one of its guards fails."""
 
     program: Any
-    source: Any  # ReplaySource, or None where the program has Python steps
-    held: HeldArrays | None
+    source: Any  # ReplaySource, or None where a Python step draws random numbers
+    held: Held | None
     branches: dict[tuple[int, bytes], Path] = field(default_factory=dict)
     #: jitted functions' handles that have a fast path of it
     holders: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
@@ -126,13 +126,21 @@ class Entry:
         return path.branches[key]
 
 
-class HeldArrays:
-    """Arrays that the function reaches through objects, with their contents when they were traced."""
+class Held:
+    """What a program depends on besides its inputs and the guards of captured state.
 
-    def __init__(self, arrays: tuple[np.ndarray, ...]) -> None:
+    ``arrays``: reached through objects, with their contents when they were traced; ``checks``: functions that tell
+    whether other code that took part is as it was.
+    """
+
+    def __init__(self, arrays: tuple[np.ndarray, ...], checks: Iterable[Callable[[], bool]] = ()) -> None:
         self.pairs = [(array, np.array(array, order="C")) for array in arrays]
+        self.checks = tuple(checks)
 
     def unchanged(self) -> bool:
+        for check in self.checks:
+            if not check():
+                return False
         for array, copy in self.pairs:
             if array.shape != copy.shape or array.dtype != copy.dtype:
                 return False
@@ -157,26 +165,10 @@ class Compiled:
         #: what is made of integer arguments, by the signature without their values
         self.integers: OrderedDict[Hashable, IntegerFacts] = OrderedDict()
         self.history: list[str] = []
-        self.interpreted: str | None = _unsound(captures)
+        self.interpreted: str | None = captures.why_interpreted
         self.warned: set[str] = set()
         self.compares_inputs = captures.compares_identity
         self.traces = 0
-
-
-def _unsound(captures: Any) -> str | None:
-    """Why functions with these captures must stay interpreted."""
-    if captures.unsound:
-        return captures.unsound
-    if captures.impure:
-        return f"it calls {captures.impure[0]}, whose result differs from call to call"
-    for path, held in captures.opaque:
-        if type(held).__module__.partition(".")[0] not in _HARMLESS_MODULES:
-            return f"it uses `{path}`, a {type(held).__name__}, whose state cannot be watched"
-    return None
-
-
-#: objects of these do not take part in any answer
-_HARMLESS_MODULES = frozenset(["logging", "warnings"])
 
 
 #: (operator, captured structure) -> what is known; least recently used out

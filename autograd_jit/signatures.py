@@ -15,6 +15,7 @@ from .known_programs import MAX_FUNCTIONS, Compiled
 from .trace import tree
 from .trace.integers import IntegerFacts
 from .trace.tape import TensorType
+from .trace.tracer import BOX_TYPES, REGISTERED
 
 __all__ = [
     "Build",
@@ -27,6 +28,7 @@ __all__ = [
     "is_plain",
     "leaf_signature",
     "nearest_difference",
+    "opened_arguments",
     "placeholder",
     "share_objects",
     "signature_of",
@@ -156,6 +158,21 @@ def is_plain(leaf: Any) -> bool:
 
 def all_plain(leaves: list) -> bool:
     return all(map(is_plain, leaves))
+
+
+def opened_arguments(compiled: Compiled, args: tuple, kwargs: dict) -> tuple[list, Any] | None:
+    """Leaves and structure with values of registered types taken apart; None where that does not help, or shows.
+
+    A trace sees other objects of those types, with boxes inside.
+    """
+    try:
+        leaves, structure = tree.flatten((args, kwargs), opened=True)
+    except RecursionError:  # an object that leads back to itself
+        return None
+    if compiled.compares_inputs or not all([is_plain(leaf) or type(leaf) in BOX_TYPES for leaf in leaves]):
+        return None
+    shows = compiled.captures.shows_address_of
+    return None if any(map(shows, tree.kinds_of(structure) & REGISTERED)) else (leaves, structure)
 
 
 def share_objects(leaves: list, captured: list) -> bool:

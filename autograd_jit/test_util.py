@@ -31,12 +31,20 @@ EPS = 1e-6
 
 
 def scalar_close(a: Any, b: Any) -> bool:
-    """Whether two scalars agree, absolutely within TOL or relatively within RTOL."""
+    """Whether two scalars agree, absolutely within TOL or relatively within RTOL.
+
+    >>> scalar_close(1.0, 1.0 + 1e-9), scalar_close(1.0, 1.1)
+    (True, False)
+    """
     return bool(abs(a - b) < TOL or abs(a - b) / abs(a + b) < RTOL)
 
 
 def make_numerical_jvp(f: Callable, x: Any) -> Callable:
-    """``jvp``; ``jvp(v)`` is the central difference of ``f`` at ``x`` along ``v``."""
+    """``jvp``; ``jvp(v)`` is the central difference of ``f`` at ``x`` along ``v``.
+
+    >>> round(float(make_numerical_jvp(np.sin, 0.0)(1.0)), 6)
+    1.0
+    """
     x_space, y_space = vspace(x), vspace(f(x))
 
     def jvp(v: Any) -> Any:
@@ -48,7 +56,10 @@ def make_numerical_jvp(f: Callable, x: Any) -> Callable:
 
 
 def check_vjp(f: Callable, x: Any) -> None:
-    """Compare reverse mode with a central difference, along one random direction. Raises AssertionError."""
+    """Compare reverse mode with a central difference, along one random direction. Raises AssertionError.
+
+    >>> check_vjp(np.sin, np.array([0.1, 0.2]))
+    """
     vjp, y = make_vjp(f, x)
     numerical_jvp = make_numerical_jvp(f, x)
     x_space, y_space = vspace(x), vspace(y)
@@ -63,14 +74,20 @@ def check_vjp(f: Callable, x: Any) -> None:
 
 
 def check_jvp(f: Callable, x: Any) -> None:
-    """Compare forward mode with a central difference, along one random direction. Raises AssertionError."""
+    """Compare forward mode with a central difference, along one random direction. Raises AssertionError.
+
+    >>> check_jvp(np.sin, np.array([0.1, 0.2]))
+    """
     numerical_jvp = make_numerical_jvp(f, x)
     x_v = vspace(x).randn()
     check_equivalent(make_jvp(f, x)(x_v)[1], numerical_jvp(x_v))
 
 
 def check_equivalent(x: Any, y: Any) -> None:
-    """That two values are in one space and close along a random direction. Raises AssertionError."""
+    """That two values are in one space and close along a random direction. Raises AssertionError.
+
+    >>> check_equivalent({"a": 1.0}, {"a": 1.0})
+    """
     x_space, y_space = vspace(x), vspace(y)
     assert x_space == y_space, f"VSpace mismatch:\nx: {x_space}\ny: {y_space}"
     v = x_space.randn()
@@ -82,6 +99,8 @@ def check_equivalent(x: Any, y: Any) -> None:
 def check_grads(f: Callable, x: Any, modes: Any = ("fwd", "rev"), order: int = 2) -> None:
     """``check_grads(f, argnum=0, modes=["fwd", "rev"], order=2)(*args)``: derivatives of every order up to
     ``order``, in every mixture of the modes, against central differences. Raises AssertionError.
+
+    >>> check_grads(np.sin, modes=["rev"], order=1)(np.array([0.1, 0.2]))
     """
     assert all(mode in ("fwd", "rev") for mode in modes), f"modes are 'fwd' and 'rev', not {modes}"
     if "fwd" in modes:
@@ -101,6 +120,8 @@ def check_grads(f: Callable, x: Any, modes: Any = ("fwd", "rev"), order: int = 2
 def combo_check(fun: Callable, *args: Any, **kwargs: Any) -> Callable:
     """``combo_check(fun, *options)(*choices, **keyword_choices)``: :func:`check_grads` with the options, for
     every combination of one element of each of the choices.
+
+    >>> combo_check(lambda x, axis: np.sum(x**3, axis=axis), [0])([np.ones((2, 3))], [0, 1])
     """
 
     def check(*choices: Any, **keyword_choices: Any) -> None:

@@ -134,7 +134,15 @@ def find_top_boxed_args(args: tuple) -> tuple[list, int, type | None]:
 
 def register_notrace(node_type: type[_Node], primitive_function: Callable) -> None:
     """Declare that traces of ``node_type`` do not see ``primitive_function``: for derivatives, that it has
-    none."""
+    none.
+
+    >>> from autograd_jit import grad
+    >>> from autograd_jit.extend import VJPNode, primitive, register_notrace
+    >>> steps = primitive(lambda x: round(float(x)))
+    >>> register_notrace(VJPNode, steps)
+    >>> grad(lambda x: x * steps(x))(2.2)
+    np.float64(2.0)
+    """
     if issubclass(node_type, Node):
         notrace_primitives[node_type].add(primitive_function)
     else:

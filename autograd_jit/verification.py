@@ -29,7 +29,7 @@ def period_of(verify: bool | float) -> int:
 
 def difference(got: Any, want: Any) -> str | None:
     """In what two answers differ, or None."""
-    (leaves, structure), (wanted, wanted_structure) = tree.flatten(got), tree.flatten(want)
+    (leaves, structure), (wanted, wanted_structure) = [tree.flatten(value, opened=True) for value in (got, want)]
     if structure != wanted_structure:
         return f"containers: {got!r} against {want!r}"
     for position, pair in enumerate(zip(leaves, wanted, strict=True)):

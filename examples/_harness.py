@@ -46,7 +46,8 @@ class Example:
     ``file``, ``text``: the module's ``__file__`` and docstring.  ``work``: the generator (see the module).
     ``picture(figure, result)`` draws what ``work`` returned on a Matplotlib figure of ``size`` inches;
     ``files(folder, result)`` writes anything else and returns the paths.  ``step`` is what one yield is called.
-    ``prepare()`` is called before any clock runs: it may import and read what both ways share.
+    ``prepare()`` is called before any clock runs: it may import and read what both ways share.  ``compares``: without
+    an option it runs both ways, as if by ``--compare``.
     """
 
     file: str
@@ -57,6 +58,7 @@ class Example:
     size: tuple[float, float] = (8, 4.5)
     step: str = "step"
     prepare: Callable[[], Any] = tuple
+    compares: bool = False
 
     @property
     def name(self) -> str:
@@ -363,13 +365,16 @@ def arguments(example: Example, given: list[str] | None = None) -> argparse.Name
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=example.title)
     add = parser.add_argument
-    add("--jit", action=argparse.BooleanOptionalAction, default=True, help="compile (default) or interpret")
+    otherwise = "both" if example.compares else "compile"
+    add("--jit", action=argparse.BooleanOptionalAction, help=f"compile or interpret (default: {otherwise})")
     add("--compare", action="store_true", help="run both ways; compare times and answers")
     add("--quick", action="store_true", help="a few seconds' worth of it")
     add("--explain", action="store_true", help="print all that the compiled functions have to say")
     add("--out", type=Path, default=Path("out"), help="folder for pictures (default: out)")
     add("--figures", type=Path, help="with --compare: write the figures to this file, as JSON")
     options = parser.parse_args(given)
+    options.compare |= example.compares and options.jit is None
+    options.jit = options.jit is not False
     if options.figures and not options.compare:
         parser.error("--figures are of both ways: give --compare, too")
     return options

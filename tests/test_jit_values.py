@@ -292,6 +292,18 @@ def test_shapes_that_depend_on_data(name):
     compare(lambda x: SHAPES[name](x), *[(x.astype(np.float32),) for x in calls])
 
 
+def test_unique_elements_of_other_data_replay_while_there_are_as_many():
+    def fun(x):
+        values, counts = anp.unique(x, return_counts=True)
+        return anp.sum(values**2) * counts[0]
+
+    compiled, plain = grad(fun, jit=True), grad(fun)
+    apart, twins = np.array([1.0, -2.0, 3.0, 4.0]), np.array([1.0, 2.0, 2.0, 3.0])
+    for x in (apart, apart * 2.0, twins, apart, twins[::-1], apart - 3.0, twins + 1.0):
+        assert_same(compiled(x), plain(x))
+    assert (compiled.stats.traces, compiled.stats.fallbacks) == (2, 0)
+
+
 def test_an_array_made_of_a_number_is_an_array():
     compare(lambda x: (anp.array(x), anp.asarray(x) + 1.0, anp.array([x, 1.0])), (2.0,), (3.0,), (np.float64(4.0),))
 

@@ -20,9 +20,9 @@ import numpy as np
 from . import lapack, sequences
 from .blas import routine_address
 from .numpy_functions import PLACES, function_address
-from .subset import Real, compiled
+from .subset import Real
 
-__all__ = ["ADDRESSES", "NUMBERS", "ROUTINES", "Routine", "entry"]
+__all__ = ["ADDRESSES", "NUMBERS", "ROUTINES", "Routine", "addresses", "routine"]
 
 NUMBERS: Final = 8
 ADDRESSES: Final = 4
@@ -57,13 +57,16 @@ ROUTINES: Final[dict[str, Routine]] = {
 }
 
 
-def entry(name: str, dtype: np.dtype) -> tuple[int, list[int]]:
-    """The address of a routine for a dtype, and of the functions for its words."""
+def routine(name: str, dtype: np.dtype) -> tuple[Callable, Real]:
+    """The function that a routine is written as, and its precision for a dtype."""
+    return ROUTINES[name].function, "float" if dtype == np.float32 else "double"
+
+
+def addresses(name: str, dtype: np.dtype) -> list[int]:
+    """The functions for a routine's words."""
     routine = ROUTINES[name]
-    real: Real = "float" if dtype == np.float32 else "double"
-    letter = "s" if real == "float" else "d"
-    addresses = [routine_address(letter + part).address for part in routine.lapack]
+    letter = "s" if dtype == np.float32 else "d"
+    found = [routine_address(letter + part).address for part in routine.lapack]
     if routine.numpy:
-        addresses = [function_address(routine.numpy, dtype)]
-    function = routine.function
-    return compiled(function, real).address(function.__name__), addresses + [0] * (ADDRESSES - len(addresses))
+        found = [function_address(routine.numpy, dtype)]
+    return found + [0] * (ADDRESSES - len(found))

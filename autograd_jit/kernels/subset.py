@@ -31,7 +31,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
-from .llvm import CompiledCode, compile_ir, load_object
+from .llvm import CompiledCode, Tier, compile_ir, load_object
 from .vector_ir import literal
 
 __all__ = [
@@ -97,20 +97,44 @@ def compiled(function: Callable, real: Real) -> CompiledCode:
 
     Of threads that come at once, all get the code of one: code is freed with its object, whoever has its address."""
     found = _compiled.get((function, real))
-    return found if found is not None else _compiled.setdefault((function, real), _compile(function, real))
+    if found is None:
+        text = ir_text(function, real)
+        found = _stored(text, "full") or _compile(function, text, "full")
+    return _compiled.setdefault((function, real), found)
 
 
-def _compile(function: Callable, real: Real) -> CompiledCode:
+def best_known(function: Callable, real: Real, quickly: bool) -> tuple[CompiledCode, Tier]:
+    """The machine code of a routine and its tier: what the disk has, else made now, ``quickly`` or optimised."""
+    if not quickly:
+        return compiled(function, real), "full"
+    text = ir_text(function, real)
+    for tier in _TIERS:
+        code = _stored(text, tier)
+        if code is not None:
+            return code, tier
+    return _compile(function, text, "quick"), "quick"
+
+
+_TIERS: Final[tuple[Tier, ...]] = ("full", "quick")
+
+
+def _key(text: str, tier: Tier) -> str:
+    key = "routine-" + hashlib.sha256(text.encode()).hexdigest()
+    return key if tier == "full" else f"{key} {tier}"
+
+
+def _stored(text: str, tier: Tier) -> CompiledCode | None:
     from ..lower.cache import default_cache
 
-    text = ir_text(function, real)
-    key = "routine-" + hashlib.sha256(text.encode()).hexdigest()
-    cache = default_cache()
-    stored = cache.get(key)
-    if stored is not None:
-        return load_object(stored)
-    code = compile_ir(text, name_hint=function.__name__, tier="scalar")
-    cache.put(key, code.object_code)
+    stored = default_cache().get(_key(text, tier))
+    return None if stored is None else load_object(stored)
+
+
+def _compile(function: Callable, text: str, tier: Tier) -> CompiledCode:
+    from ..lower.cache import default_cache
+
+    code = compile_ir(text, name_hint=function.__name__, tier="scalar" if tier == "full" else tier)
+    default_cache().put(_key(text, tier), code.object_code)
     return code
 
 

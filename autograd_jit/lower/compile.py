@@ -51,10 +51,11 @@ class CompiledKernel:
 
     ``code`` owns the memory at ``address``. ``origin``: "compiled" or "disk"; ``compiler``: "llvm" or "numba".
     ``replaced`` is the code of the quick tier: another thread may be inside it when it is replaced, so it lives as long
-    as the kernel does. ``users`` are told of a new address.
+    as the kernel does. ``users`` are told of a new address. ``text``: what quick code was made of, kept until full code
+    is: to print it again would hold the interpreter lock while the program runs.
     """
 
-    kernel: Kernel
+    kernel: Any
     code: Any
     address: int
     origin: str
@@ -62,7 +63,17 @@ class CompiledKernel:
     compiler: str = "llvm"
     tier: Tier = "full"
     replaced: Any = None
+    text: str = field(default="", repr=False)
     users: weakref.WeakSet = field(default_factory=weakref.WeakSet, repr=False)
+
+    @property
+    def symbol(self) -> str:
+        """What its function is called in the code."""
+        return "kernel"
+
+    def full_code(self) -> CompiledCode:
+        """The code of the full tier, from disk or compiled now. Raises what the compiler raises."""
+        return full_code(self.kernel, self.text)
 
     @property
     def size(self) -> int:
@@ -73,27 +84,27 @@ class CompiledKernel:
         """Go over to the full tier, between two launches of whatever runs at the moment."""
         with swap_lock:
             self.replaced, self.code = self.code, code
-            self.address, self.tier = code.address("kernel"), "full"
+            self.address, self.tier, self.text = code.address(self.symbol), "full", ""
             for user in list(self.users):
                 user.relink(self)
 
 
 # Weak: the code of a program that has been thrown out goes with it, unless another program shares it.
 _known: weakref.WeakValueDictionary[tuple[str, Kernel], CompiledKernel] = weakref.WeakValueDictionary()
-_lock = threading.RLock()
+lock = threading.RLock()
 #: held while an address is replaced, and while one is read into a table
 swap_lock = threading.RLock()
 
 
 def _before_fork() -> None:
     """A child must not inherit a lock that a thread holds which it does not have. Order: as compiling takes them."""
-    _lock.acquire()
+    lock.acquire()
     swap_lock.acquire()
 
 
 def _after_fork() -> None:
     swap_lock.release()
-    _lock.release()
+    lock.release()
 
 
 if hasattr(os, "register_at_fork"):  # after llvm's, hence taken before llvm's: the order in which compiling takes them
@@ -120,14 +131,14 @@ def compile_kernel(kernel: Kernel, mode: CompileMode = "eager") -> CompiledKerne
     found = _known.get(key)
     if found is not None and (found.tier == "full" or mode != "eager"):
         return found
-    with _lock:
+    with lock:
         found = _known.get(key)
         if found is None:
             found = _load(*key, "full" if mode == "eager" else "quick")
             _known[key] = found
         elif found.tier == "quick" and mode == "eager":
             try:
-                found.replace(full_code(kernel))
+                found.replace(found.full_code())
             except Exception as error:  # the quick code is right too
                 logger.warning("a kernel stays on quick code: %s", error)
         return found
@@ -202,14 +213,18 @@ def _by_llvm(kernel: Kernel, tier: Tier) -> CompiledKernel:
     for known in dict.fromkeys(("full", tier)):  # a full one serves every wish
         code = _from_disk(text, known)
         if code is not None:
-            return CompiledKernel(kernel, code, code.address("kernel"), "disk", 0.0, tier=known)
-    code = _compile(text, tier)
-    return CompiledKernel(kernel, code, code.address("kernel"), "compiled", 0.0, tier=tier)
+            return _held(kernel, code, "disk", known, text)
+    return _held(kernel, _compile(text, tier), "compiled", tier, text)
 
 
-def full_code(kernel: Kernel) -> CompiledCode:
+def _held(kernel: Kernel, code: CompiledCode, origin: str, tier: Tier, text: str) -> CompiledKernel:
+    kept = text if tier == "quick" else ""
+    return CompiledKernel(kernel, code, code.address("kernel"), origin, 0.0, tier=tier, text=kept)
+
+
+def full_code(kernel: Kernel, text: str = "") -> CompiledCode:
     """The code of the full tier, from disk or compiled now. Raises what the compiler raises."""
-    text = emit(kernel)
+    text = text or emit(kernel)
     started = time.perf_counter()
     code = _from_disk(text, "full")
     if code is None:

@@ -29,7 +29,7 @@ from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
 from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches, partial_bytes
 from .device_schedule import DeviceCheck, DeviceGemm, DeviceLoop, Fetch, HostLoop, HostNode, Item, Send, schedule
-from .graph import Call, Check, Graph, Step, Value, View
+from .graph import Call, Check, CopyStep, Graph, Step, Value, View
 from .program import (
     PYTHON_SCALARS,
     Diverged,
@@ -86,8 +86,13 @@ class DeviceProgram:
 
     @property
     def is_native(self) -> bool:
-        """Whether a call can be checked and run by :meth:`DeviceFrame.call`: there is no Python step."""
+        """Whether there is no Python step."""
         return not self.steps
+
+    @property
+    def has_call_path(self) -> bool:
+        """Whether calls can be made by :meth:`DeviceFrame.call`: it draws nothing in between."""
+        return all([step.op.prim.draws is None for step in self.steps if not isinstance(step, CopyStep)])
 
     def listing(self) -> Any:
         """What ``kernels(*args)`` returns."""
@@ -163,7 +168,7 @@ class DeviceProgram:
 
     @property
     def has_draws(self) -> bool:
-        return bool(self.draws) or any(step.op.prim.draws is not None for step in self.steps if hasattr(step, "op"))
+        return bool(self.draws) or not self.has_call_path
 
     @property
     def keeps_results(self) -> bool:
@@ -444,6 +449,8 @@ class DeviceFrame(StepRunner):
         finally:
             self._lock.release()
         return None
+
+    call_with_steps = call
 
     def fits(self, *inputs: Any) -> bool:
         """Whether inputs are of the types that were traced."""

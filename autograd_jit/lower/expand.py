@@ -58,7 +58,7 @@ class _Expansion:
         rule = rules.find(op.prim)
         try:
             if rule is None:
-                raise NoLowering("no lowering rule")
+                raise NoLowering(op.note or "no lowering rule")
             arguments = [self._argument(arg) for arg in op.args]
             kwargs = {name: self._argument(value) for name, value in op.kwargs.items()} if op.kwargs else op.kwargs
             results = rule(self.builder, op, *arguments, **kwargs)

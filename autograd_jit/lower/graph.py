@@ -322,6 +322,11 @@ class Call(Node):
     may_stop: bool
     work: int
 
+    @property
+    def code(self) -> tuple[str, np.dtype]:
+        """What calls must share to share machine code."""
+        return self.routine, self.args[0].dtype
+
     def operands(self) -> Iterable[Operand]:
         return self.args
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from ..config import CompileMode
 from ..errors import BackendError
-from ..kernels import executor
+from ..kernels import executor, library
 from ..kernels.executor import OUTPUT, SCALAR, Spec
 from ..trace import collector, tree
 from ..trace.aliases import Alias
@@ -34,6 +35,7 @@ from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Node, Step, Value, V
 from .kernel import Kernel, Launch
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
+from .routines import CompiledRoutine, compiled_routine
 from .simplify import drop_dead_nodes
 from .windows import gather_pieces
 
@@ -115,6 +117,7 @@ class Program:
     calls: dict[int, Call]
     operations: int
     kernel_at: dict[int, CompiledKernel] = field(default_factory=dict)
+    routines: list[CompiledRoutine] = field(default_factory=list)
     seconds: float = 0.0
     frames: list[Frame] = field(default_factory=list)
     mode: CompileMode = "eager"
@@ -153,7 +156,7 @@ class Program:
         if not self.is_hot:
             self.is_hot = True
             if self.mode in ("background", "lazy"):
-                promote(self.kernels)
+                promote([*self.kernels, *self.routines])
 
     def relink(self, kernel: CompiledKernel) -> None:
         """Point the tables at the kernel's new code; the caller holds ``swap_lock``.
@@ -169,6 +172,12 @@ class Program:
     @property
     def steps(self) -> list[Step]:
         return [segment for segment in self.segments if isinstance(segment, Step)]
+
+    @property
+    def has_call_path(self) -> bool:
+        """Whether the generated call path serves it: not where a Python step draws, since it would draw again."""
+        steps = [step for step in self.steps if not isinstance(step, CopyStep)]
+        return self.is_native or not (self.draws or any(step.op.prim.draws is not None for step in steps))
 
     @property
     def is_native(self) -> bool:
@@ -296,8 +305,10 @@ def _lowered(tape: Tape, mode: CompileMode) -> Program:
         tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, none, none, [], {}, {}, 0, mode=mode
     )
     compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode)
+    calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
+    routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
     with swap_lock:
-        _link(program, stages, compiled)
+        _link(program, stages, compiled, routines)
     program.offsets = _offsets_of_runs(program)
     return program
 
@@ -358,7 +369,9 @@ def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
 # ---------------------------------------------------------------- linking
 
 
-def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel]) -> None:
+def _link(
+    program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel], routines: dict[Any, CompiledRoutine]
+) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     rows: list[tuple[int, np.ndarray]] = []
     start = 0
@@ -381,7 +394,11 @@ def _link(program: Program, stages: Stages, compiled: dict[Kernel, CompiledKerne
             program.operations += node.out.size * node.left.shape[2]
         elif isinstance(node, Call):
             program.calls[len(rows)] = node
-            rows.append(link_entry(program, node))
+            routine = routines[node.code]
+            program.routines.append(routine)
+            program.kernel_at[len(rows)] = routine
+            routine.users.add(program)
+            rows.append((routine.address, _call_words(program, node)))
             program.operations += node.work
         else:
             assert isinstance(node, Step)
@@ -409,7 +426,7 @@ def link_entry(places: Places, node: Node) -> tuple[int, np.ndarray]:
     if isinstance(node, Gemm):
         return executor.utility("agj_gemm"), _gemm_words(places, node)
     assert isinstance(node, Call)
-    return _call_entry(places, node)
+    return compiled_routine(*library.routine(*node.code)).address, _call_words(places, node)
 
 
 def _check_words(program: Places, node: Check) -> np.ndarray:
@@ -418,18 +435,16 @@ def _check_words(program: Places, node: Check) -> np.ndarray:
     return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
 
 
-def _call_entry(program: Places, node: Call) -> tuple[int, np.ndarray]:
-    """The function and the words of a native routine: see :mod:`autograd_jit.kernels.library`."""
-    from ..kernels import library
-
-    function, addresses = library.entry(node.routine, node.args[0].dtype)
+def _call_words(program: Places, node: Call) -> np.ndarray:
+    """The words of a native routine: see :mod:`autograd_jit.kernels.library`."""
+    addresses = library.addresses(*node.code)
     words = [*node.numbers, *[0] * (library.NUMBERS - len(node.numbers)), *addresses]
     for view in node.args:
         slot, offset = program.address_of(view.value)
         words += [slot, offset + view.offset * view.dtype.itemsize, *view.strides]
     for value in node.results:
         words += program.address_of(value)
-    return function, np.array(words, np.int64)
+    return np.array(words, np.int64)
 
 
 def _gemm_words(program: Places, node: Gemm) -> np.ndarray:
@@ -502,7 +517,7 @@ class StepRunner:
             return
         function = op.prim.replayed or op.prim.fun
         ans = function(*[plain(a) for a in op.args], **{name: plain(v) for name, v in op.kwargs.items()})
-        leaves, structure = tree.flatten(ans)
+        leaves, structure = tree.flatten(ans, opened=True)
         if structure != op.structure:
             raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
         self.keep(step, leaves, held)
@@ -540,6 +555,8 @@ class Frame(StepRunner):
         self.arguments = len(program.input_types) + len(program.bound.outputs)
         self.generators: Sequence[Any] = ()
         self.blocks: list[np.ndarray] = []
+        self._busy = threading.Lock()
+        self._arrays: dict[View, np.ndarray] = {}  # what Python steps read and write in the arena
         if program.is_native:
             self.call = self._caller(self.arguments, (0, len(program.table)))
         else:
@@ -568,6 +585,24 @@ class Frame(StepRunner):
         self.blocks.append(block)
         return executor.make_caller(block)
 
+    def call_with_steps(self, *arguments: Any) -> bool | None:
+        """As ``call`` of a native program: None after a run, False where the call must be made in the general way.
+
+        That is so, too, where a step raises or the run diverges: the general way runs it again and sorts that out.
+        """
+        if not self._busy.acquire(blocking=False):  # another thread's, or that of a call further up, inside of a step
+            return False
+        try:
+            if self.call(*arguments) is not None:
+                return False
+            count = len(self.program.input_types)
+            self._run_segments(arguments[:count], arguments[count:])
+        except Exception:
+            return False
+        finally:
+            self._busy.release()
+        return None
+
     # ------------------------------------------------------------ the general run, any layout, Python steps
 
     def run(self, inputs: tuple, generators: Sequence[Any] = ()) -> list:
@@ -589,7 +624,7 @@ class Frame(StepRunner):
             self._run_segments(inputs_ready, fresh)
         return finish(program, inputs, fresh)
 
-    def _run_segments(self, inputs: tuple, fresh: list) -> None:
+    def _run_segments(self, inputs: Sequence[Any], fresh: Sequence[Any]) -> None:
         held = {**dict(zip(self.program.bound.inputs, inputs, strict=True))}
         held.update(zip([out.value for out in self.program.bound.outputs], fresh, strict=True))
         block = 0
@@ -604,17 +639,21 @@ class Frame(StepRunner):
 
     def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
         """A NumPy array over a value's memory."""
-        slot, offset = self.program.address_of(view.value)
+        known = self._arrays.get(view)
+        if known is not None:
+            return known
         size = view.dtype.itemsize
         strides = tuple([s * size for s in view.strides])
-        if view.value in held:
+        if view.value in held:  # memory of this run only
             base = np.asarray(held[view.value])
             return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
         if view.value in self.program.bound.constants:
-            base = self.program.bound.constants[view.value]
-            return np.ndarray(view.shape, view.dtype, _buffer(base), view.offset * size, strides)
-        start = int(self.slots[slot]) - self.arena.ctypes.data + offset
-        return np.ndarray(view.shape, view.dtype, self.arena, start + view.offset * size, strides)
+            buffer, start = _buffer(self.program.bound.constants[view.value]), 0
+        else:
+            slot, offset = self.program.address_of(view.value)
+            buffer, start = self.arena, int(self.slots[slot]) - self.arena.ctypes.data + offset
+        found = self._arrays[view] = np.ndarray(view.shape, view.dtype, buffer, start + view.offset * size, strides)
+        return found
 
     # ------------------------------------------------------------ divergence
 

@@ -14,7 +14,6 @@ import weakref
 from collections import deque
 from collections.abc import Iterable
 
-from . import compile as compiling
 from .compile import CompiledKernel, logger
 
 __all__ = ["promote", "wait"]
@@ -67,7 +66,7 @@ def _work() -> None:
 
 def _compile(kernel: CompiledKernel) -> None:
     try:
-        kernel.replace(compiling.full_code(kernel.kernel))
+        kernel.replace(kernel.full_code())
     except Exception as error:  # rejected by the compiler, no memory: it stays on quick code, which is right too
         logger.warning("a kernel stays on quick code, its full tier could not be made: %s", error)
 

@@ -16,7 +16,8 @@ For ``grad(loss, jit=True)(weights)`` with one captured array it reads
             return o0
         return divert(args) if answer is True else MISS
 
-Types, shapes and layouts of the arrays are checked by ``call``, in native code.
+Types, shapes and layouts of the arrays are checked by ``call``, in native code. In a program with Python steps it takes
+turns with them.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ from ..trace.aliases import Alias
 from ..trace.captures import Captures
 from ..trace.draws import GLOBAL_GENERATOR, current_log, perform
 from ..trace.float_errors import CALM, default_error_state, error_state, warnings_raise
+from ..trace.instances import attributes
 from ..trace.integers import integer_name
 from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
+from ..trace.tracer import REGISTERED
 from .program import Program, drawn_leaves
 
 __all__ = ["ReplaySource"]
@@ -80,7 +83,7 @@ class ReplaySource:
             "check_rest": captures.check_rest,
             "watch": functools.partial(watch, captures),
             "bind": captures.bind,
-            "call": frame.call,
+            "call": frame.call if program.is_native else frame.call_with_steps,
             "held": held,
         }
         if program.has_draws:
@@ -133,7 +136,7 @@ class ReplaySource:
 
     def _argument(self, name: str, value: Any) -> None:
         """Checks of one argument against the ``value`` that was traced; its dynamic leaves become inputs."""
-        if not tree.is_container(value):
+        if not tree.is_container(value, opened=True):
             self._leaf(name, value)
             return
         self._unless(f"type({name}) is {self._name('t', type(value))}")
@@ -144,11 +147,17 @@ class ReplaySource:
         elif isinstance(value, (list, tuple)):
             self._unless(f"len({name}) == {len(value)}")
             children = [f"{name}[{i}]" for i in range(len(value))]
+        elif type(value) in REGISTERED:
+            parts = self._name("p")
+            self.constants["attributes"] = attributes
+            self.lines.append(f"names, {parts} = attributes({name})")
+            self._unless(f"names == {self._name('k', attributes(value)[0])}")
+            children = [f"{parts}[{i}]" for i in range(len(tree.flatten_once(value, opened=True)))]
         else:
             _, structure = tree.flatten(value)
             assert structure is not None
             children = [f"{name}.{field}" for field in structure.extra]
-        for child, item in zip(children, tree.flatten_once(value), strict=True):
+        for child, item in zip(children, tree.flatten_once(value, opened=True), strict=True):
             local = self._name("a")
             self.lines.append(f"{local} = {child}")
             self._argument(local, item)

@@ -115,6 +115,10 @@ def flatten_func(func: Callable, example: Any) -> tuple[Callable, Callable, Any]
     returns a vector.
 
     Further arguments are passed on.
+
+    >>> flat, unflatten, start = flatten_func(lambda p: {"a": 2.0 * p["a"]}, {"a": np.ones(2)})
+    >>> flat(start)
+    array([2., 2.])
     """
     flat_example, unflatten = flatten(example)
 

@@ -36,7 +36,12 @@ def sgd(
     step_size: float = 0.1,
     mass: float = 0.9,
 ) -> Any:
-    """Stochastic gradient descent with momentum. ``step_size`` is also scaled by ``1 - mass``."""
+    """Stochastic gradient descent with momentum. ``step_size`` is also scaled by ``1 - mass``.
+
+    >>> slope = lambda x, step: 2.0 * (x - 3.0)
+    >>> bool(abs(sgd(slope, np.array([0.0]), num_iters=300, step_size=0.05)[0] - 3.0) < 0.1)
+    True
+    """
     velocity: Any = 0.0
 
     def step(x: Any, g: Any, i: int) -> Any:
@@ -56,7 +61,12 @@ def rmsprop(
     gamma: float = 0.9,
     eps: float = 1e-8,
 ) -> Any:
-    """Root mean square propagation: steps scaled by a running root mean square of the gradients."""
+    """Root mean square propagation: steps scaled by a running root mean square of the gradients.
+
+    >>> slope = lambda x, step: 2.0 * (x - 3.0)
+    >>> bool(abs(rmsprop(slope, np.array([0.0]), num_iters=300, step_size=0.05)[0] - 3.0) < 0.1)
+    True
+    """
     mean_square: Any = 1.0
 
     def step(x: Any, g: Any, i: int) -> Any:

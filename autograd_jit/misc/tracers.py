@@ -32,6 +32,10 @@ def full_graph(fun: Callable, *args: Any, **kwargs: Any) -> FullGraphNode:
     """The node of ``fun(*args)`` and, through ``parents``, of all that led to it.
 
     Every argument that can be traced is an input, each with a node of its own.
+
+    >>> node = full_graph(lambda x: np.sin(x) ** 2, 0.5)
+    >>> node.fun.__name__, node.parents[0].fun.__name__
+    ('power', 'sin')
     """
     node = _trace_all(FullGraphNode, fun, args, kwargs)[1]
     return node
@@ -55,7 +59,12 @@ class ConstGraphNode(Node):
 
 def const_graph_unary(fun: Callable) -> Callable:
     """``fun`` of one argument; its first call's graph is what later calls run, branches as they were taken
-    then."""
+    then.
+
+    >>> sines = const_graph_unary(lambda x: np.sin(x) ** 2)
+    >>> bool(sines(0.5) == np.sin(0.5) ** 2)
+    True
+    """
     return _ConstGraph(fun)
 
 
@@ -63,6 +72,10 @@ def const_graph(fun: Callable, *args: Any, **kwargs: Any) -> Callable:
     """``fun`` with ``args`` and ``kwargs`` given; as :func:`const_graph_unary` for the arguments that remain.
 
     For code whose path does not depend on its inputs: nothing checks that it stays the same. ``jit`` checks.
+
+    >>> sines = const_graph(lambda x: np.sin(x) ** 2)
+    >>> bool(sines(0.5) == np.sin(0.5) ** 2)
+    True
     """
     fixed = args
     graph = _ConstGraph(lambda *rest: fun(*fixed, *rest, **kwargs))

@@ -99,7 +99,11 @@ def _restored(cls: type, state: tuple, extra: Any) -> Any:
 
 
 class RandomState(_Drawing, _random.RandomState):
-    """``numpy.random.RandomState``, whose draws compiled functions can repeat."""
+    """``numpy.random.RandomState``, whose draws compiled functions can repeat.
+
+    >>> RandomState(0).randn(2)
+    array([1.76405235, 0.40015721])
+    """
 
     locals().update(_drawing_methods(_random.RandomState))
 
@@ -113,7 +117,12 @@ class RandomState(_Drawing, _random.RandomState):
 
 
 class Generator(_Drawing, _random.Generator):
-    """``numpy.random.Generator``, whose draws compiled functions can repeat."""
+    """``numpy.random.Generator``, whose draws compiled functions can repeat.
+
+    >>> from autograd_jit.numpy.random import PCG64
+    >>> Generator(PCG64(0)).integers(10, size=3)
+    array([8, 6, 5])
+    """
 
     locals().update(_drawing_methods(_random.Generator))
 
@@ -134,7 +143,11 @@ class Generator(_Drawing, _random.Generator):
 
 
 def default_rng(seed: Any = None) -> Any:
-    """``numpy.random.default_rng``: a new :class:`Generator`, or ``seed`` itself where that is one."""
+    """``numpy.random.default_rng``: a new :class:`Generator`, or ``seed`` itself where that is one.
+
+    >>> default_rng(0).normal(size=2)
+    array([ 0.12573022, -0.13210486])
+    """
     made = _random.default_rng(seed)
     if made is seed:
         return made

@@ -54,7 +54,7 @@ class Alias:
 def evaluate(op: Op, values: Mapping[int, Any]) -> dict[int, Any]:
     """The results of one operation, computed by its own function, by their numbers."""
     answer = op.prim.fun(*plain_argument(op.args, values), **plain_argument(op.kwargs, values))
-    return dict(zip([var.number for var in op.outputs], tree.flatten(answer)[0], strict=True))
+    return dict(zip([var.number for var in op.outputs], tree.flatten(answer, opened=True)[0], strict=True))
 
 
 def plain_argument(value: Any, values: Mapping[int, Any]) -> Any:

@@ -8,7 +8,6 @@ variable or an object go on sharing it. Everything that leads to no replaced arr
 
 from __future__ import annotations
 
-import enum
 import functools
 import sys
 import types
@@ -16,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .capture_guards import Node
+from .instances import is_set, slots_of
 
-__all__ = ["Clone", "clone", "is_cloneable"]
+__all__ = ["Clone", "clone"]
 
 
 class Clone:
@@ -59,31 +59,6 @@ def clone(fn: Any, root: Node, replacements: dict[Node, object]) -> Clone:
     return Clone(call, objects)
 
 
-def is_cloneable(cls: type) -> bool:
-    """Whether an instance of `cls` is no more than its attributes, so that another may stand in for it in one call."""
-    if cls is types.SimpleNamespace:
-        return True
-    bases = cls.__mro__[:-1]
-    if issubclass(cls, enum.Enum) or not all(map(_is_written_in_python, bases)):
-        return False
-    return not any("__del__" in vars(base) or "__getattribute__" in vars(base) for base in bases)
-
-
-_HEAP_TYPE = 1 << 9
-_C_METHODS = (types.MethodDescriptorType, types.WrapperDescriptorType)
-
-
-def _is_written_in_python(cls: type) -> bool:
-    return bool(cls.__flags__ & _HEAP_TYPE) and not any(isinstance(raw, _C_METHODS) for raw in vars(cls).values())
-
-
-def _slots_of(cls: type) -> list[tuple[str, Any]]:
-    """The ``__slots__`` of a class and its bases: their names and descriptors."""
-    written = filter(_is_written_in_python, cls.__mro__)
-    members = [(name, raw) for base in written for name, raw in vars(base).items()]
-    return [(name, raw) for name, raw in members if isinstance(raw, types.MemberDescriptorType)]
-
-
 def _contents(value: Any) -> list[object]:
     """What a container or an instance holds: names or keys, then values."""
     if isinstance(value, list):
@@ -91,16 +66,8 @@ def _contents(value: Any) -> list[object]:
     if isinstance(value, dict):
         return [*value, *value.values()]
     attributes = getattr(value, "__dict__", {})
-    held = [(name, raw.__get__(value)) for name, raw in _slots_of(type(value)) if _is_set(raw, value)]
+    held = [(name, raw.__get__(value)) for name, raw in slots_of(type(value)) if is_set(raw, value)]
     return [*attributes, *attributes.values(), *[item for pair in held for item in pair]]
-
-
-def _is_set(descriptor: Any, value: Any) -> bool:
-    try:
-        descriptor.__get__(value)
-    except AttributeError:
-        return False
-    return True
 
 
 class _Cloner:
@@ -222,8 +189,8 @@ class _Cloner:
             made.__dict__.update(value.__dict__)
             for name, child in in_attributes.items():
                 made.__dict__[name] = self.rebuilt(child, value.__dict__[name])
-        for name, descriptor in _slots_of(cls):
-            if _is_set(descriptor, value):
+        for name, descriptor in slots_of(cls):
+            if is_set(descriptor, value):
                 held = descriptor.__get__(value)
                 descriptor.__set__(made, self.rebuilt(in_slots[name], held) if name in in_slots else held)
 

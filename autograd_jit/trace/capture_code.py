@@ -297,7 +297,7 @@ class _Frame:
             self.stack.append(self.stack[-1] if self.stack else None)
             self._load_attribute(value, pushes_two=False)
         else:
-            if name == "IS_OP" and not _loads_a_singleton(all_of_them[position - 1]):
+            if name == "IS_OP" and not _loads_what_is_no_value(all_of_them[position - 1]):
                 reader.compares_identity = True
             self._generic(instruction)
 
@@ -326,7 +326,12 @@ class _Frame:
             self.stack = self._after(effect)
 
 
-def _loads_a_singleton(instruction: dis.Instruction) -> bool:
-    """Whether it loads None, a truth value or the like. ``n is 5`` compares objects, unwise as it is."""
+def _loads_what_is_no_value(instruction: dis.Instruction) -> bool:
+    """Whether it loads None, a truth value or the like, or a class, as the ``__eq__`` of every dataclass does.
+
+    ``n is 5`` compares objects, unwise as it is.
+    """
+    if instruction.opname == "LOAD_ATTR" and instruction.argval == "__class__":
+        return True
     numbers_and_text = (int, float, complex, str, bytes, tuple)
     return instruction.opname == "LOAD_CONST" and type(instruction.argval) not in numbers_and_text

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy
 
-from .capture_clone import is_cloneable
 from .capture_containers import ContainerVisits, user_bases
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, MUTATORS, verdict
 from .capture_guards import Node, Place
 from .capture_values import IdentityKey, is_library, is_library_class, plain_key
+from .instances import is_cloneable
 from .tracer import BOX_TYPES
 
 __all__ = ["LIFECYCLE", "REBUILDABLE_MARK", "ObjectVisits", "is_importable"]

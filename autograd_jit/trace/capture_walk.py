@@ -47,19 +47,21 @@ STATE_OF_GENERATORS = frozenset(["get_state", "state", "bit_generator", "getstat
 INTROSPECTING_NAMES = frozenset(["__dict__", "__getattribute__", "__getattr__", "format", "format_map"])
 
 
-def walk(fn: object) -> Walk:
-    """Walk from `fn` until the set of attribute names that matter is complete."""
-    found = Walk(fn, None)
+def walk(fn: object, follows_all: bool = False) -> Walk:
+    """Walk from `fn` until the set of attribute names that matter is complete; ``follows_all``: it is all names."""
+    found = Walk(fn, None, follows_all)
     while not found.is_complete:
-        found = Walk(fn, found)
+        found = Walk(fn, found, follows_all)
     return found
 
 
 class Walk(ObjectVisits, StateChanges):
     """One walk: fills `guards`, `items`, `nodes` and the findings that the caller decides about."""
 
-    def __init__(self, fn: object, earlier: Walk | None):
+    def __init__(self, fn: object, earlier: Walk | None, follows_all: bool = False):
         super().__init__(earlier)
+        self.follows_all = follows_all
+        self.everything |= follows_all
         self._slots: dict[tuple[int, str], Node | None] = {}
         start = self.reach()
         try:
@@ -203,7 +205,7 @@ class Walk(ObjectVisits, StateChanges):
         if not library:
             self.names |= facts.names
             self.everything |= facts.matches_classes or not INTROSPECTING_NAMES.isdisjoint(facts.names)
-            self.compares_identity |= facts.compares_identity
+            self.compares_identity |= facts.compares_identity and not _is_frozen_setter(function)
             self.handles_errors |= facts.handles_errors
             self.formats |= facts.formats
             self.hashes |= "hash" in facts.reads
@@ -393,6 +395,11 @@ def is_empty(cell: types.CellType) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _is_frozen_setter(function: types.FunctionType) -> bool:
+    """Whether `dataclasses` wrote it for a frozen class: it compares classes with ``is``, no values."""
+    return function.__name__ in ("__setattr__", "__delattr__") and function.__code__.co_filename == "<string>"
 
 
 def _is_users_in_library_closure(value: object) -> bool:

@@ -34,7 +34,7 @@ from .capture_walk import Walk, walk
 from .capture_words import Word
 from .recorded_type import recorded_type
 
-__all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_change", "scan"]
+__all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_change", "scan", "scan_all"]
 
 Array = numpy.ndarray[Any, Any]
 
@@ -107,6 +107,7 @@ class Captures:
         self._root = next(iter(found.nodes.values()), None)
         self._direct_nodes = direct
         self.type_node = found.type_node
+        self._hashes, self._formats, self._follows_all = found.hashes, found.formats, found.follows_all
         self._guards = found.guards
         self._items = found.items
         self.check_source = found.guards.check_source()
@@ -120,6 +121,23 @@ class Captures:
         self.generator_paths = tuple(node.paths[0] for node in drawing)
         for node in found.nodes.values():
             node.value = None  # direct arrays belong to the user: nothing here keeps them alive
+
+    @property
+    def why_interpreted(self) -> str | None:
+        """Why functions with these captures must stay interpreted, or None."""
+        if self.unsound:
+            return self.unsound
+        if self.impure:
+            return f"it calls {self.impure[0]}, whose result differs from call to call"
+        for path, held in self.opaque:
+            if type(held).__module__.partition(".")[0] not in _HARMLESS_MODULES:
+                return f"it uses `{path}`, a {type(held).__name__}, whose state cannot be watched"
+        return None
+
+    def shows_address_of(self, cls: type) -> bool:
+        """Whether the code could tell an instance from a copy: by an address in its hash or its text."""
+        by_hash = self._hashes and cls.__hash__ is object.__hash__
+        return by_hash or (self._formats and cls.__repr__ is object.__repr__)
 
     @functools.cached_property
     def check(self) -> Callable[[Any], bool]:
@@ -157,7 +175,7 @@ class Captures:
 
     def explain_change(self, fn: Any) -> str:
         """Which capture of `fn` differs from what was scanned, in the user's words."""
-        now = walk(fn)
+        now = walk(fn, self._follows_all)
         if now.unsound:
             return now.unsound
         return _difference(self._items, now.items) or "nothing that was captured has changed"
@@ -200,6 +218,9 @@ def _difference(before: list[Item], after: list[Item]) -> str | None:
     return None
 
 
+#: objects of these do not take part in any answer
+_HARMLESS_MODULES = frozenset(["logging", "warnings"])
+
 #: Captures still in use somewhere, by the id of the function's code: a fresh closure is first held
 #: against these (a check, not a walk). A dead reference is dropped when it is met.
 _recent: dict[int, list[weakref.ref[Captures]]] = {}
@@ -217,6 +238,11 @@ def scan(fn: Any) -> Captures:
     if found.unsound is None:
         _remember(id(code), found)
     return found
+
+
+def scan_all(holder: Any) -> Captures:
+    """As :func:`scan`, for code whose callers are not known: all attributes count, also those that it does not name."""
+    return Captures(walk(holder, follows_all=True))
 
 
 def nearest_change(fn: Any) -> str | None:

@@ -19,8 +19,12 @@ import numpy as np
 
 from . import tree
 from .aliases import Alias, find_aliases, share_memory
+from .capture_values import is_library
+from .companions import Companions
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
+from .registered import apply_recorded, apply_to_registered, meet_types
+from .snapshots import plain_copies, restored, same_contents
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
@@ -33,6 +37,7 @@ class TapeVar(Node):
 
     __slots__ = ("recorder", "var")
     sees_nondifferentiable: ClassVar[bool] = True
+    records: ClassVar[bool] = True
 
     def __init__(self, recorder: Recorder, var: Var) -> None:
         self.recorder = recorder
@@ -41,6 +46,10 @@ class TapeVar(Node):
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
         recorder = boxed[0][1].recorder
+        if prim not in recorder.ours and recorder.is_users(prim):
+            for position, node in boxed:
+                values[position] = recorder._box(values[position], node.var)
+            return apply_recorded(recorder, prim, tuple(values), kwargs)
         recorded = list(values)
         for position, node in boxed:
             recorded[position] = node.var
@@ -48,7 +57,13 @@ class TapeVar(Node):
 
     def apply_nested(self, prim: Primitive, level: int, args: tuple, kwargs: dict) -> Any:
         """Apply ``prim`` to arguments that hold boxes inside containers or keyword arguments."""
+        if self.recorder.is_users(prim):
+            return apply_recorded(self.recorder, prim, args, kwargs)
         return self.recorder.record(prim, level, list(args), list(args), kwargs)
+
+    def apply_to_registered(self, prim: Primitive, args: tuple, kwargs: dict) -> Any:
+        """Apply ``prim`` to arguments among which is a value of a registered type."""
+        return apply_to_registered(self.recorder, prim, args, kwargs)
 
 
 class Recorder:
@@ -76,13 +91,15 @@ class Recorder:
         self.draws: list[Draw] = []
         #: expressions of integer arguments whose values the run took (``integers.py``)
         self.integers: dict[str, int] = {}
+        #: users' code that runs although the function does not capture it
+        self.companions = Companions()
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
         #: arrays that something besides the names of the function may show later: held here, so that their count of
         #: references tells an in-place operator
         self.exposed: list[np.ndarray] = []
-        self._ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
+        self.ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
         self._lines = SourceLines(base)
 
     # ---------------------------------------------------------------- inputs and outputs
@@ -105,7 +122,8 @@ class Recorder:
 
     def finish(self, result: Any) -> Tape:
         """The tape of a run that returned ``result`` (a container of boxes and plain values)."""
-        leaves, structure = tree.flatten(result)
+        leaves, structure = tree.flatten(result, opened=True)
+        meet_types(self, structure)
         outputs = [self._output(leaf) for leaf in leaves]
         return Tape(self.name, tuple(self.inputs), tuple(self.ops), tuple(outputs), structure, self._aliases(leaves))
 
@@ -182,11 +200,11 @@ class Recorder:
             return prim.wrapped(*values, **plain_kwargs)
         if self.integers and next(_vars_in((tuple(recorded), named)), None) is None:  # integer arguments, plain by now
             return prim.wrapped(*values, **plain_kwargs)
-        watched = None if prim in self._ours or self._is_ours(prim) else _copies((values, plain_kwargs))
+        watched = None if prim in self.ours or self._is_ours(prim) else plain_copies((values, plain_kwargs))
         ans = self._applied(prim, values, plain_kwargs)
         if prim.name == "broadcast_to":  # small results are copies here, and views for the interpreted run
             self.exposed.append(values[0])
-        if watched and _restore(watched):
+        if watched and restored(watched):
             self.leave(f"{prim.name} writes into its argument")
         return self._written(prim, tuple(recorded), named, ans)
 
@@ -211,8 +229,12 @@ class Recorder:
         """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
         known = isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
         if known:
-            self._ours.add(prim)
+            self.ours.add(prim)
         return known
+
+    def is_users(self, prim: Primitive) -> bool:
+        """Whether a user made the primitive, of a function of his own."""
+        return not self._is_ours(prim) and not is_library(getattr(prim.fun, "__module__", None) or "numpy")
 
     def _applied(self, prim: Primitive, plain: list, kwargs: dict) -> Any:
         if error_state() is not default_error_state and stops_on_errors():
@@ -248,7 +270,8 @@ class Recorder:
 
     def _written_container(self, prim: Primitive, args: tuple, kwargs: dict, ans: Any) -> Any:
         """As :meth:`_written` for a primitive that returned several values, or something else than numbers."""
-        leaves, structure = tree.flatten(ans)
+        leaves, structure = tree.flatten(ans, opened=True)
+        meet_types(self, structure)
         outputs, boxes = [], []
         for leaf in leaves:
             if tensor_type(leaf) is None:
@@ -366,7 +389,7 @@ class Recorder:
     def _constant(self, array: np.ndarray) -> Constant:
         """A snapshot of a plain array; one snapshot serves as long as the array does not change."""
         known = self._constants.get(id(array))
-        if known is not None and _same(known[1].value, array):
+        if known is not None and same_contents(known[1].value, array):
             return known[1]
         snapshot = np.array(array)
         snapshot.setflags(write=False)
@@ -408,28 +431,6 @@ def _place_of_out(function: Callable) -> int:
     except (TypeError, ValueError):
         return sys.maxsize
     return parameters.index("out") if "out" in parameters else sys.maxsize
-
-
-def _copies(value: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Each array among plain arguments, with a copy of it."""
-    arrays = [leaf for leaf in tree.flatten(value)[0] if type(leaf) is np.ndarray]
-    return [(array, array.copy()) for array in arrays]
-
-
-def _restore(watched: list[tuple[np.ndarray, np.ndarray]]) -> bool:
-    """Undo all changes of the arrays; whether there were any."""
-    changed = [(array, copy) for array, copy in watched if not _same(array, copy)]
-    for array, copy in changed:
-        array[...] = copy
-    return bool(changed)
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return (
-        a.dtype == b.dtype
-        and a.shape == b.shape
-        and (a is b or np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes())
-    )
 
 
 def concrete_leaves(value: Any) -> Any:

@@ -410,6 +410,15 @@ def defvjp(fun: Callable, *vjpmakers: Any, **kwargs: Any) -> None:
     """Define reverse-mode rules, one maker ``(ans, *args, **kwargs) -> (g -> cotangent)`` per argument.
 
     ``argnums=`` names the arguments that they are for; a maker that is None means a zero derivative.
+
+    >>> from autograd_jit import grad
+    >>> from autograd_jit.extend import defvjp, primitive
+    >>> @primitive
+    ... def scaled(x, factor):
+    ...     return x * factor
+    >>> defvjp(scaled, lambda ans, x, factor: lambda g: g * factor, None)
+    >>> grad(scaled)(1.0, 3.0)
+    np.float64(3.0)
     """
     prim = _rules_of(fun)
     argnums = kwargs.get("argnums", range(len(vjpmakers)))
@@ -418,7 +427,15 @@ def defvjp(fun: Callable, *vjpmakers: Any, **kwargs: Any) -> None:
 
 
 def defvjp_argnum(fun: Callable, vjpmaker: Callable) -> None:
-    """Define one maker for all arguments: ``vjpmaker(argnum, ans, args, kwargs) -> (g -> cotangent)``."""
+    """Define one maker for all arguments: ``vjpmaker(argnum, ans, args, kwargs) -> (g -> cotangent)``.
+
+    >>> from autograd_jit import grad
+    >>> from autograd_jit.extend import defvjp_argnum, primitive
+    >>> product = primitive(lambda x, y: x * y)
+    >>> defvjp_argnum(product, lambda argnum, ans, args, kwargs: lambda g: g * args[1 - argnum])
+    >>> grad(product, 1)(2.0, 3.0)
+    np.float64(2.0)
+    """
 
     prim = _rules_of(fun)
     prim.vjps, prim.vjp_all = _VjpsByArgnum(vjpmaker), None
@@ -435,18 +452,42 @@ class _VjpsByArgnum:
 
 
 def defvjp_argnums(fun: Callable, vjpmaker: Callable) -> None:
-    """Define ``vjpmaker(argnums, ans, args, kwargs) -> (g -> tuple of cotangents)``."""
+    """Define ``vjpmaker(argnums, ans, args, kwargs) -> (g -> tuple of cotangents)``.
+
+    >>> from autograd_jit import grad
+    >>> from autograd_jit.extend import defvjp_argnums, primitive
+    >>> product = primitive(lambda x, y: x * y)
+    >>> defvjp_argnums(product, lambda argnums, ans, args, kwargs: lambda g: tuple([g * args[1 - n] for n in argnums]))
+    >>> grad(product, (0, 1))(2.0, 3.0)
+    (np.float64(3.0), np.float64(2.0))
+    """
     _rules_of(fun).vjp_all = vjpmaker
 
 
 def defjvp(fun: Callable, *jvpfuns: Any, **kwargs: Any) -> None:
-    """Define forward-mode rules ``(g, ans, *args, **kwargs) -> tangent`` per argument, or "same", or None."""
+    """Define forward-mode rules ``(g, ans, *args, **kwargs) -> tangent`` per argument, or "same", or None.
+
+    >>> from autograd_jit import make_jvp
+    >>> from autograd_jit.extend import defjvp, primitive
+    >>> square = primitive(lambda x: x * x)
+    >>> defjvp(square, lambda g, ans, x: 2 * x * g)
+    >>> make_jvp(square)(3.0)(1.0)
+    (9.0, np.float64(6.0))
+    """
     argnums = kwargs.get("argnums", range(len(jvpfuns)))
     _rules_of(fun).jvps = dict(zip(argnums, jvpfuns))
 
 
 def defjvp_argnum(fun: Callable, jvpmaker: Callable) -> None:
-    """Define ``jvpmaker(argnum, g, ans, args, kwargs) -> tangent`` for all arguments."""
+    """Define ``jvpmaker(argnum, g, ans, args, kwargs) -> tangent`` for all arguments.
+
+    >>> from autograd_jit import make_jvp
+    >>> from autograd_jit.extend import defjvp_argnum, primitive
+    >>> product = primitive(lambda x, y: x * y)
+    >>> defjvp_argnum(product, lambda argnum, g, ans, args, kwargs: g * args[1 - argnum])
+    >>> make_jvp(product, 1)(2.0, 3.0)(1.0)
+    (6.0, np.float64(2.0))
+    """
 
     _rules_of(fun).jvps = _JvpsByArgnum(jvpmaker)
 
@@ -457,7 +498,17 @@ class _JvpsByArgnum(_VjpsByArgnum):
 
 
 def defjvp_argnums(fun: Callable, jvpmaker: Callable) -> None:
-    """Define ``jvpmaker(argnums, gs, ans, args, kwargs) -> tangent``, for all traced arguments at once."""
+    """Define ``jvpmaker(argnums, gs, ans, args, kwargs) -> tangent``, for all traced arguments at once.
+
+    >>> from autograd_jit import make_jvp
+    >>> from autograd_jit.extend import defjvp_argnums, primitive
+    >>> product = primitive(lambda x, y: x * y)
+    >>> def rule(argnums, gs, ans, args, kwargs):
+    ...     return sum([g * args[1 - argnum] for argnum, g in zip(argnums, gs)])
+    >>> defjvp_argnums(product, rule)
+    >>> make_jvp(product)(2.0, 3.0)(1.0)
+    (6.0, np.float64(3.0))
+    """
     _rules_of(fun).jvps = jvpmaker
 
 
@@ -472,5 +523,13 @@ def rule_functions(rules: Any) -> Iterator[tuple[str, Any]]:
 
 
 def def_linear(fun: Callable) -> None:
-    """Declare that ``fun`` is linear in each of its arguments: forward mode applies it to tangents."""
+    """Declare that ``fun`` is linear in each of its arguments: forward mode applies it to tangents.
+
+    >>> from autograd_jit import make_jvp
+    >>> from autograd_jit.extend import def_linear, primitive
+    >>> product = primitive(lambda x, y: x * y)
+    >>> def_linear(product)
+    >>> make_jvp(product)(2.0, 3.0)(1.0)
+    (6.0, np.float64(3.0))
+    """
     _rules_of(fun).jvps = "same"

@@ -17,7 +17,16 @@ __all__ = ["SparseBox", "SparseObject", "densify"]
 
 
 class SparseObject:
-    """A cotangent in the space ``vs``, by the function that adds it to a dense one."""
+    """A cotangent in the space ``vs``, by the function that adds it to a dense one.
+
+    >>> import numpy as np
+    >>> from autograd_jit.extend import SparseObject, vspace
+    >>> def at_first(array):
+    ...     array[0] += 5.0
+    ...     return array
+    >>> SparseObject(vspace(np.ones(3)), at_first).mut_add(np.zeros(3))
+    array([5., 0., 0.])
+    """
 
     __slots__ = ("mut_add", "vs")
 

@@ -118,6 +118,7 @@ class Op:
     outputs: tuple[Var, ...]
     structure: Any  # how the outputs make up the primitive's result
     line: str = ""
+    note: str = ""  # why a user's primitive was not followed
 
     def operands(self) -> Iterator[Var]:
         """The Vars among the arguments, in order, with repetition."""

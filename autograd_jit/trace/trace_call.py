@@ -19,12 +19,15 @@ from ..device_array import DeviceArray
 from . import collector, tree
 from .capture_clone import Clone
 from .captures import Captures, clone_with
+from .companions import Companions
 from .draws import DrawLog, perform, session, unlogged
+from .instances import attributes
 from .integers import IntegerBox, integer_name
 from .leaks import evict, may_have_leaked, return_originals
 from .recorder import LeaveTrace, Recorder
+from .registered import meet_types
 from .tape import Op, Tape, tensor_type
-from .tracer import BOX_TYPES, concrete
+from .tracer import BOX_TYPES, REGISTERED, concrete
 
 __all__ = ["TracedCall", "is_dynamic", "leaf_names", "trace_call"]
 
@@ -36,6 +39,7 @@ class TracedCall:
     ``reason``: why the tape must not be replayed, or None. ``is_passing``: another call may well be recorded.
     ``integers``: the expressions of integer arguments that the tape depends on, with their values.
     ``failed``: the run went without the recorder, but not with it.
+    ``companions``: code that the tape depends on besides what the function captures.
     """
 
     result: Any
@@ -45,6 +49,7 @@ class TracedCall:
     is_passing: bool = False
     integers: dict[str, int] = field(default_factory=dict)
     failed: bool = False
+    companions: Companions | None = None
 
 
 def trace_call(
@@ -78,7 +83,8 @@ def _trace_call(
 ) -> TracedCall:
     started = time.perf_counter()
     given = _boxed_arguments(recorder, args, kwargs, box_integers)
-    leaves, structure = tree.flatten(given)
+    leaves, structure = tree.flatten(given, opened=True)
+    meet_types(recorder, structure)
     snapshot = captures.snapshot(fun)
     recorder.generators = captures.bind_generators(fun)
     generators = _GeneratorStates(captures, recorder.generators)
@@ -100,7 +106,7 @@ def _trace_call(
         log.recorders.remove(recorder)
         recorder.close()
     kept = return_originals(clone)
-    changed = captures.changed_since(snapshot, fun)
+    changed = captures.changed_since(snapshot, fun) or recorder.companions.changed()
     del clone
     if void is not None:
         generators.restore()
@@ -108,7 +114,7 @@ def _trace_call(
         del boxed, given, leaves
         result = build(fun)(*args, **kwargs)
         return TracedCall(result, None, void, time.perf_counter() - started, failed=failed)
-    result = tree.map_leaves(concrete, boxed)
+    result = tree.map_leaves(concrete, boxed, opened=True)
     del boxed, given, leaves
     reason = recorder.invalid or generators.moved(recorder)
     if changed:
@@ -121,7 +127,8 @@ def _trace_call(
     if reason is None and recorder.handled_error is not None:
         reason = f"it may handle an error that depends on its data ({recorder.handled_error})"
         return TracedCall(result, None, reason, time.perf_counter() - started, is_passing=True)
-    return TracedCall(result, tape, reason, time.perf_counter() - started, integers=recorder.integers)
+    seconds = time.perf_counter() - started
+    return TracedCall(result, tape, reason, seconds, integers=recorder.integers, companions=recorder.companions)
 
 
 def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:
@@ -152,7 +159,7 @@ def _altered(clone: Clone) -> str | None:
 
 def _mutated(given: tuple, leaves: list, structure: Any) -> str | None:
     """Whether the run changed a container among its arguments: it was a copy of the caller's."""
-    after, structure_after = tree.flatten(given)
+    after, structure_after = tree.flatten(given, opened=True)
     if structure_after == structure and all(a is b for a, b in zip(after, leaves)):
         return None
     return "it changes a container that it is given as an argument"
@@ -166,7 +173,7 @@ def _not_rebuildable(tape: Tape) -> str | None:
 
 
 def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool) -> tuple[tuple, dict]:
-    leaves, structure = tree.flatten((args, kwargs))
+    leaves, structure = tree.flatten((args, kwargs), opened=True)
     names = leaf_names(args, kwargs)
     boxed, integers = [], 0
     for leaf, name in zip(leaves, names, strict=True):
@@ -193,10 +200,11 @@ def leaf_names(args: tuple, kwargs: dict) -> list[str]:
     names: list[str] = []
 
     def visit(value: Any, name: str) -> None:
-        if not tree.is_container(value):
+        if not tree.is_container(value, opened=True):
             names.append(name if name.isidentifier() else f"x{len(names)}")
-        elif isinstance(value, dict):
-            for key, item in value.items():
+        elif isinstance(value, dict) or type(value) in REGISTERED:
+            keys = value if isinstance(value, dict) else attributes(value)[0]
+            for key, item in zip(keys, tree.flatten_once(value, opened=True)):
                 visit(item, f"{name}_{key}".replace(" ", "_"))
         else:
             for position, item in enumerate(tree.flatten_once(value)):

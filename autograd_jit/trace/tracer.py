@@ -18,9 +18,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..errors import NonDifferentiableError, TracedValueError
+from .instances import attributes, is_cloneable
 
 __all__ = [
     "BOX_TYPES",
+    "REGISTERED",
     "Box",
     "Node",
     "Primitive",
@@ -44,7 +46,16 @@ def new_level() -> int:
 
 
 class Box:
-    """A value seen by one trace. Subclass it and ``register`` a value type to box that type."""
+    """A value seen by one trace. Subclass it and ``register`` a value type to box that type.
+
+    >>> from autograd_jit.extend import Box
+    >>> class Line:
+    ...     def __init__(self, slope, height):
+    ...         self.slope, self.height = slope, height
+    >>> class LineBox(Box):
+    ...     pass
+    >>> LineBox.register(Line)
+    """
 
     __slots__ = ("_node", "_trace", "_value")
 
@@ -76,8 +87,19 @@ class Box:
         Box.types.add(cls)
         Box.type_mappings[value_type] = cls
         Box.type_mappings[cls] = cls
+        if not _is_ours(value_type) and value_type not in Box.types and is_cloneable(value_type):
+            REGISTERED.add(value_type)
+            _CONTAINERS.add(value_type)
 
 
+def _is_ours(value_type: type) -> bool:
+    return value_type.__module__.partition(".")[0] in ("builtins", "numpy", "autograd_jit")
+
+
+#: types that users have registered and whose values are nothing but their attributes
+REGISTERED: set[type] = set()
+#: where a box may be hidden
+_CONTAINERS: set[type] = {tuple, list, dict, slice}
 #: The live set of box classes: ``type(x) in BOX_TYPES`` is the fastest test there is (25 ns).
 BOX_TYPES = Box.types
 
@@ -89,6 +111,8 @@ class Node:
 
     #: whether primitives without a derivative are shown to this kind of node (only the recorder wants them)
     sees_nondifferentiable: ClassVar[bool] = False
+    #: whether it writes a tape
+    records: ClassVar[bool] = False
 
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
@@ -159,18 +183,45 @@ def hidden_boxes(value: Any) -> bool:
         return type(value.start) in BOX_TYPES or type(value.stop) in BOX_TYPES or type(value.step) in BOX_TYPES
     if kind is dict:
         value = value.values()
+    elif kind in REGISTERED:
+        return bool(_boxes_in(value))
     elif kind is not tuple and kind is not list:
         return False
     kinds = set(map(type, value))  # most containers are an index or a shape: 0.2 us to see that
     return not (kinds.isdisjoint(BOX_TYPES) and (kinds.isdisjoint(_CONTAINERS) or not any(map(hidden_boxes, value))))
 
 
-#: where a box may be hidden
-_CONTAINERS = frozenset({tuple, list, dict, slice})
+def _boxes_in(value: Any, through_boxes: bool = False) -> list:
+    """The boxes in containers and in values of registered types; ``through_boxes``: and those in boxes."""
+    found, seen, pending = [], set(), [value]
+    while pending:
+        value = pending.pop()
+        kind = type(value)
+        if kind in BOX_TYPES:
+            found.append(value)
+            pending += [value._value] if through_boxes else []
+        elif kind in _CONTAINERS and id(value) not in seen:  # a value may lead back to itself
+            seen.add(id(value))
+            pending += _children(value)
+    return found
+
+
+def _children(value: Any) -> list:
+    kind = type(value)
+    if kind is dict:
+        return list(value.values())
+    if kind is slice:
+        return [value.start, value.stop, value.step]
+    return attributes(value)[1] if kind in REGISTERED else list(value)
+
+
+def _holds_registered(value: Any) -> bool:
+    kind = type(value)
+    return kind in REGISTERED or (kind in _CONTAINERS and any(map(_holds_registered, _children(value))))
 
 
 def innermost_box(value: Any) -> Any:
-    """The box of the highest level anywhere in ``value``; None without boxes."""
+    """The box of the highest level anywhere in ``value``, but for values of registered types; None without boxes."""
     kind = type(value)
     if kind in BOX_TYPES:
         return value
@@ -194,6 +245,8 @@ def _withhidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     if prim.normalise is not None:
         args, kwargs = prim.normalise(args, kwargs)
     innermost = innermost_box((args, kwargs))
+    if innermost is None or (innermost._node.records and _holds_registered((args, kwargs))):
+        return _apply_to_registered(prim, args, kwargs)
     if innermost._node.sees_nondifferentiable:  # a recorder writes down nested arguments as they are
         return innermost._node.apply_nested(prim, innermost._trace, args, kwargs)
     hidden = [name for name, value in kwargs.items() if hidden_boxes(value)]
@@ -208,6 +261,23 @@ def _withhidden_boxes(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     from .containers import apply_to_leaves
 
     return apply_to_leaves(prim, args, kwargs)
+
+
+def _apply_to_registered(prim: Primitive, args: tuple, kwargs: dict) -> Any:
+    """A call with a value of a registered type, and boxes among the arguments or inside of that value.
+
+    Boxes among the arguments have their turn first. Boxes inside go with the value into the primitive's function,
+    and are traced by what it computes; a tape under all of them has to know of it.
+    """
+    level = max([arg._trace for arg in args if type(arg) in BOX_TYPES], default=0)
+    direct = [arg for arg in args if type(arg) in BOX_TYPES and arg._trace == level]
+    if direct and not direct[0]._node.records:
+        return _apply(prim, args, kwargs)
+    recorded = direct or [box for box in _boxes_in((args, kwargs), through_boxes=True) if box._node.records]
+    if recorded:
+        innermost = max(recorded, key=lambda box: box._trace)
+        return innermost._node.apply_to_registered(prim, args, kwargs)
+    return prim.fun(*args, **kwargs)
 
 
 def _make_wrapper(prim: Primitive) -> Callable:
@@ -237,16 +307,20 @@ def _make_wrapper(prim: Primitive) -> Callable:
                     return x._node.apply(prim, x._trace, [x._value, y], kwargs, ((0, x._node),))
                 if y_boxed and type(x) not in _CONTAINERS:
                     return y._node.apply(prim, y._trace, [x, y._value], kwargs, ((1, y._node),))
-        boxed = False
+        boxed = registered = False
         for arg in args:
             kind = type(arg)
             if kind in BOX_TYPES:
                 boxed = True
-            elif kind in _CONTAINERS and hidden_boxes(arg):
-                return _withhidden_boxes(prim, args, kwargs)
+            elif kind in _CONTAINERS:
+                if hidden_boxes(arg):
+                    return _withhidden_boxes(prim, args, kwargs)
+                registered |= kind in REGISTERED
         if kwargs and hidden_boxes(kwargs):
             return _withhidden_boxes(prim, args, kwargs)
-        return _apply(prim, args, kwargs) if boxed else fun(*args, **kwargs)
+        if boxed:
+            return _apply_to_registered(prim, args, kwargs) if registered else _apply(prim, args, kwargs)
+        return fun(*args, **kwargs)
 
     return f_wrapped
 
@@ -282,7 +356,14 @@ def primitive(f_raw: Callable) -> Callable:
 
 
 def notrace_primitive(f_raw: Callable) -> Callable:
-    """Like :func:`primitive`, for a function whose derivative is zero wherever it exists (``floor``, ``argmax``)."""
+    """Like :func:`primitive`, for a function whose derivative is zero wherever it exists (``floor``, ``argmax``).
+
+    >>> from autograd_jit import grad
+    >>> from autograd_jit.extend import notrace_primitive
+    >>> constant = notrace_primitive(lambda x: x)
+    >>> grad(lambda x: x * constant(x))(3.0)
+    np.float64(3.0)
+    """
     return _wrap(f_raw, differentiable=False)
 
 

@@ -2,6 +2,9 @@
 
 Containers are ``tuple``, ``list``, ``dict`` (and subclasses that can be rebuilt: named tuples,
 ``OrderedDict``) and dataclass instances. Everything else is a leaf. Dictionaries keep their order.
+
+A value of a type that a user has registered (``Box.register``) is a leaf to derivatives, which box it as a whole. A
+tape holds nothing but arrays and numbers: with ``opened=True`` such a value counts as a container of its attributes.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .tracer import Box
+from .instances import assembled, attributes
+from .tracer import REGISTERED, Box
 
 __all__ = [
-    "LEAF", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "keys_of", "map_leaves",
-    "unflatten",
+    "LEAF", "Attributes", "Structure", "flatten", "flatten_once", "is_container", "is_rebuildable", "keys_of",
+    "kinds_of", "map_leaves", "unflatten",
 ]  # fmt: skip
 
 
@@ -33,16 +37,22 @@ class Structure(NamedTuple):
         return sum(1 if child is None else child.size for child in self.children)
 
 
+class Attributes(tuple):
+    """Names of attributes: the ``extra`` of an opened value of a registered type."""
+
+    __slots__ = ()
+
+
 #: the structure of a leaf
 LEAF = None
 
 
-def is_container(value: Any) -> bool:
+def is_container(value: Any, opened: bool = False) -> bool:
     """Whether ``value`` is taken apart by :func:`flatten`."""
-    return _parts(value) is not None
+    return _parts(value, opened) is not None
 
 
-def _parts(value: Any) -> tuple[Any, Any] | None:
+def _parts(value: Any, opened: bool = False) -> tuple[Any, Any] | None:
     """``(extra, children)`` of a container, None for a leaf."""
     kind = type(value)
     if kind is tuple or kind is list:
@@ -52,7 +62,10 @@ def _parts(value: Any) -> tuple[Any, Any] | None:
     if kind is defaultdict:
         return (value.default_factory, tuple(value)), value.values()
     if kind in Box.type_mappings:
-        return None  # a user's type, boxed as a whole
+        if not opened or kind not in REGISTERED:
+            return None  # boxed as a whole
+        names, values = attributes(value)
+        return Attributes(names), values
     if isinstance(value, tuple) and hasattr(kind, "_make"):
         return None, value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -61,29 +74,29 @@ def _parts(value: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def flatten_once(value: Any) -> list:
+def flatten_once(value: Any, opened: bool = False) -> list:
     """The direct children of a container."""
-    parts = _parts(value)
+    parts = _parts(value, opened)
     return [value] if parts is None else list(parts[1])
 
 
-def flatten(value: Any) -> tuple[list, Structure | None]:
+def flatten(value: Any, opened: bool = False) -> tuple[list, Structure | None]:
     """The leaves of ``value``, depth first, and its structure (``LEAF`` when it is one).
 
     >>> flatten({"a": 1.0, "b": (2.0, 3.0)})[0]
     [1.0, 2.0, 3.0]
     """
     leaves: list = []
-    return leaves, _flatten(value, leaves)
+    return leaves, _flatten(value, leaves, opened)
 
 
-def _flatten(value: Any, leaves: list) -> Structure | None:
-    parts = _parts(value)
+def _flatten(value: Any, leaves: list, opened: bool) -> Structure | None:
+    parts = _parts(value, opened)
     if parts is None:
         leaves.append(value)
         return LEAF
     extra, children = parts
-    return Structure(type(value), extra, tuple([_flatten(child, leaves) for child in children]))
+    return Structure(type(value), extra, tuple([_flatten(child, leaves, opened) for child in children]))
 
 
 def unflatten(structure: Structure | None, leaves: list) -> Any:
@@ -104,6 +117,8 @@ def _build(structure: Structure | None, leaves: Any) -> Any:
         return kind(zip(extra, values, strict=True))
     if kind is defaultdict:
         return defaultdict(extra[0], zip(extra[1], values, strict=True))
+    if type(extra) is Attributes:
+        return assembled(kind, extra, values)
     if issubclass(kind, tuple):
         return kind._make(values)  # type: ignore[attr-defined]
     return kind(**dict(zip(extra, values, strict=True)))
@@ -116,7 +131,15 @@ def is_rebuildable(structure: Structure | None) -> bool:
     """
     if structure is LEAF:
         return True
-    return _is_rebuildable_kind(structure.kind) and all(map(is_rebuildable, structure.children))
+    is_exact = type(structure.extra) is Attributes or _is_rebuildable_kind(structure.kind)
+    return is_exact and all(map(is_rebuildable, structure.children))
+
+
+def kinds_of(structure: Structure | None) -> set[type]:
+    """The types of all containers in a structure."""
+    if structure is LEAF:
+        return set()
+    return {structure.kind}.union(*map(kinds_of, structure.children))
 
 
 def keys_of(structure: Structure | None) -> list:
@@ -135,7 +158,7 @@ def _is_rebuildable_kind(kind: type) -> bool:
     return not hasattr(kind, "__post_init__") and all(field.init for field in dataclasses.fields(kind))
 
 
-def map_leaves(function: Callable, value: Any) -> Any:
+def map_leaves(function: Callable, value: Any, opened: bool = False) -> Any:
     """``value`` with every leaf replaced by ``function(leaf)``."""
-    leaves, structure = flatten(value)
+    leaves, structure = flatten(value, opened)
     return unflatten(structure, [function(leaf) for leaf in leaves])

@@ -24,6 +24,19 @@ class VSpace:
 
     Subclasses define ``zeros``, ``ones``, ``standard_basis``, ``randn``, ``size`` and the underscored
     operations ``_add``, ``_mut_add``, ``_scalar_mul``, ``_inner_prod``, ``_covector``.
+
+    >>> from autograd_jit.extend import VSpace
+    >>> class Money:
+    ...     def __init__(self, amount):
+    ...         self.amount = amount
+    >>> class MoneySpace(VSpace):
+    ...     def zeros(self):
+    ...         return Money(0.0)
+    ...     def _add(self, x, y):
+    ...         return Money(x.amount + y.amount)
+    >>> MoneySpace.register(Money)
+    >>> vspace(Money(2.0)).add(Money(1.0), Money(3.0)).amount
+    4.0
     """
 
     __slots__ = ()
@@ -259,6 +272,9 @@ def vspace(value: Any) -> VSpace:
     """The vector space of ``value`` (a float, complex number, array, container or registered type).
 
     Raises NonDifferentiableError for anything else.
+
+    >>> vspace(np.ones((2, 3))).size, vspace({"a": 1.0, "b": np.ones(2)}).zeros()
+    (6, {'a': array(0.), 'b': array([0., 0.])})
     """
     value = concrete(value)
     maker = VSpace.mappings.get(type(value))

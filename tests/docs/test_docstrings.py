@@ -36,3 +36,20 @@ def test_examples(name):
     for test in doctest.DocTestFinder().find(module, name, globs=names):
         runner.run(test, out=report.append)
     assert runner.failures == 0, "".join(report)
+
+
+def public_functions():
+    """``module.name`` of all that users call, but for classes that they only derive from, catch or meet."""
+    modules = "autograd_jit autograd_jit.extend autograd_jit.test_util autograd_jit.misc autograd_jit.misc.optimizers"
+    for module in map(importlib.import_module, modules.split()):
+        for name in getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")]):
+            value = getattr(module, name)
+            is_ours = getattr(value, "__module__", "").startswith("autograd_jit")
+            if is_ours and (isinstance(value, types.FunctionType) or name in ("Box", "VSpace", "SparseObject")):
+                yield f"{module.__name__}.{name}"
+
+
+@pytest.mark.parametrize("name", list(public_functions()))
+def test_public_functions_show_an_example(name):
+    module, _, attribute = name.rpartition(".")
+    assert ">>>" in (getattr(importlib.import_module(module), attribute).__doc__ or "")

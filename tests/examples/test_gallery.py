@@ -21,12 +21,10 @@ TOLERANCE = 1e-8
 KNOWN: dict[str, set[str]] = {
     # Every look adds a point: new shapes, so a new trace.
     "bayesian_optimization": {"late traces"},
-    # A user's primitive may do anything at each call, and so is called.
-    "define_gradient": {"python steps"},
     # Iterates as often as the numbers ask for; each step of it is compiled.
     "fixed_points": {"python steps"},
-    # Its primitives work on objects of a class of its own: no tape can see inside, no program can make one.
-    "function_gradient": {"fallbacks"},
+    # The sum of two functions is as long as their centres differ: NumPy's `unique` finds out at each call.
+    "function_gradient": {"python steps"},
     # SciPy's solver; the dynamics that it calls are compiled.
     "ode_net": {"python steps"},
 }
@@ -66,15 +64,16 @@ def test_same_trajectory_both_ways(example, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::autograd_jit.errors.FallbackWarning")
 @pytest.mark.parametrize("example", NAMES, indirect=True)
-def test_compiled_is_faster(example, monkeypatch, tmp_path):
-    """A step, and the whole run with all its compiling."""
-    monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path))
+def test_whole_runs_stay_compiled(example):
+    """The full length: the same answers to its end, no fall-back, no trace once it is warm, no other Python step.
+
+    How long it takes both ways is not tested, but measured: see the table in ``examples/README.md``.
+    """
     harness = importlib.import_module("_harness")
     both = harness.compare(example.EXAMPLE, quick=False)
     assert both.difference <= TOLERANCE
-    if "fallbacks" in KNOWN.get(example.__name__, set()):
-        return  # what runs interpreted is as fast as interpreted at best
-    assert both.speed_up > 1 and both.total_speed_up > 1, harness.report_comparison(both, "step")
+    findings = harness.findings(both.compiled)
+    assert found(findings) == KNOWN.get(example.__name__, set()), str(findings)
 
 
 def test_all_known_findings_are_of_examples():

@@ -97,7 +97,7 @@ def test_views_that_no_tape_can_make_run_interpreted():
 
     @primitive
     def tail(x):
-        return x[1:]
+        return np.asarray(x)[1:]
 
     compiled = jit(lambda x: tail(x))
     with pytest.warns(match="view of an argument, .* made by tail"):
@@ -117,6 +117,16 @@ def test_shared_memory_that_no_tape_can_make_runs_interpreted(name):
         compiled(A)
     assert sharing(compiled, A.copy()) == sharing(function, A.copy())
     assert compiled(A) is not None and compiled.stats.replays == 0
+
+
+def test_views_that_a_followed_primitive_makes_are_replayed():
+    from autograd_jit.extend import primitive
+
+    tail = primitive(lambda x: x[1:])
+    compiled = jit(lambda x: tail(x))
+    for _ in range(3):
+        assert np.shares_memory(compiled(A), A)
+    assert (compiled.stats.replays, compiled.stats.fallbacks) == (2, 0)
 
 
 def test_gradients_are_arrays_of_their_own():
