@@ -91,8 +91,8 @@ class DeviceProgram:
 
     @property
     def has_call_path(self) -> bool:
-        """Whether calls can be made by :meth:`DeviceFrame.call`: it draws nothing in between."""
-        return all([step.op.prim.draws is None for step in self.steps if not isinstance(step, CopyStep)])
+        """Whether the generated call path serves it: a Python step that raises must find nothing drawn."""
+        return self.is_native or not self.has_draws
 
     def listing(self) -> Any:
         """What ``kernels(*args)`` returns."""
@@ -168,7 +168,8 @@ class DeviceProgram:
 
     @property
     def has_draws(self) -> bool:
-        return bool(self.draws) or not self.has_call_path
+        steps = [step for step in self.steps if not isinstance(step, CopyStep)]
+        return bool(self.draws) or any([step.op.prim.draws is not None for step in steps])
 
     @property
     def keeps_results(self) -> bool:
