@@ -34,6 +34,7 @@ from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Step, Value, View, d
 from .kernel import Kernel, Launch
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
+from .short_axes import unroll_short_axes
 from .simplify import drop_dead_nodes
 from .windows import gather_pieces
 
@@ -228,10 +229,10 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
 
 
 def form(tape: Tape) -> Stages:
-    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory."""
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, unroll, fuse, form, plan memory."""
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
-    graph = gather_pieces(drop_dead_nodes(graph))
+    graph = unroll_short_axes(gather_pieces(drop_dead_nodes(graph)))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
     rows = row_buffers(graph, groups)

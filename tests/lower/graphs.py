@@ -17,6 +17,7 @@ from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, verify
 from autograd_jit.lower.kernel import ELEMENT, Launch, build
 from autograd_jit.lower.plan import row_buffers, stored_values
+from autograd_jit.lower.short_axes import unroll_short_axes
 from autograd_jit.lower.simplify import drop_dead_nodes
 from autograd_jit.lower.windows import gather_pieces
 
@@ -124,7 +125,7 @@ def _write(node: Piece, memory: Memory) -> None:
 def launches(graph: Graph) -> tuple[Graph, list]:
     """The graph without dead nodes, and its launches (or groups of one node that is no loop), in order."""
     verify(graph)
-    graph = gather_pieces(drop_dead_nodes(graph))
+    graph = unroll_short_axes(gather_pieces(drop_dead_nodes(graph)))
     verify(graph)
     groups = fuse(graph)
     stored, rows = stored_values(graph, groups), row_buffers(graph, groups)
