@@ -25,6 +25,7 @@ from ..trace.aliases import Alias
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
+from .axis_order import turn_short_rows
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
@@ -229,10 +230,10 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
 
 
 def form(tape: Tape) -> Stages:
-    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, unroll, fuse, form, plan memory."""
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, lay out, fuse, form, plan memory."""
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
-    graph = unroll_short_axes(gather_pieces(drop_dead_nodes(graph)))
+    graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
     rows = row_buffers(graph, groups)

@@ -12,6 +12,7 @@ import scipy.special
 
 from autograd_jit.kernels import scalar_math
 from autograd_jit.lower import emit_python
+from autograd_jit.lower.axis_order import turn_short_rows
 from autograd_jit.lower.compile import compile_kernel
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, verify
@@ -125,7 +126,7 @@ def _write(node: Piece, memory: Memory) -> None:
 def launches(graph: Graph) -> tuple[Graph, list]:
     """The graph without dead nodes, and its launches (or groups of one node that is no loop), in order."""
     verify(graph)
-    graph = unroll_short_axes(gather_pieces(drop_dead_nodes(graph)))
+    graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))
     verify(graph)
     groups = fuse(graph)
     stored, rows = stored_values(graph, groups), row_buffers(graph, groups)

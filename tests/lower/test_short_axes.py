@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 
 import autograd_jit.numpy as anp
 from autograd_jit import grad, value_and_grad
-from autograd_jit.lower import short_axes
+from autograd_jit.lower import axis_order, row_clusters
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.graph import Init, Literal, Map, Reduce, View, verify
 from autograd_jit.lower.short_axes import LONGEST, unroll_short_axes
@@ -120,7 +120,11 @@ def test_gradients_through_short_axes():
     def loss(x, y):
         units = x / anp.sqrt(anp.sum(x**2, axis=-1, keepdims=True))
         pairs = units[:, :, None] * y[:, None, :]
-        return anp.sum(anp.tanh(anp.sum(pairs, axis=1))) + anp.sum(units[:, 1] * y[:, 0]) + anp.sum(anp.max(pairs, axis=(1, 2)))
+        return (
+            anp.sum(anp.tanh(anp.sum(pairs, axis=1)))
+            + anp.sum(units[:, 1] * y[:, 0])
+            + anp.sum(anp.max(pairs, axis=(1, 2)))
+        )
 
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(70, 3)), generator.normal(size=(70, 2))
@@ -150,12 +154,13 @@ def test_energies_of_pairs_are_a_few_loops_over_pairs():
 @pytest.fixture
 def everything(monkeypatch):
     """All short axes are taken apart, whether that pays or not."""
-    monkeypatch.setattr(short_axes, "FEWEST_ROWS", 1)
-    monkeypatch.setattr(short_axes._Cluster, "pays", True)
-    monkeypatch.setattr(short_axes, "REPEATED", 1)
-    short_axes._short_axis.cache_clear()
+    monkeypatch.setattr(row_clusters, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(axis_order, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(row_clusters.Cluster, "pays", lambda cluster, axis: True)
+    monkeypatch.setattr(row_clusters, "REPEATED", 1)
+    row_clusters.short_axis.cache_clear()
     yield
-    short_axes._short_axis.cache_clear()
+    row_clusters.short_axis.cache_clear()
 
 
 QUIET = {
