@@ -282,7 +282,7 @@ def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
         for operand in node.operands():
             if isinstance(operand, View):
                 uses[operand.value] += 1
-                if isinstance(node, Reduce) and operand.is_dense:
+                if isinstance(node, Reduce) and operand.is_dense and operand.shape == operand.value.shape:
                     axes[operand.value] = node.axes
     for out in graph.outputs:
         if isinstance(out, View):

@@ -128,6 +128,20 @@ def test_the_number_of_loops_over_a_row_is_bounded():
     assert len({build(group, stored, rows).kernel for group in groups}) <= 3
 
 
+def test_the_axes_of_a_reduction_say_nothing_of_a_map_over_another_shape():
+    """A reshaped value is reduced along axes that its own shape may not have; next to a softmax that was looked up."""
+    b = Builder()
+    x, y = b.input((7, 9), F8), b.input((20,), F8)
+    powers = b.map("exp", (x,), F8, (7, 9))
+    total = with_shape(b.reduce("sum", powers, (1,)), (7, 1))
+    shares = b.map("divide", (powers, total.broadcast((7, 9))), F8, (7, 9))
+    sines = b.map("sin", (y,), F8, (20,))
+    b.graph.outputs = [shares, b.reduce("sum", with_shape(sines, (4, 5)), (1,))]
+    groups = fuse(b.graph)
+    assert all(group.axes is None or max(group.axes) < len(group.domain) for group in groups)
+    assert row_buffers(b.graph, groups) == {powers.value: 9}
+
+
 def test_reductions_over_different_axes_do_not_share_a_loop():
     b = Builder()
     x = b.input((5, 3), F8)
