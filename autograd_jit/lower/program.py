@@ -230,7 +230,8 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
 
 
 def form(tape: Tape) -> Stages:
-    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, lay out, fuse, form, plan memory."""
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, choose layouts, fuse,
+    form, plan memory."""
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
     graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))

@@ -134,7 +134,7 @@ def _is_repeated(view: View) -> bool:
 def clusters(graph: Graph, longest: int, fits: Callable[[View, int], bool]) -> list[Cluster]:
     """All clusters with an axis up to ``longest``, in no order.
 
-    ``fits(view, size)``: whether a reader elsewhere can do with the rewritten value, whose rows are of ``size`` elements.
+    ``fits(view, size)``: whether a reader elsewhere can do with the rewritten value; its rows are of ``size`` elements.
     """
     axes = {node: axis for node in graph.nodes if (axis := _axis_of(node, longest)) is not None}
     if not axes:
@@ -176,7 +176,7 @@ class Rewriter:
 
     def __init__(self, graph: Graph, chosen: list[Cluster]) -> None:
         self.old = graph
-        self.clusters = {node: cluster for cluster in chosen for node in cluster.nodes}
+        self.clusters: dict[Node, Cluster] = {node: cluster for cluster in chosen for node in cluster.nodes}
         self.rewritten: set[Value] = set()
         self.assembled: set[Value] = set()
         self.nodes: list[Node] = []

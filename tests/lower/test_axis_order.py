@@ -71,7 +71,7 @@ def test_few_rows_and_long_ones_stay(rows, size):
     ],
 )
 def test_readers_see_a_turned_value_through_other_strides(shape, strides, offset):
-    b, square, rest, most = nearest(200, 10)
+    b, square, _, most = nearest(200, 10)
     read = b.map("exp2", (View(square.value, shape, strides, offset),), F8, shape)
     b.graph.outputs = [most, read]
     turned = turn_short_rows(b.graph)
@@ -80,7 +80,7 @@ def test_readers_see_a_turned_value_through_other_strides(shape, strides, offset
 
 
 def test_outputs_are_in_their_own_order():
-    b, square, rest, most = nearest(200, 10)
+    b, _, rest, most = nearest(200, 10)
     b.graph.outputs = [rest, most]
     check(b.graph, *arrays(200, 10))
 
