@@ -136,6 +136,11 @@ def clusters(graph: Graph, longest: int, fits: Callable[[View, int], bool]) -> l
 
     ``fits(view, size)``: whether a reader elsewhere can do with the rewritten value; its rows are of ``size`` elements.
     """
+    # most programs have no such axis: for them this takes no call a node
+    domains = {node.out.shape for node in graph.nodes if node.__class__ is Map}  # type: ignore[attr-defined]
+    domains |= {node.arg.shape for node in graph.nodes if node.__class__ is Reduce}  # type: ignore[attr-defined]
+    if not any([short_axis(shape, longest) is not None for shape in domains]):
+        return []
     axes = {node: axis for node in graph.nodes if (axis := _axis_of(node, longest)) is not None}
     if not axes:
         return []
