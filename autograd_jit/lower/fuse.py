@@ -12,6 +12,7 @@ is one loop over the rows with a few loops over each row, which stays in cache b
 from __future__ import annotations
 
 import bisect
+import functools
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ __all__ = ["Group", "fuse", "is_row_stage"]
 
 #: a kernel of more operations compiles slowly and runs out of registers
 MAX_OPERATIONS = 64
+#: over so many elements what two kernels hand over leaves the cache nearest to the core: that costs more than registers
+#: kept on the stack (sea water's equation of state, 203 operations over 1e5 elements: 1.3 times as fast)
+LARGE, MAX_OPERATIONS_LARGE = 8192, 128
 #: pointers that one loop nest walks
 MAX_ACCESSES = 24
 #: loops over one row that a kernel makes: six
@@ -52,7 +56,11 @@ class Group:
 
     @property
     def has_room(self) -> bool:
-        return len(self.nodes) < MAX_OPERATIONS and len(self.loads) + self.sinks < MAX_ACCESSES
+        return len(self.nodes) < self.most_operations and len(self.loads) + self.sinks < MAX_ACCESSES
+
+    @functools.cached_property
+    def most_operations(self) -> int:
+        return MAX_OPERATIONS_LARGE if math.prod(self.domain or ()) >= LARGE else MAX_OPERATIONS
 
     def __str__(self) -> str:
         head = "alone" if self.domain is None else f"loop over {list(self.domain)}"
@@ -68,7 +76,7 @@ def is_row_stage(number: int) -> bool:
 
 def fuse(graph: Graph) -> list[Group]:
     """The groups of a graph, in an order in which they can run."""
-    groups = compute_again(graph, _Fusion(graph).groups, MAX_OPERATIONS)
+    groups = compute_again(graph, _Fusion(graph).groups)
     for group in groups:
         if len(set(group.stages)) > 1:
             group.carried = carried_values(group)
@@ -265,7 +273,7 @@ def _fitted(source: Operand, shape: tuple) -> Operand:
 
 def _is_nearly_full(group: Group) -> bool:
     """Whether the limit is near enough for a cut at a place of our choice to be better than there."""
-    return 4 * len(group.nodes) >= 3 * MAX_OPERATIONS
+    return 4 * len(group.nodes) >= 3 * group.most_operations
 
 
 def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:
@@ -282,7 +290,7 @@ def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
         for operand in node.operands():
             if isinstance(operand, View):
                 uses[operand.value] += 1
-                if isinstance(node, Reduce) and operand.is_dense:
+                if isinstance(node, Reduce) and operand.is_dense and operand.shape == operand.value.shape:
                     axes[operand.value] = node.axes
     for out in graph.outputs:
         if isinstance(out, View):

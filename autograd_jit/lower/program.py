@@ -26,6 +26,7 @@ from ..trace.aliases import Alias
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
+from .axis_order import turn_short_rows
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
@@ -36,6 +37,7 @@ from .kernel import Kernel, Launch
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
 from .routines import CompiledRoutine, compiled_routine
+from .short_axes import unroll_short_axes
 from .simplify import drop_dead_nodes
 from .windows import gather_pieces
 
@@ -271,14 +273,15 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
 
 
 def form(tape: Tape, shares_rows: bool = True) -> Stages:
-    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory.
+    """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, choose layouts, fuse,
+    form, plan memory.
 
     Without ``shares_rows`` each row has memory of its own for what its stages hand on, and what guards read stays as it
     is: the rows run at the same time, and a guard that fails is looked at when the run is over.
     """
     graph = expand(tape)
     outputs = _deliver_outputs(graph, tape)
-    graph = gather_pieces(drop_dead_nodes(graph))
+    graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
     rows = row_buffers(graph, groups) if shares_rows else {}

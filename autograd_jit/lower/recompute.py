@@ -62,7 +62,7 @@ def carried_values(group: Group) -> set[Value]:
 # ---------------------------------------------------------------- from one group to another
 
 
-def compute_again(graph: Graph, groups: list[Group], most_operations: int) -> list[Group]:
+def compute_again(graph: Graph, groups: list[Group]) -> list[Group]:
     """Groups that compute for themselves what they alone would read of an earlier group, where that is cheap.
 
     The derivative ``1 - t * t`` of ``t = tanh(x)`` is placed next to the tanh, which saves a load but costs a store. If
@@ -80,7 +80,7 @@ def compute_again(graph: Graph, groups: list[Group], most_operations: int) -> li
         maps, loads = _chain(value, home, homes, readers)
         cost = sum([COST.get(node.op, TOO_MUCH) for node in maps])
         new = [load for load in loads if load.size > 1 and load not in reader.loads]
-        if cost > AGAIN_COST or len(new) > 1 or len(reader.nodes) + len(maps) > most_operations:
+        if cost > AGAIN_COST or len(new) > 1 or len(reader.nodes) + len(maps) > reader.most_operations:
             continue
         stages = set(reader.stages)
         if len(stages) > 1:
