@@ -245,10 +245,6 @@ for n in range(12):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="73 MB measured, 0.2 MB of them machine code: half of the rest are tapes, kept to be shown and verified",
-    strict=True,
-)
 def test_two_thousand_traces_add_under_fifty_megabytes():
     """200 shapes times 10 paths of one function."""
     program = """
