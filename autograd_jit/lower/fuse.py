@@ -145,10 +145,12 @@ class _Fusion:
     def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> tuple[int, int]:
         """The first group, and the first stage of it, in which everything that ``node`` reads is there."""
         earliest = (0, 1)
-        for operand in node.operands():
-            if isinstance(operand, View) and operand.value in self.made_in:
-                pointer = isinstance(node, Map) and node.is_pointer(operand)
-                earliest = max(earliest, self._available(operand, domain, pointer))
+        gathers = isinstance(node, Map) and node.op == "gather"
+        for operand in node.reads:
+            if operand.value in self.made_in:
+                place = self._available(operand, domain, gathers and operand is node.args[0])  # type: ignore[union-attr]
+                if place > earliest:
+                    earliest = place
         if isinstance(node, Piece):
             earliest = max(earliest, (self.pieces[node.region.value].earliest(node), 1))
         return earliest
@@ -219,11 +221,8 @@ class _Fusion:
 
     def _outside(self, node: Node, number: int) -> list[View]:
         """Operands that the group must load."""
-        return [
-            operand
-            for operand in node.operands()
-            if isinstance(operand, View) and self.made_in.get(operand.value, -1) != number
-        ]
+        made_in = self.made_in
+        return [operand for operand in node.reads if made_in.get(operand.value, -1) != number]
 
 
 def _is_by_rows(group: Group) -> bool:
@@ -245,12 +244,11 @@ def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
         if not isinstance(node, (Map, Reduce, Piece)):
             continue
         domain = _domain(node)
-        for operand in node.operands():
-            if isinstance(operand, View):
-                if operand.value.size < math.prod(domain):
-                    found.setdefault(operand.value, set()).add((domain, _repeated(domain, operand.broadcast(domain))))
-                elif isinstance(node, Map) and node.out in found:
-                    found.setdefault(operand.value, set()).update(found[node.out])
+        for operand in node.reads:
+            if operand.value.size < math.prod(domain):
+                found.setdefault(operand.value, set()).add((domain, _repeated(domain, operand.broadcast(domain))))
+            elif isinstance(node, Map) and node.out in found:
+                found.setdefault(operand.value, set()).update(found[node.out])
     return found
 
 
@@ -276,17 +274,14 @@ def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:
 
 def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
     """Mapped values that only one reduction reads: axes. They must share its loop, or they would be stored."""
-    uses: Counter[Value] = Counter()
     axes: dict[Value, tuple] = {}
     for node in graph.nodes:
-        for operand in node.operands():
-            if isinstance(operand, View):
-                uses[operand.value] += 1
-                if isinstance(node, Reduce) and operand.is_dense:
-                    axes[operand.value] = node.axes
-    for out in graph.outputs:
-        if isinstance(out, View):
-            uses[out.value] += 1
+        if isinstance(node, Reduce) and node.arg.is_dense:
+            axes[node.arg.value] = node.axes
+    if not axes:
+        return axes
+    uses = Counter([view.value for node in graph.nodes for view in node.reads])
+    uses.update([out.value for out in graph.outputs if isinstance(out, View)])
     return {value: reduced for value, reduced in axes.items() if uses[value] == 1}
 
 

@@ -36,7 +36,7 @@ def carried_values(group: Group) -> set[Value]:
     home = {node.out: stage for node, stage in zip(group.nodes, group.stages) if isinstance(node, Map)}
     later: set[Value] = set()
     for node, stage in zip(group.nodes, group.stages):
-        later.update([o.value for o in node.operands() if isinstance(o, View) and home.get(o.value, stage) < stage])
+        later.update([view.value for view in node.reads if home.get(view.value, stage) < stage])
     of_rows = group.row_values.union([value for n in group.nodes if isinstance(n, Reduce) for value in n.outs])
     carried: set[Value] = set()
     work: dict[Value, tuple[int, frozenset]] = {}  # value -> cost, and what it loads
@@ -77,10 +77,12 @@ def compute_again(graph: Graph, groups: list[Group], most_operations: int) -> li
         reader = readers[value][0] if len(readers[value]) == 1 else None
         if reader is None or reader.domain != home.domain or value in home.row_values or _scatters(reader):
             continue
-        maps, loads = _chain(value, home, homes, readers)
-        cost = sum([COST.get(node.op, TOO_MUCH) for node in maps])
+        found = _chain(value, home, homes, readers)
+        if found is None:
+            continue
+        maps, loads = found
         new = [load for load in loads if load.size > 1 and load not in reader.loads]
-        if cost > AGAIN_COST or len(new) > 1 or len(reader.nodes) + len(maps) > most_operations:
+        if len(new) > 1 or len(reader.nodes) + len(maps) > most_operations:
             continue
         stages = set(reader.stages)
         if len(stages) > 1:
@@ -106,8 +108,8 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
             found[out.value].append(None)
     for group in groups:
         for node in group.nodes:
-            for term in node.operands():
-                if isinstance(term, View) and homes.get(term.value, group) is not group:
+            for term in node.reads:
+                if homes.get(term.value, group) is not group:
                     by_element = group.domain is not None and term.is_dense and term.shape == group.domain
                     pointer = isinstance(node, Map) and node.is_pointer(term)
                     place = group if by_element and not pointer else None
@@ -118,13 +120,18 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
 
 def _chain(
     value: Value, home: Group, homes: dict[Value, Group], readers: dict[Value, list[Group | None]]
-) -> tuple[list[Map], set[View]]:
-    """The maps of a value's group that compute it from what is in memory anyway, in order, and what they load."""
+) -> tuple[list[Map], set[View]] | None:
+    """The maps of a value's group that compute it from what is in memory anyway, in order, and what they load; None
+    where they cost too much."""
     wanted, loads = {value}, set()
     maps: list[Map] = []
+    cost = 0
     for node in reversed(home.nodes):
         if isinstance(node, Map) and node.out in wanted:
             maps.append(node)
+            cost += COST.get(node.op, TOO_MUCH)
+            if cost > AGAIN_COST:
+                return None
             for term in node.args:
                 if not isinstance(term, View):
                     continue
@@ -137,7 +144,7 @@ def _chain(
 
 
 def _reads(node: Node, value: Value) -> bool:
-    return value in [term.value for term in node.operands() if isinstance(term, View)]
+    return value in [view.value for view in node.reads]
 
 
 def _scatters(group: Group) -> bool:
@@ -147,9 +154,9 @@ def _scatters(group: Group) -> bool:
 
 def _drop_unread(group: Group, maps: list[Map], readers: dict[Value, list[Group | None]]) -> None:
     """Take maps out of a group whose values nobody reads any more."""
-    uses = Counter([term.value for node in group.nodes for term in node.operands() if isinstance(term, View)])
+    uses = Counter([view.value for node in group.nodes for view in node.reads])
     for node in reversed(maps):
         if not readers.get(node.out) and not uses[node.out]:
             place = group.nodes.index(node)
             del group.nodes[place], group.stages[place]
-            uses.subtract([term.value for term in node.args if isinstance(term, View)])
+            uses.subtract([view.value for view in node.reads])
