@@ -78,8 +78,8 @@ class Program:
 
     A row of ``table`` is the address of a function and that of its integers, which lie in ``words``.
 
-    A session may hold thousands, so the tape is packed and the stages are not kept: they take 50 kB where the table takes
-    5, and ``stages`` makes them again of the tape. ``bound`` is the graph without its nodes.
+    A session may hold thousands, so the tape is packed and the stages are not kept: they take 50 kB where the table
+    takes 5, and ``stages`` makes them again of the tape. ``bound`` is the graph without its nodes.
     """
 
     tape: Tape

@@ -90,10 +90,12 @@ class _Packed:
     def __init__(self, tape: Tape) -> None:
         self.numbers = array("q")
         self.names: dict[int, str] = {}
-        templates, types, constants = [], [], []
+        templates: list[_Template] = []
+        types: list[TensorType] = []
+        constants: list[Constant] = []
         for op in tape.ops:
             values: list[int] = []
-            if type(op) is Guard:
+            if isinstance(op, Guard):
                 template = _guard_template(op)
                 values.append(op.var.number)
             else:
@@ -124,7 +126,8 @@ class _Packed:
         ops: list[Op | Guard] = []
         for template in self.templates:
             if template.prim is None:
-                ops.append(Guard(variables[next(numbers)], *template.args, template.line))
+                kind, expected = template.args
+                ops.append(Guard(variables[next(numbers)], kind, expected, template.line))
                 continue
             if template.simple:
                 args, kwargs = tuple([fill(arg) for arg in template.args]), {}
