@@ -72,10 +72,12 @@ def compute_again(graph: Graph, groups: list[Group], most_operations: int) -> li
     """
     homes = {node.out: group for group in groups for node in group.nodes if isinstance(node, Map)}
     readers = _readers(graph, groups, homes)
+    scattering = {group for group in groups if _scatters(group)}
+    uses: dict[Group, Counter[Value]] = {}  # how often a group's nodes read a value
     for value in list(readers):
         home = homes[value]
         reader = readers[value][0] if len(readers[value]) == 1 else None
-        if reader is None or reader.domain != home.domain or value in home.row_values or _scatters(reader):
+        if reader is None or reader.domain != home.domain or value in home.row_values or reader in scattering:
             continue
         found = _chain(value, home, homes, readers)
         if found is None:
@@ -92,11 +94,15 @@ def compute_again(graph: Graph, groups: list[Group], most_operations: int) -> li
         again = [node for node in maps if id(node) not in known]
         reader.nodes[:0], reader.stages[:0] = again, [stage] * len(again)
         reader.loads.update(new)
+        if reader in uses:
+            uses[reader].update([view.value for node in again for view in node.reads])
         readers[value] = []
         for load in loads:
             if load.value in homes and reader not in readers[load.value]:
                 readers[load.value].append(reader)
-        _drop_unread(home, maps, readers)
+        if home not in uses:
+            uses[home] = Counter([view.value for node in home.nodes for view in node.reads])
+        _drop_unread(home, maps, readers, uses[home])
     return [group for group in groups if group.nodes]
 
 
@@ -109,7 +115,7 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
     for group in groups:
         for node in group.nodes:
             for term in node.reads:
-                if homes.get(term.value, group) is not group:
+                if homes.get(term.value, group) is not group:  # most are of the group itself
                     by_element = group.domain is not None and term.is_dense and term.shape == group.domain
                     pointer = isinstance(node, Map) and node.is_pointer(term)
                     place = group if by_element and not pointer else None
@@ -132,14 +138,14 @@ def _chain(
             cost += COST.get(node.op, TOO_MUCH)
             if cost > AGAIN_COST:
                 return None
-            for term in node.args:
-                if not isinstance(term, View):
-                    continue
+            for term in node.reads:
                 by_element = term.is_dense and term.shape == home.domain
                 if homes.get(term.value) is home and by_element and not readers.get(term.value):
                     wanted.add(term.value)
                 else:
                     loads.add(term)
+            if len(maps) == len(wanted):
+                break
     return maps[::-1], loads
 
 
@@ -152,9 +158,10 @@ def _scatters(group: Group) -> bool:
     return any(isinstance(node, Piece) and node.position is not None for node in group.nodes)
 
 
-def _drop_unread(group: Group, maps: list[Map], readers: dict[Value, list[Group | None]]) -> None:
-    """Take maps out of a group whose values nobody reads any more."""
-    uses = Counter([view.value for node in group.nodes for view in node.reads])
+def _drop_unread(
+    group: Group, maps: list[Map], readers: dict[Value, list[Group | None]], uses: Counter[Value]
+) -> None:
+    """Take maps out of a group whose values nobody reads any more. ``uses``: how often the group's nodes read each."""
     for node in reversed(maps):
         if not readers.get(node.out) and not uses[node.out]:
             place = group.nodes.index(node)
