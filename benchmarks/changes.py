@@ -44,7 +44,8 @@ class Change(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.operations} operations, first call {self.first_ms:.2f} ms ({self.ratio:.1f} interpreted calls of "
-            f"{self.interpreted_ms:.2f} ms), of which lowering {self.lowering_ms:.2f} ms; {self.compiled} kernels compiled"
+            f"{self.interpreted_ms:.2f} ms), of which lowering {self.lowering_ms:.2f} ms; "
+            f"{self.compiled} kernels compiled"
         )
 
 
@@ -87,10 +88,9 @@ def _measured(loss: Callable, points: list[np.ndarray]) -> Change:
         function(point)  # replayed between two traces, as in a program that is worth compiling
         tape = function.tape(point)
         lowering.append(timed(lambda: lower(tape, "never"), time.process_time)[1])  # noqa: B023
-    return Change(
-        len(function.tape(points[-1]).ops), *[1e3 * statistics.median(times) for times in (calls, lowering, interpreted)],
-        function.stats.kernels_compiled - compiled,
-    )  # fmt: skip
+    milliseconds = [1e3 * statistics.median(times) for times in (calls, lowering, interpreted)]
+    operations = len(function.tape(points[-1]).ops)
+    return Change(operations, *milliseconds, function.stats.kernels_compiled - compiled)
 
 
 def main() -> int:

@@ -99,7 +99,7 @@ class _Fusion:
         if isinstance(node, Init):
             if node.source is not None:
                 self._place_loop(Piece(node.out.view(), _fitted(node.source, node.out.shape), add=False))
-        elif isinstance(node, Map) and (place := self._row_place(node)) is not None:
+        elif self.spread_over and isinstance(node, Map) and (place := self._row_place(node)) is not None:
             self._join(node, *place)
             self.rowwise[node.out] = place[1]
             self.groups[place[0]].row_values.add(node.out)
@@ -112,10 +112,14 @@ class _Fusion:
 
     def _place_loop(self, node: Map | Reduce | Piece) -> None:
         domain = _domain(node)
-        axes = (
-            node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
-        )
-        earliest = max(self._earliest(node, domain), (self.floors.get(domain, 0), 1))
+        axes: tuple | None = None
+        if isinstance(node, Map):
+            axes = self.reduced_by.get(node.out) if self.reduced_by else None
+        elif isinstance(node, Reduce):
+            axes = node.axes
+        earliest = self._earliest(node, domain)
+        if domain in self.floors:
+            earliest = max(earliest, (self.floors[domain], 1))
         number, stage = self._candidate(node, domain, axes, earliest)
         if node in self.chunk_starts and _is_nearly_full(self.groups[number]):
             self.floors[domain] = len(self.groups)
@@ -135,10 +139,14 @@ class _Fusion:
         group = self.groups[number]
         group.nodes.append(node)
         group.stages.append(stage)
-        group.loads.update(self._outside(node, number))
+        outside = self._outside(node, number)
+        if outside:
+            group.loads.update(outside)
         group.sinks += not isinstance(node, Map)
+        made_in = self.made_in
         for value in node.outs:
-            self.made_in[value] = max(number, self.made_in.get(value, 0))
+            if made_in.get(value, -1) < number:
+                made_in[value] = number
 
     # ---------------------------------------------------------------- where a node can go
 

@@ -1,6 +1,6 @@
 """Counts, which do not depend on the machine; `python -m benchmarks.changes` tells the times."""
 
-from benchmarks.changes import new_paths, new_shapes
+from benchmarks.changes import PATHS, new_paths, new_shapes
 
 
 def test_a_new_shape_compiles_nothing():
@@ -9,6 +9,6 @@ def test_a_new_shape_compiles_nothing():
     assert change.first_ms > 0 and change.lowering_ms > 0
 
 
-def test_a_new_path_compiles_no_more_than_its_guards():
+def test_a_new_path_compiles_at_most_the_kernel_of_its_guards():
     change = new_paths()
-    assert change.compiled <= 2 and "interpreted calls" in str(change)
+    assert change.compiled <= len(PATHS) - 1 and "interpreted calls" in str(change)
