@@ -10,6 +10,7 @@ Three levels of lookup, from a call to a program:
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import math
@@ -38,8 +39,10 @@ from .known_programs import (
     Entry,
     Held,
     Path,
+    Waiting,
     registry,
     registry_lock,
+    waiting_of,
 )
 from .options import Options
 from .reports import Stats, trace_report
@@ -133,6 +136,9 @@ class Handle:
         if warnings_raise():  # no warning that it runs interpreted: that would be an error, too
             self.stats.fallbacks += 1
             return self.interpreted(*args, **kwargs)
+        waiting = waiting_of(self.operator, self.fun) if self.compiled is None and self.mode == "lazy" else None
+        if waiting is not None and not waiting.is_over:  # not even looked at: that takes 30 ms, with imports
+            return self._deferred(waiting, args, kwargs)
         compiled = self._find_compiled()
         if compiled is None:
             self.stats.inlined += 1
@@ -258,6 +264,9 @@ class Handle:
 
     def _new_entry(self, compiled: Compiled, signature: Hashable) -> Entry:
         entry = Entry()
+        if not compiled.entries and self.mode == "lazy":  # it has waited before it was looked at
+            waiting = waiting_of(self.operator, self.fun)
+            entry.waiting = Waiting() if waiting is None else dataclasses.replace(waiting)
         if len(compiled.entries) >= self.options.max_signatures:
             compiled.entries.popitem(last=False)
             if compiled.traces > 2 * self.options.max_signatures and self.stats.replays < compiled.traces:
@@ -334,14 +343,18 @@ class Handle:
             if is_to_be_verified:
                 self._verify(result, (args, kwargs), (path.program.tape, inputs, generators), rewind)
             return result
-        if self.mode == "lazy" and not entry.paths and not entry.is_worth_compiling:
-            started = time.perf_counter()
-            try:
-                return self.interpreted(*args, **kwargs)
-            finally:
-                self.stats.deferred += 1
-                entry.note_interpreted(time.perf_counter() - started)
+        if self.mode == "lazy" and not entry.paths and not entry.waiting.is_over:
+            return self._deferred(entry.waiting, args, kwargs)
         return self._trace(compiled, entry, signature, why, args, kwargs)
+
+    def _deferred(self, waiting: Waiting, args: tuple, kwargs: dict) -> Any:
+        """An interpreted call, which counts towards the time that compiling is expected to take."""
+        started = time.perf_counter()
+        try:
+            return self.interpreted(*args, **kwargs)
+        finally:
+            self.stats.deferred += 1
+            waiting.note(time.perf_counter() - started)
 
     @property
     def mode(self) -> CompileMode:
@@ -571,7 +584,7 @@ class Handle:
             self.slow(args, kwargs)
             entry = self._known_entry(args, kwargs)
             if entry is not None and entry.deferred_only:
-                entry.waited = math.inf
+                entry.waiting.seconds = math.inf
                 self.slow(args, kwargs)
         if entry is None or entry.last is None:
             because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
@@ -598,7 +611,8 @@ class Handle:
         lines = [f"{self.name}: {self.stats}"]
         compiled = self.compiled
         if compiled is None:
-            return lines[0] + "\n  not called yet"
+            deferred = "its calls run interpreted: compiling them is not yet worth its time"
+            return f"{lines[0]}\n  {deferred if self.stats.deferred else 'not called yet'}"
         lines += ["  " + line.replace("\n", "\n  ") for line in compiled.history]
         if compiled.interpreted:
             lines.append(f"  runs interpreted: {compiled.interpreted}")

@@ -30,8 +30,10 @@ __all__ = [
     "Entry",
     "Held",
     "Path",
+    "Waiting",
     "registry",
     "registry_lock",
+    "waiting_of",
 ]
 
 
@@ -72,36 +74,58 @@ class Path:
 
 
 @dataclass
+class Waiting:
+    """How long calls have run interpreted because compiling them is not yet worth its time (``compile="lazy"``)."""
+
+    seconds: float = 0.0
+    fastest: float = math.inf
+
+    def note(self, seconds: float) -> None:
+        """A call ran interpreted."""
+        self.seconds += seconds
+        self.fastest = min(self.fastest, seconds)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether interpreted calls have taken as long as compiling is expected to.
+
+        Whoever rents until the rent makes up the price pays at most twice the least, whenever the calls end.
+        """
+        return self.seconds >= LOWERING_SECONDS + LOWERING_CALLS * self.fastest
+
+
+def waiting_of(operator: Hashable, fun: Any) -> Waiting | None:
+    """How long functions of this code have waited, under one operator; None for a callable without code.
+
+    By the code, so that a function that is made anew for each call does not wait for ever."""
+    code = getattr(fun, "__code__", None)
+    if code is None:
+        return None
+    with registry_lock:
+        found = _waiting.setdefault((operator, code), Waiting())
+        _waiting.move_to_end((operator, code))
+        while len(_waiting) > MAX_FUNCTIONS:
+            _waiting.popitem(last=False)
+    return found
+
+
+@dataclass
 class Entry:
     """All that is known of one signature."""
 
     paths: list[Path] = field(default_factory=list)
     last: Path | None = None
     interpreted: str | None = None
-    fastest: float = math.inf
-    waited: float = 0.0  # seconds of calls that ran interpreted since compiling them is not yet worth its time
+    waiting: Waiting = field(default_factory=lambda: Waiting())
     passing: int = 0  # traces that could not be used, while the next one might
     draws: bool = False  # some path draws random numbers
     unused: int = 0  # traces in a row without a replay between them
     replays: int = 0  # of the handle, when the last trace was made
 
-    def note_interpreted(self, seconds: float) -> None:
-        """A call ran interpreted, in ``compile="lazy"``."""
-        self.waited += seconds
-        self.fastest = min(self.fastest, seconds)
-
-    @property
-    def is_worth_compiling(self) -> bool:
-        """Whether interpreted calls have taken as long as compiling is expected to.
-
-        Whoever rents until the rent makes up the price pays at most twice the least, whenever the calls end.
-        """
-        return self.waited >= LOWERING_SECONDS + LOWERING_CALLS * self.fastest
-
     @property
     def deferred_only(self) -> bool:
         """Whether nothing but waiting has kept it from being traced."""
-        return bool(self.waited) and not self.paths and self.interpreted is None and not self.is_worth_compiling
+        return bool(self.waiting.seconds) and not self.paths and self.interpreted is None and not self.waiting.is_over
 
     @property
     def bytes_kept(self) -> int:
@@ -173,6 +197,8 @@ class Compiled:
 
 #: (operator, captured structure) -> what is known; least recently used out
 registry: OrderedDict[Hashable, Compiled] = OrderedDict()
+#: (operator, code) -> how long its functions have waited, before anything else is known of them
+_waiting: OrderedDict[tuple[Hashable, Any], Waiting] = OrderedDict()
 registry_lock = threading.Lock()
 MAX_FUNCTIONS = 512
 #: handles for calls with objects among the arguments, kept by the identity of the objects

@@ -104,16 +104,25 @@ def signature_of(compiled: Compiled, leaves: list, structure: Any) -> Signature:
 
 def nearest_difference(key: Hashable, others: Iterable[Hashable], names: list[str]) -> str | None:
     """How a signature's key differs from the one among ``others`` that is most like it; ``names`` of the leaves."""
-    found = [_differences(other, key, names) for other in others]
-    nearest = min(found, key=lambda changes: len(changes), default=None)
-    return None if nearest is None else ", ".join(filter(None, nearest))
+    nearest = min(others, key=lambda other: _distance(other, key), default=None)
+    return None if nearest is None else ", ".join(filter(None, _differences(nearest, key, names)))
+
+
+def _distance(old: Any, new: Any) -> int:
+    """How many differences :func:`_differences` would describe, which takes 50 us."""
+    (old_structure, old_leaves), old_integers = _parts(old)
+    (new_structure, new_leaves), new_integers = _parts(new)
+    if old_structure != new_structure:
+        return 1 + len(new_leaves)  # further away than any other
+    changed = sum([was != now for was, now in zip(old_leaves, new_leaves, strict=True)])
+    return changed + sum([old_integers.get(source) != value for source, value in new_integers.items()])
 
 
 def _differences(old: Any, new: Any, names: list[str]) -> list[str]:
     (old_structure, old_leaves), old_integers = _parts(old)
     (new_structure, new_leaves), new_integers = _parts(new)
     if old_structure != new_structure:
-        return ["the arguments are nested in another way"] + ["" for _ in names]  # further away than any other
+        return ["the arguments are nested in another way"]
     changed = zip(names, old_leaves, new_leaves, strict=True)
     found = [f"{name} was {_described(was)}, now {_described(now)}" for name, was, now in changed if was != now]
     for source, value in new_integers.items():

@@ -14,6 +14,7 @@ import numpy as np
 from .trace import tree
 from .trace.aliases import evaluate
 from .trace.draws import perform
+from .trace.packed_tape import PackedTape
 from .trace.tape import Op, Tape
 
 __all__ = ["difference", "first_differing_value", "period_of"]
@@ -66,6 +67,7 @@ def first_differing_value(tape: Tape, inputs: tuple, generators: Sequence[Any], 
     """
     from .lower.program import lower
 
+    tape = tape.unpacked() if isinstance(tape, PackedTape) else tape
     produced = [var for op in tape.ops if isinstance(op, Op) for var in op.outputs]
     structure = tree.flatten([0] * len(produced))[1]
     everything = dataclasses.replace(tape, outputs=tuple(produced), structure=structure, aliases={})

@@ -153,7 +153,7 @@ class Builder:
         if value is None:
             value = self._known[key] = self.new_value(shape, dtype)
             self.graph.nodes.append(Map(op, args, value))
-        return View(value, shape, dense_strides(shape), 0)
+        return value.view()
 
     def dense(self, operand: Operand) -> View:
         """``operand`` as a whole row-major buffer, copied if it is not one."""

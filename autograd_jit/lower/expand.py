@@ -26,6 +26,7 @@ def expand(tape: Tape) -> Graph:
     return _Expansion(tape).graph()
 
 
+_STATIC = frozenset([int, float, bool, str, type(None)])
 #: nodes that compute, whatever their operands hold
 _CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm)
 
@@ -55,11 +56,12 @@ class _Expansion:
     def _op(self, op: Op) -> None:
         if op.prim.draws is not None:
             return self._draw(op)
-        rule = rules.find(op.prim)
+        rule = RULES.get(op.prim) or rules.find(op.prim)
+        operands = self.operands
         try:
             if rule is None:
                 raise NoLowering(op.note or "no lowering rule")
-            arguments = [self._argument(arg) for arg in op.args]
+            arguments = [operands[a.number] if type(a) is Var else self._argument(a) for a in op.args]
             kwargs = {name: self._argument(value) for name, value in op.kwargs.items()} if op.kwargs else op.kwargs
             results = rule(self.builder, op, *arguments, **kwargs)
             results = results if isinstance(results, list) else [results]
@@ -70,7 +72,7 @@ class _Expansion:
         except NoLowering as why:
             results = self._step(op, str(why))
         for var, result in zip(op.outputs, results, strict=True):
-            self.operands[var.number] = result
+            operands[var.number] = result
 
     def _draw(self, op: Op) -> None:
         """A random draw: an input, where nothing before it can stop the run, which would then have drawn too much."""
@@ -96,6 +98,8 @@ class _Expansion:
             return self.operands[arg.number]
         if kind is Constant:
             return self._constant(arg)
+        if kind in _STATIC:
+            return arg
         if isinstance(arg, (tuple, list)) and any(isinstance(a, (Var, Constant, tuple, list, slice)) for a in arg):
             return type(arg)([self._argument(a) for a in arg])
         if type(arg) is slice:

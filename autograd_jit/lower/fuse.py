@@ -107,7 +107,7 @@ class _Fusion:
         if isinstance(node, Init):
             if node.source is not None:
                 self._place_loop(Piece(node.out.view(), _fitted(node.source, node.out.shape), add=False))
-        elif isinstance(node, Map) and (place := self._row_place(node)) is not None:
+        elif self.spread_over and isinstance(node, Map) and (place := self._row_place(node)) is not None:
             self._join(node, *place)
             self.rowwise[node.out] = place[1]
             self.groups[place[0]].row_values.add(node.out)
@@ -120,10 +120,14 @@ class _Fusion:
 
     def _place_loop(self, node: Map | Reduce | Piece) -> None:
         domain = _domain(node)
-        axes = (
-            node.axes if isinstance(node, Reduce) else self.reduced_by.get(node.out) if isinstance(node, Map) else None
-        )
-        earliest = max(self._earliest(node, domain), (self.floors.get(domain, 0), 1))
+        axes: tuple | None = None
+        if isinstance(node, Map):
+            axes = self.reduced_by.get(node.out) if self.reduced_by else None
+        elif isinstance(node, Reduce):
+            axes = node.axes
+        earliest = self._earliest(node, domain)
+        if domain in self.floors:
+            earliest = max(earliest, (self.floors[domain], 1))
         number, stage = self._candidate(node, domain, axes, earliest)
         if node in self.chunk_starts and _is_nearly_full(self.groups[number]):
             self.floors[domain] = len(self.groups)
@@ -143,20 +147,26 @@ class _Fusion:
         group = self.groups[number]
         group.nodes.append(node)
         group.stages.append(stage)
-        group.loads.update(self._outside(node, number))
+        outside = self._outside(node, number)
+        if outside:
+            group.loads.update(outside)
         group.sinks += not isinstance(node, Map)
+        made_in = self.made_in
         for value in node.outs:
-            self.made_in[value] = max(number, self.made_in.get(value, 0))
+            if made_in.get(value, -1) < number:
+                made_in[value] = number
 
     # ---------------------------------------------------------------- where a node can go
 
     def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> tuple[int, int]:
         """The first group, and the first stage of it, in which everything that ``node`` reads is there."""
         earliest = (0, 1)
-        for operand in node.operands():
-            if isinstance(operand, View) and operand.value in self.made_in:
-                pointer = isinstance(node, Map) and node.is_pointer(operand)
-                earliest = max(earliest, self._available(operand, domain, pointer))
+        gathers = isinstance(node, Map) and node.op == "gather"
+        for operand in node.reads:
+            if operand.value in self.made_in:
+                place = self._available(operand, domain, gathers and operand is node.args[0])  # type: ignore[union-attr]
+                if place > earliest:
+                    earliest = place
         if isinstance(node, Piece):
             earliest = max(earliest, (self.pieces[node.region.value].earliest(node), 1))
         return earliest
@@ -227,11 +237,8 @@ class _Fusion:
 
     def _outside(self, node: Node, number: int) -> list[View]:
         """Operands that the group must load."""
-        return [
-            operand
-            for operand in node.operands()
-            if isinstance(operand, View) and self.made_in.get(operand.value, -1) != number
-        ]
+        made_in = self.made_in
+        return [operand for operand in node.reads if made_in.get(operand.value, -1) != number]
 
 
 def _is_by_rows(group: Group) -> bool:
@@ -253,12 +260,11 @@ def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
         if not isinstance(node, (Map, Reduce, Piece)):
             continue
         domain = _domain(node)
-        for operand in node.operands():
-            if isinstance(operand, View):
-                if operand.value.size < math.prod(domain):
-                    found.setdefault(operand.value, set()).add((domain, _repeated(domain, operand.broadcast(domain))))
-                elif isinstance(node, Map) and node.out in found:
-                    found.setdefault(operand.value, set()).update(found[node.out])
+        for operand in node.reads:
+            if operand.value.size < math.prod(domain):
+                found.setdefault(operand.value, set()).add((domain, _repeated(domain, operand.broadcast(domain))))
+            elif isinstance(node, Map) and node.out in found:
+                found.setdefault(operand.value, set()).update(found[node.out])
     return found
 
 
@@ -284,17 +290,14 @@ def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:
 
 def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
     """Mapped values that only one reduction reads: axes. They must share its loop, or they would be stored."""
-    uses: Counter[Value] = Counter()
     axes: dict[Value, tuple] = {}
     for node in graph.nodes:
-        for operand in node.operands():
-            if isinstance(operand, View):
-                uses[operand.value] += 1
-                if isinstance(node, Reduce) and operand.is_dense and operand.shape == operand.value.shape:
-                    axes[operand.value] = node.axes
-    for out in graph.outputs:
-        if isinstance(out, View):
-            uses[out.value] += 1
+        if isinstance(node, Reduce) and node.arg.is_dense and node.arg.shape == node.arg.value.shape:
+            axes[node.arg.value] = node.axes
+    if not axes:
+        return axes
+    uses = Counter([view.value for node in graph.nodes for view in node.reads])
+    uses.update([out.value for out in graph.outputs if isinstance(out, View)])
     return {value: reduced for value, reduced in axes.items() if uses[value] == 1}
 
 

@@ -67,12 +67,13 @@ def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 class Value:
     """A dense row-major buffer, by identity."""
 
-    __slots__ = ("dtype", "number", "shape")
+    __slots__ = ("_whole", "dtype", "number", "shape")
 
     def __init__(self, number: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.number = number
         self.shape = shape
         self.dtype = dtype
+        self._whole: View | None = None
 
     @property
     def size(self) -> int:
@@ -83,7 +84,10 @@ class Value:
         return self.size * self.dtype.itemsize
 
     def view(self) -> View:
-        return View(self, self.shape, dense_strides(self.shape), 0)
+        """All of it, in its own order; always the same object, which is known to be dense without looking."""
+        if self._whole is None:
+            self._whole = View(self, self.shape, dense_strides(self.shape), 0)
+        return self._whole
 
     def __repr__(self) -> str:
         return f"%{self.number}"
@@ -116,10 +120,12 @@ class View(NamedTuple):
     @property
     def is_dense(self) -> bool:
         """Whether it is the whole buffer in its own order (shape may be regrouped)."""
-        _, shape, strides, offset, window = self
+        value, shape, strides, offset, window = self
+        if value._whole is self:
+            return True
         if offset or window is not None or not _is_row_major(shape, strides):
             return False
-        return shape == self.value.shape or math.prod(shape) == self.value.size
+        return shape == value.shape or math.prod(shape) == value.size
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """The same elements repeated along new or unit axes."""
@@ -195,15 +201,15 @@ Operand: TypeAlias = View | Literal
 Term: TypeAlias = Operand | Inside
 
 
-@dataclass(eq=False)
 class Node:
-    """Base class; ``outs`` are the values that a node computes."""
+    """Base class; ``outs`` are the values that a node computes, ``reads`` those of its operands that are views.
+
+    Nothing writes to a node once it is made, so both are worked out then: ten passes ask for them."""
+
+    outs: tuple[Value, ...] = ()
+    reads: tuple[View, ...] = ()
 
     def operands(self) -> Iterable[Term]:
-        return ()
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
         return ()
 
 
@@ -213,16 +219,16 @@ class Map(Node):
     args: tuple[Term, ...]
     out: Value
 
+    def __post_init__(self) -> None:
+        self.outs = (self.out,)
+        self.reads = tuple([arg for arg in self.args if type(arg) is View])
+
     def is_pointer(self, operand: Term) -> bool:
         """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""
         return self.op == "gather" and operand is self.args[0]
 
     def operands(self) -> Iterable[Term]:
         return self.args
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return (self.out,)
 
     def __str__(self) -> str:
         return f"{_typed(self.out)} = {self.op}({', '.join(map(str, self.args))})"
@@ -235,12 +241,12 @@ class Reduce(Node):
     axes: tuple[int, ...]
     out: Value  # shape of arg without axes
 
+    def __post_init__(self) -> None:
+        self.outs = (self.out,)
+        self.reads = (self.arg,)
+
     def operands(self) -> Iterable[Operand]:
         return (self.arg,)
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return (self.out,)
 
     def __str__(self) -> str:
         return f"{_typed(self.out)} = {self.op}({self.arg}, axes={self.axes})"
@@ -253,12 +259,12 @@ class Init(Node):
     out: Value
     source: Operand | None
 
+    def __post_init__(self) -> None:
+        self.outs = (self.out,)
+        self.reads = (self.source,) if type(self.source) is View else ()
+
     def operands(self) -> Iterable[Operand]:
         return () if self.source is None else (self.source,)
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return (self.out,)
 
     def __str__(self) -> str:
         return f"{_typed(self.out)} = init({'' if self.source is None else self.source})"
@@ -276,12 +282,12 @@ class Piece(Node):
     add: bool
     position: View | None = None
 
+    def __post_init__(self) -> None:
+        self.outs = (self.region.value,)
+        self.reads = tuple([operand for operand in (self.arg, self.position) if type(operand) is View])
+
     def operands(self) -> Iterable[Operand]:
         return (self.arg,) if self.position is None else (self.arg, self.position)
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return (self.region.value,)
 
     def __str__(self) -> str:
         at = "" if self.position is None else f"[{self.position}]"
@@ -296,12 +302,12 @@ class Gemm(Node):
     right: View
     out: Value
 
+    def __post_init__(self) -> None:
+        self.outs = (self.out,)
+        self.reads = (self.left, self.right)
+
     def operands(self) -> Iterable[Operand]:
         return (self.left, self.right)
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return (self.out,)
 
     def __str__(self) -> str:
         return f"{_typed(self.out)} = gemm({self.left}, {self.right})"
@@ -327,12 +333,12 @@ class Call(Node):
         """What calls must share to share machine code."""
         return self.routine, self.args[0].dtype
 
+    def __post_init__(self) -> None:
+        self.outs = self.results
+        self.reads = self.args
+
     def operands(self) -> Iterable[Operand]:
         return self.args
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return self.results
 
     def __str__(self) -> str:
         numbers = "".join([f", {number}" for number in self.numbers])
@@ -348,12 +354,12 @@ class Step(Node):
     results: tuple[Value, ...]
     reason: str
 
+    def __post_init__(self) -> None:
+        self.outs = self.results
+        self.reads = tuple([arg for arg in self.args.values() if type(arg) is View])
+
     def operands(self) -> Iterable[Operand]:
         return self.args.values()
-
-    @property
-    def outs(self) -> tuple[Value, ...]:
-        return self.results
 
     def __str__(self) -> str:
         return f"{', '.join(map(_typed, self.results))} = python {self.op.prim.name}(...)  # {self.reason}"
@@ -364,7 +370,8 @@ class CopyStep(Step):
 
     def __init__(self, source: View, out: Value) -> None:
         self.source = source
-        self.results = (out,)
+        self.results = self.outs = (out,)
+        self.reads = (source,)
         self.reason = f"dtype {out.dtype.name}"
 
     def operands(self) -> Iterable[Operand]:
@@ -385,6 +392,9 @@ class Check(Node):
     expected: bytes
     guard: Guard
     number: int
+
+    def __post_init__(self) -> None:
+        self.reads = (self.arg,)
 
     def operands(self) -> Iterable[Operand]:
         return (self.arg,)

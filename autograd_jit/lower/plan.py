@@ -43,18 +43,13 @@ def row_buffers(graph: Graph, groups: list[Group]) -> dict[Value, int]:
 
 
 def _read_elsewhere(graph: Graph, groups: list[Group]) -> set[Value]:
-    made: dict[Value, set[int]] = {}
-    for number, group in enumerate(groups):
-        for node in group.nodes:
-            if isinstance(node, Map):
-                made.setdefault(node.out, set()).add(number)
+    made: set[Value] = set()
     found = {out.value for out in graph.outputs if isinstance(out, View)}
-    for number, group in enumerate(groups):
-        for node in group.nodes:
-            for operand in node.operands():
-                if isinstance(operand, View) and number not in made.get(operand.value, (number,)):
-                    found.add(operand.value)
-    return found & set(made)
+    for group in groups:
+        inside = {node.out for node in group.nodes if isinstance(node, Map)}
+        made |= inside
+        found.update([view.value for node in group.nodes for view in node.reads if view.value not in inside])
+    return found & made
 
 
 def plan(
@@ -98,9 +93,8 @@ def _lifetimes(groups: list[Group]) -> tuple[dict[Value, int], dict[Value, int]]
             for value in node.outs:
                 born.setdefault(value, number)
                 dies[value] = number
-            for operand in node.operands():
-                if isinstance(operand, View):
-                    dies[operand.value] = number
+            for view in node.reads:
+                dies[view.value] = number
     return born, dies
 
 

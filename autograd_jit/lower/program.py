@@ -25,6 +25,7 @@ from ..trace import collector, tree
 from ..trace.aliases import Alias
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
+from ..trace.packed_tape import pack
 from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
 from .axis_order import turn_short_rows
 from .builder import is_native
@@ -101,8 +102,8 @@ class Program:
 
     A row of ``table`` is the address of a function and that of its integers, which lie in ``words``.
 
-    A session may hold thousands, so the stages are not kept: they take 50 kB where the table takes 5, and ``stages``
-    makes them again of the tape. ``bound`` is the graph without its nodes.
+    A session may hold thousands, so the tape is packed and the stages are not kept: they take 50 kB where the table
+    takes 5, and ``stages`` makes them again of the tape. ``bound`` is the graph without its nodes.
     """
 
     tape: Tape
@@ -268,6 +269,7 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
     started = time.perf_counter()
     with collector.paused():
         program = _lowered(tape, mode)
+        program.tape = pack(tape)
     program.seconds = time.perf_counter() - started
     return program
 

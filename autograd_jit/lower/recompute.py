@@ -36,7 +36,7 @@ def carried_values(group: Group) -> set[Value]:
     home = {node.out: stage for node, stage in zip(group.nodes, group.stages) if isinstance(node, Map)}
     later: set[Value] = set()
     for node, stage in zip(group.nodes, group.stages):
-        later.update([o.value for o in node.operands() if isinstance(o, View) and home.get(o.value, stage) < stage])
+        later.update([view.value for view in node.reads if home.get(view.value, stage) < stage])
     of_rows = group.row_values.union([value for n in group.nodes if isinstance(n, Reduce) for value in n.outs])
     carried: set[Value] = set()
     work: dict[Value, tuple[int, frozenset]] = {}  # value -> cost, and what it loads
@@ -72,15 +72,19 @@ def compute_again(graph: Graph, groups: list[Group]) -> list[Group]:
     """
     homes = {node.out: group for group in groups for node in group.nodes if isinstance(node, Map)}
     readers = _readers(graph, groups, homes)
+    scattering = {group for group in groups if _scatters(group)}
+    uses: dict[Group, Counter[Value]] = {}  # how often a group's nodes read a value
     for value in list(readers):
         home = homes[value]
         reader = readers[value][0] if len(readers[value]) == 1 else None
-        if reader is None or reader.domain != home.domain or value in home.row_values or _scatters(reader):
+        if reader is None or reader.domain != home.domain or value in home.row_values or reader in scattering:
             continue
-        maps, loads = _chain(value, home, homes, readers)
-        cost = sum([COST.get(node.op, TOO_MUCH) for node in maps])
+        found = _chain(value, home, homes, readers)
+        if found is None:
+            continue
+        maps, loads = found
         new = [load for load in loads if load.size > 1 and load not in reader.loads]
-        if cost > AGAIN_COST or len(new) > 1 or len(reader.nodes) + len(maps) > reader.most_operations:
+        if len(new) > 1 or len(reader.nodes) + len(maps) > reader.most_operations:
             continue
         stages = set(reader.stages)
         if len(stages) > 1:
@@ -90,11 +94,15 @@ def compute_again(graph: Graph, groups: list[Group]) -> list[Group]:
         again = [node for node in maps if id(node) not in known]
         reader.nodes[:0], reader.stages[:0] = again, [stage] * len(again)
         reader.loads.update(new)
+        if reader in uses:
+            uses[reader].update([view.value for node in again for view in node.reads])
         readers[value] = []
         for load in loads:
             if load.value in homes and reader not in readers[load.value]:
                 readers[load.value].append(reader)
-        _drop_unread(home, maps, readers)
+        if home not in uses:
+            uses[home] = Counter([view.value for node in home.nodes for view in node.reads])
+        _drop_unread(home, maps, readers, uses[home])
     return [group for group in groups if group.nodes]
 
 
@@ -106,8 +114,8 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
             found[out.value].append(None)
     for group in groups:
         for node in group.nodes:
-            for term in node.operands():
-                if isinstance(term, View) and homes.get(term.value, group) is not group:
+            for term in node.reads:
+                if homes.get(term.value, group) is not group:  # most are of the group itself
                     by_element = group.domain is not None and term.is_dense and term.shape == group.domain
                     pointer = isinstance(node, Map) and node.is_pointer(term)
                     place = group if by_element and not pointer else None
@@ -118,26 +126,31 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
 
 def _chain(
     value: Value, home: Group, homes: dict[Value, Group], readers: dict[Value, list[Group | None]]
-) -> tuple[list[Map], set[View]]:
-    """The maps of a value's group that compute it from what is in memory anyway, in order, and what they load."""
+) -> tuple[list[Map], set[View]] | None:
+    """The maps of a value's group that compute it from what is in memory anyway, in order, and what they load; None
+    where they cost too much."""
     wanted, loads = {value}, set()
     maps: list[Map] = []
+    cost = 0
     for node in reversed(home.nodes):
         if isinstance(node, Map) and node.out in wanted:
             maps.append(node)
-            for term in node.args:
-                if not isinstance(term, View):
-                    continue
+            cost += COST.get(node.op, TOO_MUCH)
+            if cost > AGAIN_COST:
+                return None
+            for term in node.reads:
                 by_element = term.is_dense and term.shape == home.domain
                 if homes.get(term.value) is home and by_element and not readers.get(term.value):
                     wanted.add(term.value)
                 else:
                     loads.add(term)
+            if len(maps) == len(wanted):
+                break
     return maps[::-1], loads
 
 
 def _reads(node: Node, value: Value) -> bool:
-    return value in [term.value for term in node.operands() if isinstance(term, View)]
+    return value in [view.value for view in node.reads]
 
 
 def _scatters(group: Group) -> bool:
@@ -145,11 +158,12 @@ def _scatters(group: Group) -> bool:
     return any(isinstance(node, Piece) and node.position is not None for node in group.nodes)
 
 
-def _drop_unread(group: Group, maps: list[Map], readers: dict[Value, list[Group | None]]) -> None:
-    """Take maps out of a group whose values nobody reads any more."""
-    uses = Counter([term.value for node in group.nodes for term in node.operands() if isinstance(term, View)])
+def _drop_unread(
+    group: Group, maps: list[Map], readers: dict[Value, list[Group | None]], uses: Counter[Value]
+) -> None:
+    """Take maps out of a group whose values nobody reads any more. ``uses``: how often the group's nodes read each."""
     for node in reversed(maps):
         if not readers.get(node.out) and not uses[node.out]:
             place = group.nodes.index(node)
             del group.nodes[place], group.stages[place]
-            uses.subtract([term.value for term in node.args if isinstance(term, View)])
+            uses.subtract([view.value for view in node.reads])

@@ -19,9 +19,9 @@ def drop_dead_nodes(graph: Graph) -> Graph:
     needed: set[Value] = {out.value for out in graph.outputs if isinstance(out, View)}
     kept = []
     for node in reversed(graph.nodes):
-        if isinstance(node, Check) or _may_raise(node) or any(value in needed for value in node.outs):
+        if not needed.isdisjoint(node.outs) or isinstance(node, Check) or _may_raise(node):
             kept.append(node)
-            needed.update(operand.value for operand in node.operands() if isinstance(operand, View))
+            needed.update([view.value for view in node.reads])
     kept.reverse()
     constants = {value: array for value, array in graph.constants.items() if value in needed}
     return Graph(graph.inputs, constants, kept, graph.outputs, graph.draws)

@@ -117,6 +117,8 @@ class _Assembly:
 def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
     """The buffers that one pass can compute, by value."""
     found: dict[Value, _Assembly] = {}
+    if not any(isinstance(node, Init) for node in graph.nodes):
+        return found
     refused: set[Value] = set()
     read: set[Value] = set()
     for node in graph.nodes:
@@ -130,7 +132,7 @@ def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
             else:
                 assembly.pieces.append(node)
                 assembly.shifts.append(shift)
-        read.update([term.value for term in node.operands() if isinstance(term, View)])
+        read.update([view.value for view in node.reads])
     return {value: assembly for value, assembly in found.items() if value not in refused and _pays(assembly)}
 
 
@@ -181,8 +183,8 @@ class _Rewriter:
 
     def __init__(self, graph: Graph) -> None:
         self.maps = {node.out: node for node in graph.nodes if isinstance(node, Map)}
-        terms = [term for node in graph.nodes for term in node.operands()] + graph.outputs
-        self.uses = Counter([term.value for term in terms if isinstance(term, View)])
+        self.uses = Counter([view.value for node in graph.nodes for view in node.reads])
+        self.uses.update([out.value for out in graph.outputs if isinstance(out, View)])
         self.numbers = itertools.count(2_000_000_000)
         self.nodes: list[Node] = []
         self.known: dict[object, View] = {}
@@ -204,7 +206,7 @@ class _Rewriter:
         assert current is not None
         last = self.nodes[-1] if self.nodes else None
         if isinstance(last, Map) and isinstance(current, View) and last.out is current.value:
-            last.out = out
+            self.nodes[-1] = last = Map(last.op, last.args, out)
         else:
             last = Map("copy", (current,), out)
             self.nodes.append(last)

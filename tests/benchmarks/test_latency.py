@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.latency import COLUMNS, break_even, main, row
+from benchmarks.latency import COLUMNS, break_even, main, most_behind, row
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,12 @@ from benchmarks.latency import COLUMNS, break_even, main, row
 )
 def test_break_even(ours, theirs, calls):
     assert break_even(ours, theirs) == calls
+
+
+def test_the_most_that_it_is_behind():
+    assert most_behind([5, 1, 1], [3, 3, 3]) == 2
+    assert most_behind([1, 9, 1], [3, 3, 3]) == 4
+    assert most_behind([1, 1], [3, 3]) == 0
 
 
 @pytest.mark.slow

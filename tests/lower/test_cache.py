@@ -124,6 +124,37 @@ def test_versions_share_a_folder_and_never_see_each_other(folder):
     assert (old.get("key"), new.get("key")) == (b"old", b"new")
 
 
+@pytest.mark.parametrize("package", ["numba", "llvmlite"])
+def test_processes_with_two_versions_of_a_compiler_share_a_home(folder, tmp_path, package):
+    """Neither loads what the other compiled, both find their own again."""
+    program = """
+import numpy as np, autograd_jit.numpy as anp
+from autograd_jit import grad
+f = grad(lambda x: anp.sum(anp.sin(x) * x), jit=True)
+assert abs(f(np.ones(9))[0] - (np.sin(1) + np.cos(1))) < 1e-12
+print(f.stats.kernels_compiled, f.stats.kernels_loaded)
+"""
+    other = tmp_path / "other" / package  # another version: other files, found first; what it holds is the real one's
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text(
+        "import pkgutil, pathlib\n"
+        "__path__ = pkgutil.extend_path(__path__, __name__)\n"
+        "exec(pathlib.Path(__path__[1], '__init__.py').read_text())\n"
+    )
+    plain = os.environ | {"AUTOGRAD_JIT_CACHE_DIR": str(folder)}
+    paths = [str(tmp_path / "other"), str(Path(__file__).parents[2])]
+    replaced = plain | {"PYTHONPATH": os.pathsep.join(paths)}
+    counts = []
+    for environment in (plain, replaced, plain, replaced):
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        counts.append(tuple(map(int, done.stdout.split())))
+    first = counts[0][0]
+    assert first > 0
+    assert counts == [(first, 0), (first, 0), (0, first), (0, first)]
+
+
 def test_salt_and_key_do_not_run_together(folder):
     ObjectCache(folder, salt="ab").put("c", b"content")
     assert ObjectCache(folder, salt="a").get("bc") is None
