@@ -30,7 +30,7 @@ def _engine() -> llvm.ExecutionEngine:
 
 
 def object_code(text: str, exported: set[str]) -> bytes:
-    """Compile; everything defined but `exported` becomes internal, so that kernels of the same name can live together."""
+    """Compile; all that is defined but `exported` becomes internal, so that kernels of one name can live together."""
     machine = _machine()
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
@@ -115,14 +115,14 @@ def _without_unknown(text: str, fastmath: bool) -> tuple[str, set[str]]:
 # ---------------------------------------------------------------- kernels
 
 
-@functools.lru_cache(maxsize=None)
-def executable(modules: tuple[str, ...], entry: str, fastmath: bool) -> int:
+@functools.cache
+def executable(modules: tuple[str, ...], entry: str, fastmath: bool, contract: bool = True) -> int:
     """Address of the kernel's `Executable` (c/scheduler.h); raises NotEmulated."""
-    key = hashlib.sha256("\0".join([*modules, entry, str(fastmath)]).encode()).hexdigest()[:24]
+    key = hashlib.sha256("\0".join([*modules, entry, str(fastmath), str(contract)]).encode()).hexdigest()[:24]
     available = libdevice(fastmath)
 
     def compile_kernel() -> bytes:
-        host = host_ir.kernel_module(list(modules), entry, key, fastmath, _library(fastmath), set(available))
+        host = host_ir.kernel_module(list(modules), entry, key, fastmath, contract, _library(fastmath), set(available))
         return object_code(host.text, {host.symbol})
 
     return _load(cache.remember(f"kernel-{key}", compile_kernel), f"kernel.{key}")

@@ -21,8 +21,8 @@ _TARGET = "numba.cuda.codegen"
 def install(real_code: bool = False) -> None:
     """Hook `CUDACodeLibrary.get_cubin`, now or as soon as numba.cuda is imported.
 
-    By default NVVM and the assembler do not run at all: the image is made from the IR.  With `real_code` they do, the true
-    cubin is what the program sees, and the image is found again by the cubin's content, in other processes too.
+    By default NVVM and the assembler do not run at all: the image is made from the IR.  With `real_code` they do, the
+    true cubin is what the program sees, and the image is found again by the cubin's content, in other processes too.
     """
     loaded = sys.modules.get("numba_cuda.numba.cuda.codegen") or sys.modules.get(_TARGET)
     if loaded is not None:
@@ -79,8 +79,9 @@ def _hook(codegen: ModuleType, real_code: bool) -> None:
 def _image_code(library: Any, cubin: Any) -> Any:
     from cuda.core import ObjectCode
 
-    fastmath = bool((library._nvvm_options or {}).get("fastmath"))
-    image = KernelImage(modules(library), library._entry_name, fastmath).pack()
+    options = library._nvvm_options or {}
+    fused = bool(options.get("fma", True))
+    image = KernelImage(modules(library), library._entry_name, bool(options.get("fastmath")), fused).pack()
     if cubin is None:
         return ObjectCode.from_cubin(image, name=library._entry_name)
     path = _path_of(bytes(cubin.code))

@@ -100,7 +100,7 @@ class EmulatedDevice:
     def _build_kernel(self, image: int, size: int, result: ctypes.Array, message: int, room: int) -> int:
         try:
             kernel = KernelImage.unpack(ctypes.string_at(image, size))
-            result[0] = build.executable(kernel.modules, kernel.entry, kernel.fastmath)
+            result[0] = build.executable(kernel.modules, kernel.entry, kernel.fastmath, kernel.contract)
         except BaseException as error:
             self.exceptions.append(error)
             text = f"{type(error).__name__}: {error}".encode()[: room - 1] + b"\0"
@@ -137,7 +137,9 @@ def install(real_code: bool = False) -> EmulatedDevice:
     if reason:
         raise EmulationError(reason)
     if "cuda.bindings.driver" in sys.modules or "numba.cuda.cudadrv.driver" in sys.modules:
-        raise EmulationError("the CUDA bindings are loaded already: install the emulated device before anything imports them")
+        raise EmulationError(
+            "the CUDA bindings are loaded already: install the emulated device before anything imports them"
+        )
     path = native.library("libcuda.so.1", _SOURCES, packages.cuda_headers())
     # Whoever opens "libcuda.so.1" later gets the library of that soname that is loaded already: this one.
     device = EmulatedDevice(ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL))

@@ -117,12 +117,20 @@ def merge(modules: Iterable[str]) -> str:
     )
 
 
-def kernel_module(modules: list[str], entry: str, key: str, fastmath: bool, library: str, available: set[str]) -> HostModule:
-    """The host module of kernel `entry`; `library` prefixes the names of the host's libdevice, which has `available`."""
+def kernel_module(
+    modules: list[str], entry: str, key: str, fastmath: bool, contract: bool, library: str, available: set[str]
+) -> HostModule:
+    """The host module of kernel `entry`; `library` prefixes the names in the host's libdevice, which are `available`.
+
+    The device's compiler fuses a*b + c unless told not to (`contract`), and so does the host's then: results differ from
+    NumPy's in the last place as they do on a device.
+    """
     text = merge(modules)
     text, shared = _place_shared_arrays(text)
     cooperative = bool(shims.COOPERATIVE.search(text))
     text = on_host(text)
+    if contract:
+        text = re.sub(r" = (f(?:add|sub|mul))\b", r" = \1 contract", text)
     text = re.sub(rf'^declare [^\n]*@"?{re.escape(shims.PREFIX)}.*$', "", text, flags=re.M)
     definitions = {m[2] for m in DEFINITION.finditer(text)}
     parts, absent = closure(text, definitions, fastmath)
@@ -172,7 +180,7 @@ def _split(text: str) -> list[str]:
 
 
 def _thread_function(text: str, entry: str) -> str:
-    """`emulated.thread(void **parameters)`: loads the parameters as cuLaunchKernel hands them over, and runs one thread."""
+    """`emulated.thread(void **parameters)`: loads the parameters as cuLaunchKernel gets them, and runs one thread."""
     lines, arguments = [], []
     for i, kind in enumerate(parameters(text, entry)):
         lines.append(f"  %s{i} = getelementptr ptr, ptr %parameters, i64 {i}")

@@ -23,14 +23,17 @@ class KernelImage:
     modules: tuple[str, ...]  # IR as NVVM would get it
     entry: str
     fastmath: bool
+    contract: bool  # whether a*b + c may be fused
 
     def pack(self) -> bytes:
         kinds = host_ir.parameters("\n".join(self.modules), self.entry)
         if len(kinds) > 64:
             raise host_ir.NotEmulated(f"kernel {self.entry}: more than 64 parameters")
-        sizes = bytes(host_ir.parameter_size(k) | (_POINTER if k.endswith("*") or k.startswith("ptr") else 0) for k in kinds)
+        sizes = bytes(
+            host_ir.parameter_size(k) | (_POINTER if k.endswith("*") or k.startswith("ptr") else 0) for k in kinds
+        )
         name = self.entry.encode()
-        body = zlib.compress(json.dumps([self.fastmath, *self.modules]).encode(), 1)
+        body = zlib.compress(json.dumps([self.fastmath, self.contract, *self.modules]).encode(), 1)
         size = _HEADER.size + len(name) + len(body)
         return _HEADER.pack(MAGIC, size, len(name), len(kinds), sizes) + name + body
 
@@ -40,5 +43,5 @@ class KernelImage:
         if magic != MAGIC:
             raise ValueError("no image of an emulated kernel")
         start = _HEADER.size + name_length
-        fastmath, *modules = json.loads(zlib.decompress(data[start:size]))
-        return cls(tuple(modules), data[_HEADER.size : start].decode(), fastmath)
+        fastmath, contract, *modules = json.loads(zlib.decompress(data[start:size]))
+        return cls(tuple(modules), data[_HEADER.size : start].decode(), fastmath, contract)

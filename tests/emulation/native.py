@@ -13,7 +13,17 @@ from tests.emulation import cache, packages
 
 SOURCES = Path(__file__).parent / "c"
 # Jumping between stacks is what the scheduler does; the fortified longjmp takes it for an error.
-_FLAGS = ["-shared", "-fPIC", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-U_FORTIFY_SOURCE"]
+_FLAGS = [
+    "-shared",
+    "-fPIC",
+    "-O2",
+    "-g",
+    "-std=gnu11",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    "-U_FORTIFY_SOURCE",
+]
 
 
 class Executable(ctypes.Structure):

@@ -46,4 +46,3 @@ def libdevice_bitcode() -> bytes:
     from numba.cuda.cudadrv.libs import get_libdevice
 
     return Path(get_libdevice()).read_bytes()
-

@@ -1,8 +1,8 @@
 """pytest's side of the emulated device: the option, the fixtures, the checks after each test.
 
-The stand-in must be loaded before anything asks for a driver, so it is chosen for a whole run: `pytest --emulated-cuda`,
-or AUTOGRAD_JIT_EMULATED_CUDA=1 in the environment.  Without it there is no device in the process, and tests that ask for
-one are skipped; tests of single kernels (`execute.EmulatedKernel`) run either way.
+The stand-in must be loaded before anything asks for a driver, so it is chosen for a whole run: `pytest --emulated-cuda`
+or AUTOGRAD_JIT_EMULATED_CUDA=1 in the environment.  Without it there is no device in the process, and tests that ask
+for one are skipped; tests of single kernels (`execute.EmulatedKernel`) run either way.
 """
 
 from __future__ import annotations
@@ -62,4 +62,5 @@ def emulated_device(request: pytest.FixtureRequest, compiler_packages: None) -> 
     if not keeps_memory:
         gc.collect()
         device.check()
-        assert device.live() == before, "device objects leaked by the test"
+        after = device.live()
+        assert after == before, "device objects leaked by the test"

@@ -30,8 +30,8 @@ def kernel(x, y, n):
 
 
 def block_sum(dtype: str, *, first_barrier: str = "cuda.syncthreads()", guard: str = "t < w") -> Callable[..., None]:
-    """Sums of what each block of 128 threads reads, in shared memory; parameters (x, out, n).  The two texts are there to
-    be broken."""
+    """Sums of what each block of 128 threads reads, in shared memory; parameters (x, out, n).  The two texts are
+    there to be broken."""
     source = f"""
 def kernel(x, out, n):
     partial = cuda.shared.array(128, T)

@@ -85,7 +85,9 @@ def _barrier(name: str, argument: str | None = None) -> str:
 
 def _barrier_reduce(name: str, mode: str) -> str:
     number = ("popc", "and", "or").index(mode)
-    return _define(name, "i32", ["i32"], _call_state("barrier_reduce", "i32", f"i32 {number}, i32 %a0") + "\nret i32 %r")
+    return _define(
+        name, "i32", ["i32"], _call_state("barrier_reduce", "i32", f"i32 {number}, i32 %a0") + "\nret i32 %r"
+    )
 
 
 def _warp_barrier(name: str) -> str:
@@ -128,9 +130,7 @@ def _fence(name: str) -> str:
 
 def _atomic_add(name: str, kind: str) -> str:
     scalar = _SCALARS[kind][0]
-    return _define(
-        name, scalar, ["ptr", scalar], f"%r = atomicrmw fadd ptr %a0, {scalar} %a1 seq_cst\nret {scalar} %r"
-    )
+    return _define(name, scalar, ["ptr", scalar], f"%r = atomicrmw fadd ptr %a0, {scalar} %a1 seq_cst\nret {scalar} %r")
 
 
 # ---------------------------------------------------------------- arithmetic

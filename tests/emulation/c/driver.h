@@ -83,7 +83,12 @@ typedef struct Operation {
 } Operation;
 
 typedef struct { Operation *items; long count, room; } Operations;
-typedef struct { Operations nodes; bool invalid; struct UserObject *objects[64]; int object_count; } Graph;
+typedef struct {
+    Operations nodes;
+    bool invalid, destroyed; // destroyed graphs stay as husks: cuda.core destroys the graph of a failed capture again
+    struct UserObject *objects[64];
+    int object_count;
+} Graph;
 
 struct Stream {
     bool non_blocking, alive;

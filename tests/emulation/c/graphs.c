@@ -53,6 +53,17 @@ API CUresult cuGraphReleaseUserObject(CUgraph handle, CUuserObject object, unsig
     return fail(CUDA_ERROR_INVALID_VALUE, "a graph is told to release an object that it does not keep");
 }
 
+static CUresult destroy(Graph *graph) {
+    if (!graph || graph->destroyed) return CUDA_ERROR_INVALID_VALUE;
+    graph->destroyed = true;
+    lock_driver();
+    drop_operations(&graph->nodes);
+    counters.live_graphs--;
+    unlock_driver();
+    for (int i = 0; i < graph->object_count; i++) release(graph->objects[i], 1);
+    return CUDA_SUCCESS;
+}
+
 // ---------------------------------------------------------------- capture
 
 API CUresult cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) {
@@ -78,9 +89,7 @@ API CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph) {
     Graph *captured = stream->capture;
     stream->capture = NULL;
     if (captured->invalid) {
-        drop_operations(&captured->nodes);
-        free(captured);
-        counters.live_graphs--;
+        destroy(captured);
         return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED; // the reason is among the faults
     }
     *graph = (CUgraph)captured;
@@ -122,16 +131,6 @@ static Graph *copy_graph(const Graph *graph) {
     }
     counters.live_graphs++;
     return copy;
-}
-
-static CUresult destroy(Graph *graph) {
-    lock_driver();
-    drop_operations(&graph->nodes);
-    counters.live_graphs--;
-    unlock_driver();
-    for (int i = 0; i < graph->object_count; i++) release(graph->objects[i], 1);
-    free(graph);
-    return CUDA_SUCCESS;
 }
 
 API CUresult cuGraphCreate(CUgraph *graph, unsigned flags) {
@@ -179,6 +178,7 @@ API CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     Graph *graph = (Graph *)executable;
     Stream *on;
     CUresult code = stream_of(stream, &on);
+    if (!code && graph->destroyed) code = fail(CUDA_ERROR_INVALID_HANDLE, "a destroyed graph is launched");
     if (!code && on->capture) code = refuse_capture("launching a graph (the emulation has no child graphs)");
     counters.graph_launches++;
     for (long i = 0; !code && i < graph->nodes.count; i++) code = submit(stream, copy_operation(&graph->nodes.items[i]));
