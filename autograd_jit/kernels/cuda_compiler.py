@@ -45,7 +45,8 @@ class DeviceCode:
         return cls(name.decode(), cubin)
 
 
-def missing_packages() -> list[str]:
+@functools.cache
+def missing_packages() -> tuple[str, ...]:
     """Packages that are not installed."""
     missing = []
     for package in PACKAGES:
@@ -53,7 +54,7 @@ def missing_packages() -> list[str]:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
-    return missing
+    return tuple(missing)
 
 
 @functools.cache

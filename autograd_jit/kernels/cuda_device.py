@@ -159,6 +159,7 @@ def current_device() -> CudaDevice:
     return CudaDevice()
 
 
+@functools.cache
 def why_unavailable() -> str | None:
     """What is missing for ``target="cuda"`` and how to get it; None where everything is there."""
     missing = missing_packages()

@@ -197,7 +197,7 @@ class _Scheduler:
         if unknown:
             reason = f"the device has no {', '.join(unknown)}"
             self._add(HostLoop(launch, reason), values, written, False)
-        elif all(value.size for value in written):
+        elif any(value.size for value in written):  # a sum over nothing is zero
             self._add(DeviceLoop(launch, sizes_of(launch.kernel, launch.dims)), values, written, True)
 
     def _node(self, node: Node, position: int) -> None:

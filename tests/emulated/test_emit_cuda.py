@@ -30,7 +30,7 @@ QUIET = {
 def run_on_device(launch: Launch, memory: dict[Value, np.ndarray], sizes: Sizes | None = None) -> None:
     """Run one launch on copies of its buffers on the device."""
     written = launch.placements[len(launch.kernel.loads) :]
-    if emit_cuda.unsupported(launch.kernel) or not all(place.value.size for place in written):
+    if emit_cuda.unsupported(launch.kernel) or not any(place.value.size for place in written):
         run_native(launch, memory)
         return
     device = current_device()
@@ -49,7 +49,7 @@ def run_on_device(launch: Launch, memory: dict[Value, np.ndarray], sizes: Sizes 
     device.synchronize()
 
 
-@settings(max_examples=80, **QUIET)
+@settings(max_examples=60, **QUIET)
 @given(graphs())
 def test_random_graphs(emulated_device, case):
     compare(case, run_on_device, shares_rows=False)

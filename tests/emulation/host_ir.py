@@ -122,7 +122,7 @@ def kernel_module(
 ) -> HostModule:
     """The host module of kernel `entry`; `library` prefixes the names in the host's libdevice, which are `available`.
 
-    The device's compiler fuses a*b + c unless told not to (`contract`), and so does the host's then: results differ from
+    The device's compiler fuses a*b + c unless told not to (`contract`), and so does the host: results differ from
     NumPy's in the last place as they do on a device.
     """
     text = merge(modules)

@@ -1,7 +1,9 @@
 """Unmodified cuda.core and numba-cuda on the stand-in for the driver, and the faults of host programs it must find."""
 
+import ctypes
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +88,6 @@ def test_numba_dispatcher_runs_unchanged(emulated_device):
 
 
 def test_a_host_function_runs_in_the_order_of_its_stream(emulated_device, program, square):
-    import ctypes
-
     from cuda.bindings import driver
 
     x, y = np.arange(10.0), np.zeros(10)
@@ -104,6 +104,66 @@ def test_a_host_function_runs_in_the_order_of_its_stream(emulated_device, progra
         assert not seen
         program.copy_out(y, target)
     np.testing.assert_array_equal(seen[0], x * x)
+
+
+def test_a_captured_callback_runs_at_each_replay(emulated_device, program, square):
+    x, y = np.arange(10.0), np.zeros(10)
+    source, target = program.put(x), program.allocate(x.nbytes)
+    seen = []
+    view = np.ctypeslib.as_array((ctypes.c_double * 10).from_address(target))
+    builder = program.device.create_graph_builder().begin_building()
+    program.launch(square, source, target, 10, on=builder)
+    builder.callback(lambda: seen.append(view.copy()))
+    program.launch(square, target, source, 10, on=builder)
+    graph = builder.end_building().complete()
+    graph.launch(program.stream)
+    program.copy_out(y, source)
+    np.testing.assert_array_equal(seen, [x**2])
+    np.testing.assert_array_equal(y, x**4)
+    graph.launch(program.stream)
+    program.stream.sync()
+    assert len(seen) == 2
+    graph.close()
+    builder.close()
+
+
+def test_threads_with_streams_of_their_own(emulated_device, program, square):
+    failures = []
+
+    def work(seed):
+        try:
+            program.device.set_current()
+            x, y = np.random.default_rng(seed).normal(size=100), np.zeros(100)
+            with programs.HostProgram() as own:
+                source, target = own.put(x), own.allocate(x.nbytes)
+                for _ in range(50):
+                    own.launch(square, source, target, x.size)
+                    own.copy_out(y, target)
+                    np.testing.assert_array_equal(y, x * x)
+                    y[:] = 0
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_a_stream_waits_for_an_event_of_another(emulated_device, program, square):
+    x, y = np.arange(10.0), np.zeros(10)
+    source, target = program.put(x), program.allocate(x.nbytes)
+    with programs.HostProgram() as other, emulated_device.deferred():
+        program.launch(square, source, target, 10)
+        event = program.stream.record()
+        assert not event.is_done
+        other.stream.wait(event)
+        other.copy_out(y, target)
+        assert event.is_done
+    np.testing.assert_array_equal(y, x * x)
+    event.close()
 
 
 # ---------------------------------------------------------------- faults that must be found
@@ -208,8 +268,6 @@ def test_a_kernel_on_host_or_freed_memory_fails(emulated_device, program, square
 
 
 def test_a_write_to_freed_memory_is_found(emulated_device, program):
-    import ctypes
-
     from cuda.bindings import driver
 
     _, address = driver.cuMemAlloc(80)
@@ -219,20 +277,21 @@ def test_a_write_to_freed_memory_is_found(emulated_device, program):
         emulated_device.check()
 
 
-def test_allocation_synchronisation_and_default_stream_are_refused_in_a_capture(emulated_device, program, square):
+def test_allocating_freeing_waiting_and_the_default_stream_are_refused_in_a_capture(emulated_device, program, square):
     from cuda.bindings import driver
 
     target = program.put(np.ones(10))
     kept = program.put(np.ones(10))
     attempts = {
-        "an allocation": lambda: driver.cuMemAlloc(80)[0],
-        "a synchronisation": lambda: driver.cuCtxSynchronize()[0],
-        "work on the legacy stream": lambda: driver.cuMemsetD8(target, 0, 8)[0],
+        "an allocation": lambda _: driver.cuMemAlloc(80)[0],
+        "a synchronisation": lambda _: driver.cuCtxSynchronize()[0],
+        "freeing memory": lambda builder: driver.cuMemFreeAsync(kept, int(builder.stream.handle))[0],
+        "work on the legacy stream": lambda _: driver.cuMemsetD8(target, 0, 8)[0],
     }
     for what, attempt in attempts.items():
         builder = program.device.create_graph_builder().begin_building()
         program.launch(square, target, kept, 10, on=builder)
-        assert int(attempt()) in (900, 906)
+        assert int(attempt(builder)) in (900, 906)
         with pytest.raises(RuntimeError, match="has been invalidated"):
             builder.end_building()
         assert any(what in fault for fault in emulated_device.faults())

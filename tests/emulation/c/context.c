@@ -28,7 +28,7 @@ API CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device) { memset(uuid, 7, si
 API CUresult cuDeviceGetPCIBusId(char *text, int size, CUdevice device) { snprintf(text, (size_t)size, "0000:00:00.0"); return CUDA_SUCCESS; }
 
 typedef struct { CUdevice_attribute attribute; int value; } DeviceAttribute;
-static const DeviceAttribute device_attributes[] = { // those of an H100, where a program may ask
+static const DeviceAttribute device_attributes[] = { // of an H100, but few multiprocessors: grids sized by them stay quick
     {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, MAX_THREADS},
     {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X, 1024},
     {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y, 1024},
@@ -40,7 +40,7 @@ static const DeviceAttribute device_attributes[] = { // those of an H100, where 
     {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 232448},
     {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, 233472},
     {CU_DEVICE_ATTRIBUTE_WARP_SIZE, WARP},
-    {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 132},
+    {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 8},
     {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, 2048},
     {CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR, 32},
     {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, 65536},

@@ -114,7 +114,12 @@ API CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *s
     if (code) return code;
     if (identity) *identity = (cuuint64_t)(size_t)stream->capture;
     if (graph) *graph = (CUgraph)stream->capture;
-    if (count) *count = 0;
+    static CUgraphNode last; // the newest node: nodes of a stream depend each on the one before
+    long nodes = stream->capture ? stream->capture->nodes.count : 0;
+    if (nodes) last = (CUgraphNode)&stream->capture->nodes.items[nodes - 1];
+    if (dependencies) *dependencies = &last;
+    if (edges) *edges = NULL;
+    if (count) *count = nodes > 0;
     return cuStreamIsCapturing(handle, status);
 }
 

@@ -146,7 +146,10 @@ API CUresult cuMemFree(CUdeviceptr address) { // waits for the device, as the re
 }
 API CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream) {
     LOCKED;
-    if (any_capture()) return free_memory(address); // freeing what the capture does not use, e.g. by a garbage collection
+    Stream *on;
+    CUresult code = stream_of(stream, &on);
+    if (code) return code;
+    if (on->capture) return refuse_capture("freeing memory on the captured stream");
     Operation operation = {.kind = FREE, .release = {address}};
     return submit(stream, operation);
 }
