@@ -4,9 +4,9 @@ The counterparts of :mod:`.lapack` and of sorting in :mod:`.sequences`, with the
 (factors column-major, pivots with a word that says whether a matrix is near to singular), since later steps read them.
 They are written once, over a :class:`Library`: an array module like NumPy and a module like ``scipy.linalg``.
 
-A library for devices answers in its own roundings, and not all of it reports failure as LAPACK does. So what is a matter
-of single roundings (whether a matrix is singular, whether it is positive) or of a certain algorithm (the order of
-equals in a sort that is not stable) is decided on the host, by NumPy: only values in doubt go there.
+A library for devices answers in its own roundings, and not all of it reports failure as LAPACK does. So what is a
+matter of single roundings (whether a matrix is singular, whether it is positive) or of a certain algorithm (the order
+of equals in a sort that is not stable) is decided on the host, by NumPy: only values in doubt go there.
 
 Where NumPy raises LinAlgError, these routines do.
 """

@@ -163,8 +163,13 @@ class DeviceProgram:
     @functools.cached_property
     def ends(self) -> dict[int, Check | Call]:
         """Guards and routines, by the status of a run that ended there."""
-        steps = [item for item in self.items if isinstance(item, (DeviceCheck, DeviceCall))]
-        return {item.position: item.node for item in steps}
+        steps = [item for item in self.items if isinstance(item, (DeviceCheck, DeviceCall, HostNode))]
+        return {item.position: item.node for item in steps if isinstance(item.node, (Check, Call))}
+
+    @property
+    def checks(self) -> dict[int, Check]:
+        """Guards, by the status of a run in which they failed first."""
+        return {position: node for position, node in self.ends.items() if isinstance(node, Check)}
 
     @property
     def stages(self) -> Stages:

@@ -1,8 +1,9 @@
 """Where each step of a program runs, and what is copied between host and device for that. A pure stage.
 
-Loops become CUDA kernels; products, guards and routines too, or routines of the device library where there is one. What
-the device has no code for (a Python step, a loop over a function that it does not know) runs on the host, on a mirror of
-the device's memory: the values it reads are fetched first, and what it computes is sent back when the device reads it.
+Loops become CUDA kernels, and so do products, guards and some routines; others are left to the device library where
+there is one. What the device has no code for (a Python step, a loop over a function that it does not know) runs on the
+host, on a mirror of the device's memory: the values it reads are fetched first, and what it computes is sent back when
+the device reads it.
 """
 
 from __future__ import annotations

@@ -265,7 +265,8 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, fuse, form, plan memory.
 
     ``for_device``: each row has memory of its own for what its stages hand on, and what guards read stays as it is: the
-    rows run at the same time, and a guard that fails is looked at when the run is over. Products with vectors are loops.
+    rows run at the same time, and a guard that fails is looked at when the run is over. Products with vectors are
+    loops.
     """
     graph = expand(tape, calls_gemv=not for_device)
     outputs = _deliver_outputs(graph, tape)
