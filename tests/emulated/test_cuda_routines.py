@@ -32,7 +32,7 @@ def check(emulated_device, f, *args) -> None:
     for got, want in zip(np.atleast_1d(ran.got), np.atleast_1d(ran.want), strict=True):
         np.testing.assert_array_equal(got, want, strict=True)
         assert (np.signbit(got) == np.signbit(want)).all() or np.isnan(want).any()
-    assert_only_inputs_and_outputs_travel(ran.counts)
+    assert_only_inputs_and_outputs_travel(ran)
 
 
 # ---------------------------------------------------------------- recurrences
@@ -186,7 +186,7 @@ def test_products_with_vectors_are_loops(emulated_device, dtype):
         np.testing.assert_allclose(ran.got, ran.want, rtol=tolerance, atol=tolerance * 20)
         assert ran.got.dtype == ran.want.dtype
         assert "gemm" not in ran.report
-        assert_only_inputs_and_outputs_travel(ran.counts)
+        assert_only_inputs_and_outputs_travel(ran)
 
 
 # ---------------------------------------------------------------- machine code
