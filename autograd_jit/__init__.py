@@ -12,6 +12,7 @@ from . import core, extend, misc, numpy, test_util, tracer, util, wrap_util
 from .builtins import dict, isinstance, list, tuple, type
 from .config import config
 from .core import primitive_with_deprecation_warnings as primitive
+from .device_array import DeviceArray, to_device
 from .differential_operators import (
     checkpoint,
     deriv,

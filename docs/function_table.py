@@ -37,7 +37,9 @@ def row(registration: Registration) -> str:
     composed = registration.kind == "composite"
     reverse = not plain and (composed or bool(prim.vjps or prim.vjp_all))
     forward = not plain and (composed or bool(prim.jvps))
-    compiled = "by its parts" if composed else "yes" if find(prim) else ""
+    is_step = getattr(registration.function, "value_is_a_call", False)
+    parts = "derivatives only" if is_step else "by its parts"
+    compiled = parts if composed else "yes" if find(prim) else ""
     module = registration.module.removeprefix("autograd_jit.")
     marks = [reverse, forward, reverse and forward, registration.complex and not plain]
     cells = ["yes" if mark else "" for mark in marks]

@@ -14,7 +14,9 @@ from autograd_jit.lower import compile as compiling
 def test_defaults():
     fresh = Config()
     assert (fresh.compiler, fresh.compile, fresh.progress) == ("llvm", "background", "auto")
-    assert repr(fresh) == "config(compiler='llvm', compile='background', target='cpu', progress='auto', memory_limit=1073741824)"
+    assert repr(fresh) == (
+        "config(compiler='llvm', compile='background', target='cpu', progress='auto', memory_limit=1073741824)"
+    )
 
 
 def test_as_context_manager_restores_also_after_an_error():

@@ -15,6 +15,7 @@ import pytest
 import autograd_jit as aj
 import autograd_jit.numpy as anp
 from autograd_jit import (
+    config,
     deriv,
     grad,
     hessian,
@@ -446,6 +447,7 @@ def test_errors_of_operators():
         grad(loss, max_paths=3)
 
 
+@pytest.mark.skipif(config.target != "cpu", reason="about the CPU's compiler")
 def test_a_kernel_that_does_not_compile(monkeypatch):
     from autograd_jit.lower import program
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, value_and_grad
+from autograd_jit import config, grad, jit, value_and_grad
 from tests.jit_support import assert_same
 
 DATA = np.linspace(-1, 1, 50)
@@ -114,6 +114,7 @@ def _in_a_child(queue):
     queue.put(MODULE_LEVEL(np.full(50, 0.3)))
 
 
+@pytest.mark.skipif(config.target != "cpu", reason="the emulated device is in the process of the tests alone")
 def test_in_a_process_that_was_spawned():
     """Sent by pickle, to an interpreter that starts anew."""
     points = [np.full(50, 0.1 * k) for k in range(4)]

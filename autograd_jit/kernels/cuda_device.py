@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -72,6 +73,7 @@ class CudaDevice:
         self._local = threading.local()
         self._local.is_current = True
         self.ordinal = ordinal
+        self.process = os.getpid()
         self.stream = self._device.create_stream()
         self.name: str = self._device.name
         capability = self._device.compute_capability
@@ -80,7 +82,11 @@ class CudaDevice:
         self._kernels: dict[DeviceCode, Any] = {}
 
     def make_current(self) -> None:
-        """Make it the calling thread's device: the driver keeps one for each thread."""
+        """Make it the calling thread's device: the driver keeps one for each thread.
+
+        Raises BackendError in a process that was forked since: the driver does not survive that."""
+        if self.process != os.getpid():
+            raise BackendError("the CUDA device was in use when this process was forked from another: use spawn")
         if not getattr(self._local, "is_current", False):
             self._device.set_current()
             self._local.is_current = True

@@ -16,6 +16,7 @@ __all__ = [
     "NoValue",
     "as_array",
     "dtype_of",
+    "held",
     "is_traced",
     "lists_as_arrays",
     "normalise_axes",
@@ -52,12 +53,15 @@ def normalise_axis(axis: Any, ndim: int) -> int:
     return axis % ndim if ndim else 0
 
 
-def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """An ``axis=`` argument (None, int or tuple) as a sorted tuple of non-negative integers."""
+def normalise_axes(axis: Any, ndim: int, strict: bool = False) -> tuple[int, ...]:
+    """An ``axis=`` argument (None, int or tuple) as a sorted tuple of non-negative integers.
+
+    A scalar may be reduced over axis 0 or -1 by NumPy's ufuncs, but not by functions that are ``strict``.
+    """
     if axis is None:
         return tuple(range(ndim))
     if not isinstance(axis, (tuple, list)):
-        if ndim == 0 and operator.index(axis) in (0, -1):
+        if ndim == 0 and not strict and operator.index(axis) in (0, -1):
             return ()
         return (normalise_axis(axis, ndim),)
     axes = tuple(sorted(normalise_axis(a, ndim) for a in axis))
@@ -142,6 +146,15 @@ def plain_value(x: Any) -> Any:
     while type(x) in BOX_TYPES and not x._node.sees_nondifferentiable:
         x = x._value
     return _np.asarray(x)
+
+
+def held(function: str, **argument: Any) -> Any:
+    """The one argument, plain: refused if it is differentiated, guarded by value if it is recorded."""
+    value = next(iter(argument.values()))
+    if type(value) in BOX_TYPES and value._node.sees_nondifferentiable:
+        return plain_value(value)[()]
+    refuse_traced(function, **argument)
+    return value
 
 
 def refuse_traced(function: str, **arguments: Any) -> None:

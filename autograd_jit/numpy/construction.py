@@ -7,7 +7,7 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite
+from ..trace.rules import composite, valued_by
 from ..trace.samples import call, mask, normals, positives
 from . import elementwise as ew
 from .arguments import (
@@ -57,10 +57,9 @@ __all__ = [
         call(0.3, 2.0, num=1),
     ]
 )
+@valued_by(_np.linspace)
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """As ``numpy.linspace``."""
-    if not is_traced(start, stop):
-        return _np.linspace(start, stop, num, endpoint, retstep, dtype, axis, device=device)
     shape = _np.broadcast_shapes(shape_of(start), shape_of(stop))
     parts = max(num - 1 if endpoint else num, 0)
     step = ew.divide(ew.subtract(stop, start), parts) if parts else ew.subtract(stop, start) * _np.nan
@@ -83,10 +82,9 @@ def _finish_space(result: Any, dtype: Any, axis: int) -> Any:
 @composite(
     samples=lambda: [call(0.2, normals(), 4), call(normals(2), 1.0, 3, base=2.5, axis=-1), call(0.0, 1.0, 3, False)]
 )
+@valued_by(_np.logspace)
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     """As ``numpy.logspace``; the base is differentiable too."""
-    if not is_traced(start, stop, base):
-        return _np.logspace(start, stop, num, endpoint, base, dtype, axis)
     if len(shape_of(base)) > 0:
         raise ArgumentError("logspace: an array as base= is not supported for traced arguments")
     exponents = linspace(start, stop, num, endpoint)
@@ -96,10 +94,9 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
 @composite(
     complex=False, samples=lambda: [call(0.5, positives(), 4), call(-positives(2), -3.0, 3), call(2.0, 0.3, 4, False)]
 )
+@valued_by(_np.geomspace)
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     """As ``numpy.geomspace``, for real ends of the same sign."""
-    if not is_traced(start, stop):
-        return _np.geomspace(start, stop, num, endpoint, dtype, axis)
     if "c" in (dtype_of(start).kind, dtype_of(stop).kind):
         raise ArgumentError("geomspace: complex start and stop are not supported for traced arguments")
     start, stop = astype(as_array(start), float), astype(as_array(stop), float)
@@ -324,6 +321,8 @@ def piecewise(x, condlist, funclist, *args, **kw):
     for number, condition in enumerate(conditions):  # a later function overwrites an earlier one
         owner[condition] = number
     result: Any = _np.zeros(x.shape, x.dtype)
+    if x.dtype.kind in "fc":  # to which any number is added unchanged, -0.0 as well
+        result[owner >= 0] = -result[owner >= 0]
     for number, function in enumerate(funclist):
         own = owner == number
         value = function(getitem(x, own), *args, **kw) if callable(function) else function

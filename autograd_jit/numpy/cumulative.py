@@ -9,7 +9,7 @@ import numpy as _np
 from ..trace.rules import composite, general, linear
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
-from .arguments import NoValue, as_array, is_traced, normalise_axis, refuse, shape_of
+from .arguments import NoValue, as_array, dtype_of, is_traced, normalise_axis, plain_value, refuse, shape_of
 from .joining import concatenate
 from .shaping import astype, broadcast_to, flip, ravel, reshape
 
@@ -218,6 +218,9 @@ def ediff1d(ary, to_end=None, to_begin=None):
         return _np.ediff1d(ary, to_end, to_begin)
     ary = ravel(as_array(ary))
     pieces = [ew.subtract(ary[1:], ary[:-1])]
+    for end in (to_begin, to_end):
+        if end is not None and not _np.can_cast(dtype_of(end), ary.dtype, "same_kind"):
+            raise TypeError("ediff1d: to_begin and to_end must be compatible with ary under the `same_kind` rule")
     if to_begin is not None:
         pieces.insert(0, astype(ravel(as_array(to_begin)), ary.dtype))
     if to_end is not None:
@@ -240,8 +243,6 @@ def gradient(f, *varargs, axis=None, edge_order=1):
     """As ``numpy.gradient``; the spacings, scalar or coordinates, are differentiable too."""
     if not is_traced(f, varargs):
         return _np.gradient(f, *varargs, axis=axis, edge_order=edge_order)
-    if edge_order not in (1, 2):
-        raise ValueError("'edge_order' greater than 2 not supported")
     f = as_array(f)
     axes = range(f.ndim) if axis is None else [normalise_axis(a, f.ndim) for a in _tuple(axis)]
     spacings = list(varargs) or [1.0]
@@ -249,60 +250,90 @@ def gradient(f, *varargs, axis=None, edge_order=1):
         spacings = spacings * len(axes)
     if len(spacings) != len(axes):
         raise TypeError("invalid number of arguments")
-    f = f if f.dtype.kind in "fc" else astype(f, float)
-    # in the dtype of f, as NumPy, whatever the spacings' own
-    steps = [astype(as_array(spacing), f.dtype) for spacing in spacings]
-    results = [_gradient_along(f, step, axis, edge_order) for step, axis in zip(steps, axes, strict=True)]
-    if len(results) == 1:
-        return results[0]
-    return tuple(results)
+    steps = [_steps_between(spacing) for spacing in spacings]
+    result_dtype = f.dtype if f.dtype.kind in "fc" else _np.dtype(float)
+    f = astype(f, float) if f.dtype.kind in "iu" else f  # without modular arithmetic
+    results = [
+        astype(_gradient_along(f, step, axis, edge_order), result_dtype)
+        for step, axis in zip(steps, axes, strict=True)
+    ]
+    return results[0] if len(results) == 1 else tuple(results)
 
 
 def _tuple(axis: Any) -> tuple:
     return tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
 
 
-def _gradient_along(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
-    """Central differences inside, one-sided ones of the given order at both ends."""
-    if f.shape[axis] < edge_order + 1:
-        raise ValueError(
-            "Shape of array too small to calculate a numerical gradient, "
-            "at least (edge_order + 1) elements are required."
-        )
+def _steps_between(spacing: Any) -> Any:
+    """The distances between coordinates; one number if they are all the same, or given so."""
+    if len(shape_of(spacing)) == 0:
+        return spacing
+    spacing = as_array(spacing)
+    if spacing.ndim != 1:
+        raise ValueError("distances must be either scalars or 1d")
+    steps = diff(astype(spacing, float) if spacing.dtype.kind in "iu" else spacing)
+    plain = plain_value(steps)
+    return steps[0] if (plain == plain[0]).all() else steps
+
+
+def _gradient_along(f: Any, step: Any, axis: int, edge_order: int) -> Any:
+    """Central differences inside, one-sided ones of the given order at both ends, in NumPy's own arithmetic."""
     n = f.shape[axis]
-    if spacing.ndim == 1:
-        if spacing.shape[0] != n:
-            raise ValueError("when 1d, distances must match the length of the corresponding dimension")
-        steps = ew.subtract(spacing[1:], spacing[:-1])
-    else:
-        steps = broadcast_to(spacing, (n - 1,))
+    is_uniform = len(shape_of(step)) == 0
+    if not is_uniform and step.shape[0] != n - 1:
+        raise ValueError("when 1d, distances must match the length of the corresponding dimension")
+    if edge_order not in (1, 2) or n < edge_order + 1:
+        raise ValueError(f"gradient: {n} elements are too few, or edge_order={edge_order} is not 1 or 2")
 
     def part(start: Any, stop: Any) -> Any:
         return f[_slices(f.ndim, axis, start, stop)]
 
-    def step(start: Any, stop: Any) -> Any:
-        return reshape(steps[start:stop], (-1,) + (1,) * (f.ndim - axis - 1))
+    def along(weight: Any) -> Any:
+        return reshape(weight, (-1,) + (1,) * (f.ndim - axis - 1))
 
-    before, after = step(None, -1), step(1, None)
-    total = before + after
-    inside = (
-        part(2, None) * (before / (after * total))
-        + part(1, -1) * ((after - before) / (before * after))
-        - part(None, -2) * (after / (before * total))
-    )
-    first = _edge(part(0, 1), part(1, 2), part(2, 3), step(0, 1), step(1, 2), edge_order)
-    last = _edge(
-        part(n - 1, n), part(n - 2, n - 1), part(n - 3, n - 2), -step(n - 2, n - 1), -step(n - 3, n - 2), edge_order
-    )
+    if is_uniform:
+        inside = (part(2, None) - part(None, -2)) / (2.0 * step)
+        ends = (step,) * 4
+    else:
+        weights = [along(weight) for weight in _central_weights(step[:-1], step[1:])]
+        inside = _weighted(weights, part(None, -2), part(1, -1), part(2, None))
+        ends = (step[0], step[1], step[-2], step[-1]) if edge_order == 2 else (step[0], None, None, step[-1])
+    if edge_order == 1:
+        first = (part(1, 2) - part(0, 1)) / ends[0]
+        last = (part(n - 1, n) - part(n - 2, n - 1)) / ends[3]
+    else:
+        first = _weighted(_first_weights(ends[0], ends[1], is_uniform), part(0, 1), part(1, 2), part(2, 3))
+        last = _weighted(
+            _last_weights(ends[2], ends[3], is_uniform), part(n - 3, n - 2), part(n - 2, n - 1), part(n - 1, n)
+        )
     return concatenate([first, inside, last], axis)
 
 
-def _edge(end: Any, second: Any, third: Any, step: Any, next_step: Any, order: int) -> Any:
-    slope = (second - end) / step
-    if order == 1:
-        return slope
-    total = step + next_step
-    return slope * (total / next_step) - (third - end) / total * (step / next_step)
+def _weighted(weights: Any, x: Any, y: Any, z: Any) -> Any:
+    a, b, c = weights
+    return a * x + b * y + c * z
+
+
+def _central_weights(before: Any, after: Any) -> tuple:
+    """Of the elements before, at and after a point, exact for parabolas."""
+    total = before + after
+    return -after / (before * total), (after - before) / (before * after), before / (after * total)
+
+
+def _first_weights(step: Any, after: Any, is_uniform: bool) -> tuple:
+    """Of the first three elements for the slope at the first."""
+    if is_uniform:
+        return -1.5 / step, 2.0 / step, -0.5 / step
+    total = step + after
+    return -(2.0 * step + after) / (step * total), total / (step * after), -step / (after * total)
+
+
+def _last_weights(before: Any, step: Any, is_uniform: bool) -> tuple:
+    """Of the last three elements for the slope at the last."""
+    if is_uniform:
+        return 0.5 / step, -2.0 / step, 1.5 / step
+    total = before + step
+    return step / (before * total), -total / (before * step), (2.0 * step + before) / (step * total)
 
 
 @composite(

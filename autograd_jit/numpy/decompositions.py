@@ -85,10 +85,9 @@ def hermitian_part(a: Any, lower: bool) -> Any:
     """The Hermitian matrix whose lower (or upper) triangle is that of ``a``, which is all that NumPy reads."""
     n = abstract(a)[0][-1]
     triangle = _np.tri(n, n, -1, bool)
-    zero = _np.zeros((), abstract(a)[1])
-    strict = ew.where(triangle if lower else triangle.T, a, zero)
-    middle = ew.where(_np.eye(n, dtype=bool), ew.real(a) if is_complex(a) else a, zero)
-    return strict + mh(strict) + middle
+    # chosen, not added up: the sign of a zero decides that of an eigenvector
+    either = ew.where(triangle if lower else triangle.T, a, mh(a))
+    return ew.where(_np.eye(n, dtype=bool), ew.real(a), either) if is_complex(a) else either
 
 
 def _eigh_vjp(ans: Any, h: Any, uplo: str) -> Callable:

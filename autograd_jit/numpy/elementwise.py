@@ -349,7 +349,7 @@ def _nonzero_modulus(x: Any) -> Any:
 def angle(z: Any, deg: bool = False) -> Any:
     """Argument of complex numbers, in radians, or degrees when ``deg``."""
     result = angle_primitive(z)
-    return rad2deg(result) if deg else result
+    return multiply(result, 180 / _np.pi) if deg else result
 
 
 # ---------------------------------------------------------------- without derivative

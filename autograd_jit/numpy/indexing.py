@@ -115,6 +115,17 @@ def place(values: Any, index: Any, shape: tuple) -> Any:
     return scatter_sum((index,), (tuple(shape), dtype_of(values)), None, values)
 
 
+def embedded(values: Any, index: Any, background: Any) -> Any:
+    """The array ``background`` with ``values`` at ``index``, which selects no element twice.
+
+    Added to -0.0, the one number that changes none: added to 0, a -0.0 would lose its sign.
+    """
+    base = _np.array(background)
+    if base.dtype.kind in "fc":
+        base[index] = -_np.zeros((), base.dtype)
+    return scatter_sum((index,), None, base, values)
+
+
 # ---------------------------------------------------------------- public functions
 
 

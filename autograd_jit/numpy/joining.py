@@ -11,7 +11,18 @@ from ..trace.rules import composite, general
 from ..trace.samples import call, complexes, normals
 from ..trace.tracer import BOX_TYPES, concrete, getval
 from .arguments import as_array, dtype_of, is_traced, normalise_axis, refuse, shape_of
-from .shaping import astype, atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, moveaxis, ravel, reshape
+from .shaping import (
+    as_ndarray,
+    astype,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_to,
+    expand_dims,
+    moveaxis,
+    ravel,
+    reshape,
+)  # fmt: skip
 
 __all__ = [
     "append",
@@ -236,7 +247,7 @@ def asarray(a, dtype=None, *args, **kwargs):
 @composite(samples=lambda: [call(normals(2), _np.float32)])
 def asanyarray(a, dtype=None, *args, **kwargs):
     """As ``numpy.asanyarray``."""
-    return _np.asanyarray(a, dtype, *args, **kwargs) if not is_traced(a) else array(a, dtype, copy=None)
+    return _np.asanyarray(a, dtype, *args, **kwargs) if not is_traced(a) else as_ndarray(array(a, dtype, copy=None))
 
 
 def ascontiguousarray(a, dtype=None, *, like=None):
@@ -252,7 +263,7 @@ def asfortranarray(a, dtype=None, *, like=None):
 @composite(samples=lambda: [call(normals(2))])
 def copy(a, order="K", subok=False):
     """As ``numpy.copy``."""
-    return _np.copy(a, order, subok) if not is_traced(a) else array(a).copy()
+    return _np.copy(a, order, subok) if not is_traced(a) else as_ndarray(array(a).copy())
 
 
 def array_from_args(array_args, array_kwargs, *args):
@@ -296,19 +307,21 @@ def split(ary, indices_or_sections, axis=0):
 @composite(samples=lambda: [call(normals(2, 4), 2), call(normals(4), 2)])
 def hsplit(ary, indices_or_sections):
     """As ``numpy.hsplit``."""
+    if not is_traced(ary):
+        return _np.hsplit(ary, indices_or_sections)
     return split(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
 
 
 @composite(samples=lambda: [call(normals(4, 2), 2)])
 def vsplit(ary, indices_or_sections):
     """As ``numpy.vsplit``."""
-    return split(ary, indices_or_sections, 0)
+    return split(ary, indices_or_sections, 0) if is_traced(ary) else _np.vsplit(ary, indices_or_sections)
 
 
 @composite(samples=lambda: [call(normals(1, 2, 4), 2)])
 def dsplit(ary, indices_or_sections):
     """As ``numpy.dsplit``."""
-    return split(ary, indices_or_sections, 2)
+    return split(ary, indices_or_sections, 2) if is_traced(ary) else _np.dsplit(ary, indices_or_sections)
 
 
 @composite(samples=lambda: [call(normals(2, 3), axis=1)])

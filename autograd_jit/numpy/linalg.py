@@ -13,7 +13,8 @@ from numpy.linalg import LinAlgError
 from numpy.linalg._linalg import EigResult, QRResult, SVDResult
 
 from ..errors import ArgumentError
-from ..trace.rules import general, nondifferentiable
+from ..trace.plain_errors import plain_errors
+from ..trace.rules import general, nondifferentiable, valued_by, with_formula
 from . import decompositions as _dec
 from . import elementwise as _ew
 from . import products as _products
@@ -57,6 +58,7 @@ def _stacked(a: Any, square: bool = False) -> Any:
 # ---------------------------------------------------------------- systems, inverses, determinants
 
 
+@plain_errors
 def solve(a, b):
     """As ``numpy.linalg.solve``: ``b`` is a vector only if it is one-dimensional."""
     if not is_traced(a, b):
@@ -67,21 +69,25 @@ def solve(a, b):
     return _solving.solve_matrix(a, b)
 
 
+@plain_errors
 def inv(a):
     """As ``numpy.linalg.inv``."""
     return _solving.inverse(_stacked(a, square=True)) if is_traced(a) else _np.linalg.inv(a)
 
 
+@plain_errors
 def det(a):
     """As ``numpy.linalg.det``; right for singular matrices too."""
     return _solving.determinant(_stacked(a, square=True)) if is_traced(a) else _np.linalg.det(a)
 
 
+@plain_errors
 def slogdet(a):
     """As ``numpy.linalg.slogdet``, a named tuple ``(sign, logabsdet)``."""
     return _solving.sign_and_logdet(_stacked(a, square=True)) if is_traced(a) else _np.linalg.slogdet(a)
 
 
+@plain_errors
 def pinv(a, rcond=None, hermitian=False, *, rtol=NoValue):
     """As ``numpy.linalg.pinv``; the derivative holds where the rank does not change."""
     if not is_traced(a, rcond, rtol):
@@ -98,10 +104,9 @@ def pinv(a, rcond=None, hermitian=False, *, rtol=NoValue):
     return _solving.pseudo_inverse(a, rcond, bool(hermitian))
 
 
+@valued_by(_np.linalg.lstsq)
 def lstsq(a, b, rcond=None):
     """As ``numpy.linalg.lstsq``: ``(x, residuals, rank, s)``; rank has no derivative."""
-    if not is_traced(a, b):
-        return _np.linalg.lstsq(a, b, rcond)
     a, b = inexact(a), inexact(b)
     if rcond is None or rcond == -1:
         precision = _np.finfo(_np.result_type(a.dtype, b.dtype, _np.float32)).eps.item()
@@ -117,6 +122,7 @@ def lstsq(a, b, rcond=None):
     return x[:, 0] if vector else x, residuals, rank, s
 
 
+@plain_errors
 def matrix_power(a, n):
     """As ``numpy.linalg.matrix_power``."""
     if not is_traced(a):
@@ -126,7 +132,9 @@ def matrix_power(a, n):
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
-        return _shaping.broadcast_to(_np.eye(a.shape[-1], dtype=a.dtype), a.shape) + a * 0
+        return _np.array(_np.broadcast_to(_np.eye(a.shape[-1], dtype=a.dtype), a.shape))
+    if n == 3:  # in NumPy's order
+        return _products.matmul(_products.matmul(a, a), a)
     result = None
     while n:
         if n & 1:
@@ -137,6 +145,7 @@ def matrix_power(a, n):
     return result
 
 
+@plain_errors
 def tensorsolve(a, b, axes=None):
     """As ``numpy.linalg.tensorsolve``."""
     if not is_traced(a, b):
@@ -152,6 +161,7 @@ def tensorsolve(a, b, axes=None):
     return _shaping.reshape(solve(_shaping.reshape(a, (size, size)), _shaping.ravel(b)), shape)
 
 
+@plain_errors
 def tensorinv(a, ind=2):
     """As ``numpy.linalg.tensorinv``."""
     if not is_traced(a):
@@ -165,14 +175,22 @@ def tensorinv(a, ind=2):
 # ---------------------------------------------------------------- factorizations
 
 
+@plain_errors
 def cholesky(a, /, *, upper=False):
     """As ``numpy.linalg.cholesky``. The cotangent is Hermitian, as Autograd's: the derivative among such matrices."""
     if not is_traced(a):
         return _np.linalg.cholesky(a, upper=upper)
     a = _stacked(a, square=True)
-    return mh(_dec.cholesky_lower(mh(a))) if upper else _dec.cholesky_lower(a)
+    return _cholesky_upper(a) if upper else _dec.cholesky_lower(a)
 
 
+#: from the upper triangle, which LAPACK rounds in another order than the lower one
+_cholesky_upper = with_formula(
+    lambda a: _np.linalg.cholesky(a, upper=True), lambda a: mh(_dec.cholesky_lower(mh(a))), name="cholesky_upper"
+)
+
+
+@plain_errors
 def eigh(a, UPLO="L"):
     """As ``numpy.linalg.eigh``: only the triangle ``UPLO`` is read, and so has a derivative.
 
@@ -186,11 +204,22 @@ def eigh(a, UPLO="L"):
     return _dec.eigen_hermitian(_dec.hermitian_part(_stacked(a, square=True), uplo == "L"), uplo)
 
 
+@plain_errors
 def eigvalsh(a, UPLO="L"):
     """As ``numpy.linalg.eigvalsh``."""
-    return eigh(a, UPLO).eigenvalues if is_traced(a) else _np.linalg.eigvalsh(a, UPLO)
+    return _eigvalsh(_stacked(a, square=True), UPLO) if is_traced(a) else _np.linalg.eigvalsh(a, UPLO)
 
 
+#: LAPACK finds eigenvalues and singular values alone by other steps, which round and converge otherwise
+_eigvalsh = with_formula(
+    lambda a, uplo: _np.linalg.eigvalsh(a, uplo), lambda a, uplo: eigh(a, uplo).eigenvalues, name="eigvalsh"
+)
+_svdvals = with_formula(
+    lambda a: _np.linalg.svd(a, compute_uv=False), lambda a: _dec.singular(a, False)[1], name="svdvals"
+)
+
+
+@plain_errors
 def eig(a):
     """As ``numpy.linalg.eig``, with LAPACK's normalisation of the eigenvectors."""
     if not is_traced(a):
@@ -199,11 +228,13 @@ def eig(a):
     return EigResult(w, v)
 
 
+@plain_errors
 def eigvals(a):
     """As ``numpy.linalg.eigvals``."""
     return eig(a).eigenvalues if is_traced(a) else _np.linalg.eigvals(a)
 
 
+@plain_errors
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """As ``numpy.linalg.svd``. The trailing columns of full factors are fixed only up to a rotation."""
     if not is_traced(a):
@@ -211,16 +242,17 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     a = _stacked(a)
     if hermitian:
         result = _dec.hermitian_singular(_stacked(a, square=True))
-    else:
-        result = _dec.singular(a, bool(full_matrices and compute_uv))
-    return SVDResult(*result) if compute_uv else result[1]
+        return SVDResult(*result) if compute_uv else result[1]
+    return SVDResult(*_dec.singular(a, bool(full_matrices))) if compute_uv else _svdvals(a)
 
 
+@plain_errors
 def svdvals(x, /):
     """As ``numpy.linalg.svdvals``."""
     return svd(x, compute_uv=False) if is_traced(x) else _np.linalg.svdvals(x)
 
 
+@plain_errors
 def qr(a, mode="reduced"):
     """As ``numpy.linalg.qr``, modes reduced, complete and r, for full rank; raw is refused for traced arrays."""
     if not is_traced(a):
@@ -228,6 +260,11 @@ def qr(a, mode="reduced"):
     if mode not in ("reduced", "complete", "r"):
         raise ArgumentError(f"qr: mode={mode!r} is not supported for traced arrays")
     a = _stacked(a)
+    is_thin = a.shape[-2] >= a.shape[-1] and mode != "complete"
+    return _qr_by_formula(a, mode) if is_thin else _qr(a, mode)
+
+
+def _qr_by_formula(a: Any, mode: str) -> Any:
     rows, columns = a.shape[-2:]
     q, r = _dec.qr_tall(a) if rows >= columns else _dec.qr_wide(a)
     if mode == "r":
@@ -240,6 +277,7 @@ def qr(a, mode="reduced"):
     return QRResult(q, r)
 
 
+_qr = with_formula(lambda a, mode: _np.linalg.qr(a, mode), _qr_by_formula, name="qr")
 matrix_rank = nondifferentiable(_np.linalg.matrix_rank)
 
 # ---------------------------------------------------------------- norms
@@ -286,13 +324,28 @@ euclidean = general(
 )
 
 
+def _largest(x: Any, axes: tuple, keepdims: bool) -> Any:
+    """The maximum of numbers that are not negative, 0 where there are none."""
+    if x.size:
+        return _red.max(x, axes, keepdims=keepdims)
+    return _red.max(x, axes, keepdims=keepdims, initial=0)
+
+
 def _power_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
     """``sum(abs(x) ** ord) ** (1 / ord)``, with derivative 0 rather than NaN where the sum is 0."""
     total = _red.sum(_ew.power(_ew.absolute(x), ord), axis=axes, keepdims=keepdims)
+    inverse = _np.reciprocal(ord, dtype=total.dtype)
     if ord < 0:
-        return _ew.power(total, 1 / ord)
-    zero = _ew.equal(total, 0)
-    return _ew.where(zero, _TINY, _ew.power(_ew.where(zero, _np.ones((), _np.float32), total), 1 / ord))
+        return _ew.power(total, inverse)
+    zero, one = _np.zeros((), total.dtype), _np.ones((), total.dtype)
+    vanishes = _ew.equal(total, 0)
+    return _ew.where(vanishes, zero, _ew.power(_ew.where(vanishes, one, total), inverse))
+
+
+def _as_inexact(x: Any) -> Any:
+    """``x`` as an array; integers as floats, so that nothing wraps."""
+    x = inexact(x)
+    return _shaping.astype(x, float) if x.dtype.kind in "iub" else x
 
 
 def _vector_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
@@ -301,7 +354,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple, keepdims: bool) -> Any:
     if ord is None or ord == 2:
         return euclidean(x, axes, keepdims)
     if ord == _np.inf:
-        return _red.max(_ew.absolute(x), axis=axes, keepdims=keepdims)
+        return _largest(_ew.absolute(x), axes, keepdims)
     if ord == -_np.inf:
         return _red.min(_ew.absolute(x), axis=axes, keepdims=keepdims)
     if ord == 0:
@@ -317,25 +370,29 @@ def _matrix_norm(x: Any, ord: Any, row: int, column: int, keepdims: bool) -> Any
     if ord in (None, "fro", "f"):
         return euclidean(x, tuple(sorted((row, column))), keepdims)
     if ord in ("nuc", 2, -2):
-        values = svd(_shaping.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
-        reduce = {"nuc": _red.sum, 2: _red.max, -2: _red.min}[ord]
-        result = reduce(values, axis=-1)
+        values = svdvals(_shaping.moveaxis(x, (row, column), (-2, -1)))
+        last = (values.ndim - 1,)
+        if ord == 2:
+            result = _largest(values, last, False)
+        else:
+            result = _red.sum(values, last) if ord == "nuc" else _red.min(values, last)
     elif ord in (1, -1, _np.inf, -_np.inf):
         summed = row if abs(ord) == 1 else column
         sums = _red.sum(_ew.absolute(x), axis=summed, keepdims=True)
-        reduce = _red.max if ord > 0 else _red.min
-        result = reduce(sums, axis=(row, column))
+        both = tuple(sorted((row, column)))
+        result = _largest(sums, both, False) if ord > 0 else _red.min(sums, both)
     else:
         raise ValueError("Invalid norm order for matrices.")
     return _shaping.reshape(result, reduced_shape(x.shape, (row, column))) if keepdims else result
 
 
+@plain_errors
 @scalar_results
 def norm(x, ord=None, axis=None, keepdims=False):
     """As ``numpy.linalg.norm``; at 0 the derivative is 0, not NaN."""
     if not is_traced(x, ord):
         return _np.linalg.norm(x, ord, axis, keepdims)
-    x = inexact(x)
+    x = _as_inexact(x)
     keepdims = bool(keepdims)
     if axis is None and (ord is None or (ord == 2 and x.ndim == 1) or (ord in ("f", "fro") and x.ndim == 2)):
         return euclidean(x, tuple(range(x.ndim)), keepdims)
@@ -350,27 +407,28 @@ def norm(x, ord=None, axis=None, keepdims=False):
     raise ValueError("Improper number of dimensions to norm.")
 
 
+@plain_errors
 @scalar_results
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """As ``numpy.linalg.vector_norm``."""
     if not is_traced(x, ord):
         return _np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
-    x = inexact(x)
+    x = _as_inexact(x)
     return _vector_norm(x, ord, normalise_axes(axis, x.ndim), bool(keepdims))
 
 
+@plain_errors
 def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     """As ``numpy.linalg.matrix_norm``."""
     if not is_traced(x):
         return _np.linalg.matrix_norm(x, keepdims=keepdims, ord=ord)
-    x = _stacked(x)
+    x = _stacked(_as_inexact(x))
     return _matrix_norm(x, ord, x.ndim - 2, x.ndim - 1, bool(keepdims))
 
 
+@valued_by(_np.linalg.cond)
 def cond(x, p=None):
-    """As ``numpy.linalg.cond``."""
-    if not is_traced(x):
-        return _np.linalg.cond(x, p)
+    """As ``numpy.linalg.cond``; infinite for singular matrices."""
     x = _stacked(x)
     if p in (None, 2, -2):
         s = svdvals(x)
@@ -381,6 +439,7 @@ def cond(x, p=None):
 # ---------------------------------------------------------------- products, as the array API standard has them
 
 
+@plain_errors
 def multi_dot(arrays, *, out=None):
     """As ``numpy.linalg.multi_dot``: the cheapest order of products."""
     arrays = list(arrays)
@@ -424,6 +483,7 @@ def _cheapest_product(arrays: list) -> Any:
     return multiply(0, count - 1)
 
 
+@plain_errors
 def trace(x, /, *, offset=0, dtype=None):
     """As ``numpy.linalg.trace``: of the last two axes."""
     if not is_traced(x):
@@ -431,11 +491,13 @@ def trace(x, /, *, offset=0, dtype=None):
     return _shaping.trace(x, offset, -2, -1, dtype)
 
 
+@plain_errors
 def diagonal(x, /, *, offset=0):
     """As ``numpy.linalg.diagonal``: of the last two axes."""
     return _shaping.diagonal(x, offset, -2, -1) if is_traced(x) else _np.linalg.diagonal(x, offset=offset)
 
 
+@plain_errors
 def outer(x1, x2, /):
     """As ``numpy.linalg.outer``: of two vectors."""
     if not is_traced(x1, x2):
@@ -446,6 +508,7 @@ def outer(x1, x2, /):
     return _ew.multiply(x1[:, None], x2)
 
 
+@plain_errors
 def cross(x1, x2, /, *, axis=-1):
     """As ``numpy.linalg.cross``: of vectors of length 3."""
     if not is_traced(x1, x2):
@@ -456,24 +519,27 @@ def cross(x1, x2, /, *, axis=-1):
     return _products.cross(x1, x2, axis=axis)
 
 
+@plain_errors
 def matmul(x1, x2, /):
     """As ``numpy.linalg.matmul``."""
     return _products.matmul(x1, x2)
 
 
+@plain_errors
 def tensordot(x1, x2, /, *, axes=2):
     """As ``numpy.linalg.tensordot``."""
     return _products.tensordot(x1, x2, axes)
 
 
+@plain_errors
 def vecdot(x1, x2, /, *, axis=-1):
     """As ``numpy.linalg.vecdot``: the first argument is conjugated."""
     if not is_traced(x1, x2):
         return _np.linalg.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
-    x1, x2 = (_shaping.moveaxis(inexact(x), axis, -1) for x in (x1, x2))
-    return _red.sum((_ew.conj(x1) if is_complex(x1) else x1) * x2, axis=-1)
+    return _products.vecdot(x1, x2, axis=axis)
 
 
+@plain_errors
 def matrix_transpose(x, /):
     """As ``numpy.linalg.matrix_transpose``."""
     return _shaping.matrix_transpose(x)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import composite
+from ..trace.rules import composite, valued_by
 from ..trace.samples import call, normals
 from . import cumulative, reductions
 from . import elementwise as ew
-from .arguments import NoValue, as_array, is_traced, normalise_axes, refuse, refuse_traced, scalar_results
-from .ordering import nanquantile_sorted
+from .arguments import NoValue, as_array, held, is_traced, normalise_axes, refuse, scalar_results
+from .ordering import hundredths, nanquantile_sorted
 
 __all__ = [
     "nancumprod",
@@ -45,10 +45,13 @@ _SAMPLES = lambda: [
 ]
 
 
-def _valid(a: Any, where: Any) -> Any:
-    """The mask of elements that count."""
-    valid = ew.logical_not(ew.isnan(a))
-    return valid if where is NoValue or where is True else ew.logical_and(valid, where)
+def _without_nan(a: Any, neutral: float) -> tuple[Any, Any]:
+    """``a`` as an array with ``neutral`` for NaN, and where NaN was; None for arrays that hold none."""
+    a = as_array(a)
+    if a.dtype.kind not in "fc":
+        return a, None
+    holes = ew.isnan(a)
+    return ew.where(holes, neutral, a), holes
 
 
 @composite(samples=lambda: [*_SAMPLES(), call(_holey(3, 4), axis=0, initial=1.5, where=_np.arange(4) > 1)])
@@ -56,8 +59,7 @@ def nansum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, 
     """As ``numpy.nansum``; ``out`` is refused for traced arrays."""
     if not is_traced(a, initial):
         return _np.nansum(a, axis, dtype, out, keepdims, initial, where)
-    a = as_array(a)
-    return reductions.sum(a, axis, dtype, out, keepdims, initial, where=_valid(a, where))
+    return reductions.sum(_without_nan(a, 0)[0], axis, dtype, out, keepdims, initial, where)
 
 
 @composite(samples=_SAMPLES)
@@ -65,8 +67,7 @@ def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue,
     """As ``numpy.nanprod``; ``out`` is refused for traced arrays."""
     if not is_traced(a, initial):
         return _np.nanprod(a, axis, dtype, out, keepdims, initial, where)
-    a = as_array(a)
-    return reductions.prod(a, axis, dtype, out, keepdims, initial, where=_valid(a, where))
+    return reductions.prod(_without_nan(a, 1)[0], axis, dtype, out, keepdims, initial, where)
 
 
 @composite(samples=_SAMPLES)
@@ -74,8 +75,27 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue
     """As ``numpy.nanmean``; ``out`` is refused for traced arrays."""
     if not is_traced(a):
         return _np.nanmean(a, axis, dtype, out, keepdims, where=where)
-    a = as_array(a)
-    return reductions.mean(a, axis, dtype, out, keepdims, where=_valid(a, where))
+    filled, holes = _without_nan(a, 0)
+    if holes is None:
+        return reductions.mean(filled, axis, dtype, out, keepdims, where=where)
+    refuse("nanmean", out=out)
+    _refuse_inexact(dtype)
+    axes = normalise_axes(axis, filled.ndim)
+    total = reductions.sum(filled, axis, dtype, None, keepdims, where=where)
+    return reductions.per_count(total, _count(holes, axes, where, keepdims))
+
+
+def _refuse_inexact(dtype: Any) -> None:
+    if dtype is not None and _np.dtype(dtype).kind not in "fc":
+        raise TypeError("If a is inexact, then dtype must be inexact")
+
+
+def _count(holes: Any, axes: tuple, where: Any, keepdims: bool) -> Any:
+    """How many elements are no NaN."""
+    counted = ew.logical_not(holes)
+    if where is not NoValue and where is not True:
+        counted = ew.logical_and(counted, where)
+    return reductions.count_of(counted, axes, counted, keepdims)
 
 
 @composite(samples=lambda: [*_SAMPLES()[:-1], call(_holey(3, 4), axis=0, ddof=1)])
@@ -86,15 +106,29 @@ def nanvar(
     """As ``numpy.nanvar``; ``out`` is refused for traced arrays."""
     if not is_traced(a, mean):
         return _np.nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return _spread_of(reductions.var, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return _nanvar(a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
-def _spread_of(function, a, axis, dtype, out, ddof, keepdims, where, mean, correction):
-    """var or std of the valid elements; NaN where there are at most ``ddof`` of them."""
-    a = as_array(a)
-    valid = _valid(a, where)
-    result = function(a, axis, dtype, out, ddof, keepdims, where=valid, mean=mean, correction=correction)
-    enough = ew.greater(reductions.sum(valid, axis, keepdims=keepdims), ddof if correction is NoValue else correction)
+def _nanvar(a, axis, dtype, out, ddof, keepdims, where, mean, correction):
+    """NumPy's steps; NaN where at most ``ddof`` elements are left."""
+    filled, holes = _without_nan(a, 0)
+    if holes is None:
+        return reductions.var(
+            filled, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction
+        )
+    refuse("nanvar", out=out)
+    _refuse_inexact(dtype)
+    ddof = reductions.ddof_of("nanvar", ddof, correction)
+    axes = normalise_axes(axis, filled.ndim)
+    if mean is NoValue:
+        total = reductions.sum(filled, axes, dtype, None, True, where=where)
+        mean = reductions.per_count(total, _count(holes, axes, where, True))
+    deviation = ew.where(holes, 0, ew.subtract(filled, mean))
+    total = reductions.sum(reductions.squared_modulus(deviation), axes, dtype, None, keepdims, where=where)
+    free = _count(holes, axes, where, keepdims) - ddof
+    enough = ew.greater(free, 0)
+    # divided by 1 where there are too few: 0 / 0 would make the derivative NaN there for elements that count
+    result = reductions.per_count(total, ew.where(enough, free, 1))
     return ew.where(enough, result, _np.array(_np.nan, result.dtype))
 
 
@@ -106,7 +140,7 @@ def nanstd(
     """As ``numpy.nanstd``; ``out`` is refused for traced arrays."""
     if not is_traced(a, mean):
         return _np.nanstd(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return _spread_of(reductions.std, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return reductions.root_of_variance(_nanvar(a, axis, dtype, out, ddof, keepdims, where, mean, correction))
 
 
 def _nan_extreme(name: str, numpy_function: Any, function: Any, neutral: float) -> Any:
@@ -114,7 +148,9 @@ def _nan_extreme(name: str, numpy_function: Any, function: Any, neutral: float) 
         if not is_traced(a, initial):
             return numpy_function(a, axis, out, keepdims, initial, where)
         a = as_array(a)
-        counted = _valid(a, NoValue)
+        if a.dtype.kind not in "fc":
+            return function(a, axis, out, keepdims, initial, where)
+        counted = ew.logical_not(ew.isnan(a))
         filled = ew.where(counted, a, _np.array(neutral, a.dtype))
         result = function(filled, axis, out, keepdims, initial, where)
         axes = normalise_axes(axis, a.ndim)
@@ -135,7 +171,7 @@ def _nan_cumulative(name: str, numpy_function: Any, function: Any, neutral: int)
         if not is_traced(a):
             return numpy_function(a, axis, dtype, out)
         a = as_array(a)
-        return function(ew.where(ew.isnan(a), neutral, a), axis, dtype, out)
+        return function(_without_nan(a, neutral)[0], axis, dtype, out)
 
     accumulate.__name__ = accumulate.__qualname__ = name
     accumulate.__doc__ = f"As ``numpy.{name}``. ``out`` is refused for traced arrays."
@@ -147,12 +183,9 @@ nancumprod = _nan_cumulative("nancumprod", _np.nancumprod, cumulative.cumprod, 1
 
 
 @composite(complex=False, samples=_SAMPLES)
-@scalar_results
+@valued_by(_np.nanmedian)
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """As ``numpy.nanmedian``; ``out`` is refused for traced arrays."""
-    if not is_traced(a):
-        return _np.nanmedian(a, axis, out, overwrite_input, keepdims)
-    refuse("nanmedian", out=out)
     return nanquantile_sorted(as_array(a), 0.5, axis, "linear", keepdims)
 
 
@@ -163,22 +196,14 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         call(_holey(3, 4), _np.array([0.1, 0.8]), axis=1, argnums=(0,)),
     ],
 )
-@scalar_results
+@valued_by(_np.nanquantile, refuses=("weights",))
 def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanquantile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    if not is_traced(a, q):
-        return _np.nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
-    refuse("nanquantile", out=out, weights=weights)
-    refuse_traced("nanquantile", q=q)
-    return nanquantile_sorted(as_array(a), q, axis, method, keepdims)
+    return nanquantile_sorted(as_array(a), held("nanquantile", q=q), axis, method, keepdims)
 
 
 @composite(complex=False, samples=lambda: [call(_holey(3, 4), 30), call(_holey(3, 4), 70, axis=0, keepdims=True)])
-@scalar_results
+@valued_by(_np.nanpercentile, refuses=("weights",))
 def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.nanpercentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    if not is_traced(a, q):
-        return _np.nanpercentile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
-    refuse_traced("nanpercentile", q=q)
-    q = q / 100 if isinstance(q, (int, float)) and not isinstance(q, _np.generic) else _np.true_divide(q, 100)
-    return nanquantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
+    return nanquantile_sorted(as_array(a), hundredths("nanpercentile", q), axis, method, keepdims)

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import composite
+from ..trace.rules import composite, valued_by
 from ..trace.samples import call, normals
 from . import elementwise as ew
+from . import reductions
 from .arguments import (
     as_array,
+    held,
     is_traced,
     normalise_axes,
     plain_value,
     reduced_shape,
-    refuse,
-    refuse_traced,
     scalar_results,
 )
 from .indexing import take_along_axis
@@ -89,6 +89,12 @@ def nanquantile_sorted(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -
     return _finished(_interpolated(ordered, positions), a, axes, q, keepdims)
 
 
+def hundredths(name: str, q: Any) -> Any:
+    """Percents as shares of one."""
+    q = held(name, q=q)
+    return q / 100 if isinstance(q, (int, float)) and not isinstance(q, _np.generic) else _np.true_divide(q, 100)
+
+
 _SAMPLES = lambda: [
     call(normals(5)),
     call(normals(6)),
@@ -103,10 +109,29 @@ _SAMPLES = lambda: [
 @scalar_results
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """As ``numpy.median``; ``out`` is refused for traced arrays, and the input is never overwritten."""
-    if not is_traced(a):
-        return _np.median(a, axis, out, overwrite_input, keepdims)
-    refuse("median", out=out)
-    return _quantile(as_array(a), 0.5, axis, "linear", keepdims)
+    if out is None and is_traced(a):
+        a = as_array(a)
+        if a.dtype in (_np.float64, _np.float32) and a.size and a.ndim:
+            return _median_of_floats(a, axis, keepdims)
+    return _median(a, axis, out, overwrite_input, keepdims)
+
+
+def _median_of_floats(a: Any, axis: Any, keepdims: bool) -> Any:
+    """NumPy's steps, which have kernels: the mean of the one or two elements in the middle."""
+    ordered, axes = _sorted_last(a, axis)
+    count = ordered.shape[-1]
+    result = reductions.mean(ordered[..., (count - 1) // 2 : count // 2 + 1], -1)
+    last = ordered[..., -1]  # NaN, if there is one, is sorted to the end
+    result = ew.where(ew.isnan(last), last, result)
+    return reshape(result, reduced_shape(a.shape, axes)) if keepdims else result
+
+
+#: of other dtypes, whose sums wrap, overflow or are complex
+_median = valued_by(_np.median)(
+    lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
+        as_array(a), 0.5, axis, "linear", keepdims
+    )
+)
 
 
 @composite(
@@ -122,25 +147,17 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         ],
     ],
 )
-@scalar_results
+@valued_by(_np.quantile, refuses=("weights",))
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.quantile``, every method; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    if not is_traced(a, q):
-        return _np.quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
-    refuse("quantile", out=out, weights=weights)
-    refuse_traced("quantile", q=q)
-    return _quantile(as_array(a), q, axis, method, keepdims)
+    return _quantile(as_array(a), held("quantile", q=q), axis, method, keepdims)
 
 
 @composite(
     complex=False,
     samples=lambda: [call(normals(5), 30, argnums=(0,)), call(normals(3, 4), [10, 75.0], axis=0, argnums=(0,))],
 )
-@scalar_results
+@valued_by(_np.percentile, refuses=("weights",))
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """As ``numpy.percentile``; ``out``, ``weights`` and a traced ``q`` are refused for traced arrays."""
-    if not is_traced(a, q):
-        return _np.percentile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
-    refuse_traced("percentile", q=q)
-    q = q / 100 if isinstance(q, (int, float)) and not isinstance(q, _np.generic) else _np.true_divide(q, 100)
-    return quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
+    return _quantile(as_array(a), hundredths("percentile", q), axis, method, keepdims)

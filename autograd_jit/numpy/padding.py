@@ -7,12 +7,12 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite
+from ..trace.rules import composite, with_formula
 from ..trace.samples import call, normals
 from . import elementwise as ew
 from . import ordering, reductions
 from .arguments import as_array, is_traced, refuse_traced
-from .indexing import place, take
+from .indexing import embedded, take
 from .joining import concatenate
 from .shaping import broadcast_to, reshape
 
@@ -66,11 +66,24 @@ def pad(array, pad_width, mode="constant", **kwargs):
     array = as_array(array)
     widths = _widths(pad_width, array.ndim)
     if mode == "constant":
-        return _constant(array, widths, **kwargs)
+        return _constant(array, pad_width, widths, **kwargs)
+    return _pad_with(array, pad_width, mode, tuple(kwargs.items()))
+
+
+def _pad_by_formula(array: Any, pad_width: Any, mode: str, options: tuple) -> Any:
+    kwargs, widths = dict(options), _widths(pad_width, array.ndim)
     for axis, (before, after) in enumerate(widths):
         if before or after:
             array = _pad_axis(array, axis, (int(before), int(after)), mode, kwargs)
     return array
+
+
+_pad_with = with_formula(
+    lambda array, pad_width, mode, options: _np.pad(array, pad_width, mode, **dict(options)),
+    _pad_by_formula,
+    name="pad_with",
+    samples=lambda: [call(normals(2, 3), 1, "mean", ()), call(normals(3), (1, 4), "wrap", ())],
+)
 
 
 def _widths(pad_width: Any, ndim: int) -> Any:
@@ -87,14 +100,10 @@ def _widths(pad_width: Any, ndim: int) -> Any:
     return widths
 
 
-def _constant(array: Any, widths: Any, constant_values: Any = 0) -> Any:
-    shape = tuple([int(size + sum(width)) for size, width in zip(array.shape, widths, strict=True)])
+def _constant(array: Any, pad_width: Any, widths: Any, constant_values: Any = 0) -> Any:
     inside = tuple([slice(int(w[0]), int(w[0]) + size) for size, w in zip(array.shape, widths, strict=True)])
-    padded = place(array, inside, shape)
-    if _np.any(_np.asarray(constant_values) != 0):
-        frame = _np.pad(_np.zeros(array.shape, array.dtype), widths, constant_values=constant_values)
-        padded = ew.add(padded, frame)
-    return padded
+    frame = _np.pad(_np.zeros(array.shape, array.dtype), pad_width, constant_values=constant_values)
+    return embedded(array, inside, frame)
 
 
 def _pad_axis(array: Any, axis: int, width: tuple, mode: str, options: dict) -> Any:

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite, general
+from ..trace.rules import composite, general, valued_by
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
 from . import reductions
-from .arguments import as_array, is_traced, refuse_traced, scalar_results, shape_of
+from .arguments import as_array, is_traced, plain_value, refuse_traced, scalar_results, shape_of
 from .indexing import take
 from .joining import concatenate
+from .products import conjugated
 from .shaping import astype, flip, reshape
+from .special_elementwise import complex_of
 
 __all__ = [
     "convolve",
@@ -57,10 +59,20 @@ def polyval(p, x):
 
 
 def _coefficients(name: str, p: Any) -> Any:
+    p = _coefficients_of(name, p)
+    return reshape(p, (1,)) if p.ndim == 0 else p
+
+
+def _one_dimensional(p: Any) -> Any:
+    if p.ndim == 0:
+        raise TypeError("len() of unsized object: coefficients have one dimension")
+    return p
+
+
+def _coefficients_of(name: str, p: Any) -> Any:
     if isinstance(p, _np.poly1d):
         raise ArgumentError(f"{name}: a poly1d is not supported together with traced coefficients; pass its .coeffs")
-    p = as_array(p)
-    return reshape(p, (1,)) if p.ndim == 0 else p
+    return as_array(p)
 
 
 def _aligned(name: str, a1: Any, a2: Any) -> tuple[Any, Any]:
@@ -87,11 +99,17 @@ def polysub(a1, a2):
 
 
 @composite(samples=_PAIRS)
+@valued_by(_np.polymul)
 def polymul(a1, a2):
     """As ``numpy.polymul``."""
-    if not is_traced(a1, a2):
-        return _np.polymul(a1, a2)
-    return convolve(_coefficients("polymul", a1), _coefficients("polymul", a2))
+    return convolve(_trimmed("polymul", a1), _trimmed("polymul", a2))
+
+
+def _trimmed(name: str, p: Any) -> Any:
+    """The coefficients without leading zeros, of which the last stays."""
+    p = _coefficients(name, p)
+    places = _np.flatnonzero(plain_value(p))
+    return p[places[0] :] if places.size else _np.zeros(1, p.dtype)
 
 
 @composite(samples=lambda: [call(normals(4)), call(normals(4), 2)])
@@ -99,7 +117,7 @@ def polyder(p, m=1):
     """As ``numpy.polyder``."""
     if not is_traced(p):
         return _np.polyder(p, m)
-    p = _coefficients("polyder", p)
+    p = _one_dimensional(_coefficients_of("polyder", p))
     for _ in range(m):
         p = ew.multiply(p[:-1], _np.arange(p.shape[0] - 1, 0, -1))
     return p
@@ -110,7 +128,7 @@ def polyint(p, m=1, k=None):
     """As ``numpy.polyint``; the constants of integration are differentiable too."""
     if not is_traced(p, k):
         return _np.polyint(p, m, k)
-    p = _coefficients("polyint", p)
+    p = _one_dimensional(_coefficients_of("polyint", p))
     constants = _np.zeros(m) if k is None else _coefficients("polyint", k)
     if constants.shape[0] == 1 and m > 1:
         constants = constants * _np.ones(m)
@@ -122,10 +140,9 @@ def polyint(p, m=1, k=None):
 
 
 @composite(samples=lambda: [call(normals(3)), call(complexes(2))], complex=False)
+@valued_by(_np.poly)
 def poly(seq_of_zeros):
     """As ``numpy.poly`` of a list of roots; a matrix is refused when traced."""
-    if not is_traced(seq_of_zeros):
-        return _np.poly(seq_of_zeros)
     roots = as_array(seq_of_zeros)
     if roots.ndim != 1:
         raise ArgumentError("poly: seq_of_zeros as a matrix is not supported when traced; pass its eigenvalues")
@@ -160,14 +177,9 @@ def vander(x, N=None, increasing=False):
         call(normals(6), normals(6, seed=2), 1, w=positives(6)),
     ],
 )
+@valued_by(_np.polyfit, refuses=("full", "cov"))
 def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
-    """As ``numpy.polyfit``; ``full``, ``cov`` and a list for ``deg`` are refused for traced arrays."""
-    if not is_traced(x, y, w):
-        return _np.polyfit(x, y, deg, rcond, full, w, cov)
-    if full or cov:
-        raise ArgumentError(f"polyfit: {'full' if full else 'cov'}= is not supported for traced arrays")
-    if _np.ndim(deg) != 0:
-        raise ArgumentError("polyfit: deg= as a list is not supported for traced arrays")
+    """As ``numpy.polyfit``; ``full`` and ``cov`` are refused for traced arrays."""
     from .linalg import lstsq
 
     x, y = as_array(x) + 0.0, as_array(y) + 0.0
@@ -200,27 +212,52 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         refuse_traced("interp", period=period)
         return _np.interp(x, xp, fp, left, right, period)
     refuse_traced("interp", period=period)
-    x, xp, fp = _double(x), _double(xp), _double(fp)
+    fp = as_array(fp)
+    kind = _np.complex128 if fp.dtype.kind == "c" else _np.float64
+    if period is not None:  # NumPy converts without asking whether it is safe
+        x, xp, fp = astype(as_array(x), _np.float64), astype(as_array(xp), _np.float64), astype(fp, kind)
+    fp = _double(fp, kind)
+    if fp.dtype.kind == "c":  # NumPy interpolates the parts
+        ends = [None if end is None else as_array(end) for end in (left, right)]
+        parts = []
+        for part in (ew.real, ew.imag):
+            parts.append(interp(x, xp, part(fp), *[None if end is None else part(end) for end in ends], period))
+        inside = x if period is None else ew.mod(x, abs(period))
+        return complex_of(parts[0], ew.where(ew.isnan(inside), 0.0, parts[1]))  # of NaN there is no imaginary part
+    x, xp = _double(x, _np.float64), _double(xp, _np.float64)
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError("fp and xp are not of the same length.")
     if period is not None:
         x, xp, fp = _periodic(x, xp, fp, abs(period))
         left = right = None
-    count = xp.shape[0]
-    if count == 1:
-        inside = ew.add(ew.multiply(x, 0.0), fp[0])
-    else:
-        piece = _piece_of(xp, x)
-        start, value = take(xp, piece), take(fp, piece)
-        slope = ew.divide(ew.subtract(take(fp, piece + 1), value), ew.subtract(take(xp, piece + 1), start))
-        inside = ew.add(value, ew.multiply(slope, ew.subtract(x, start)))
-    result = ew.where(ew.less(x, xp[0]), fp[0] if left is None else left, inside)
-    return ew.where(ew.greater(x, xp[-1]), fp[-1] if right is None else right, result)
+    left, right = fp[0] if left is None else left, fp[-1] if right is None else right
+    if xp.shape[0] == 1:
+        return ew.where(ew.less(x, xp[0]), left, ew.where(ew.greater(x, xp[0]), right, fp[0]))
+    result = ew.where(ew.less(x, xp[0]), left, _on_pieces(x, xp, fp))
+    result = ew.where(ew.greater(x, xp[-1]), right, result)
+    return ew.where(ew.isnan(x), x, result)
 
 
-def _double(x: Any) -> Any:
+def _on_pieces(x: Any, xp: Any, fp: Any) -> Any:
+    """The line through the two knots around ``x``: from the left one, and where that is NaN from the right one."""
+    piece = _piece_of(xp, x)
+    start, end, low, high = take(xp, piece), take(xp, piece + 1), take(fp, piece), take(fp, piece + 1)
+    slope = ew.divide(ew.subtract(high, low), ew.subtract(end, start))
+    inside = ew.add(ew.multiply(slope, ew.subtract(x, start)), low)
+    from_right = ew.add(ew.multiply(slope, ew.subtract(x, end)), high)
+    from_right = ew.where(ew.logical_and(ew.isnan(from_right), ew.equal(low, high)), low, from_right)
+    inside = ew.where(ew.isnan(inside), from_right, inside)
+    # a knot has its own value, also next to an infinite one; its derivative is still that of the piece
+    hit = ew.logical_and(ew.equal(x, start), ew.logical_not(ew.equal(inside, low)))
+    last = ew.logical_and(ew.equal(x, xp[-1]), ew.logical_not(ew.equal(inside, fp[-1])))
+    return ew.where(last, fp[-1], ew.where(hit, low, inside))
+
+
+def _double(x: Any, dtype: Any) -> Any:
     x = as_array(x)
-    return astype(x, _np.complex128 if x.dtype.kind == "c" else _np.float64)
+    if not _np.can_cast(x.dtype, dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {x.dtype!r} to {_np.dtype(dtype)!r} according to the rule 'safe'")
+    return astype(x, dtype)
 
 
 def _raw_piece_of(xp: Any, x: Any) -> Any:
@@ -304,8 +341,10 @@ def correlate(a, v, mode="valid"):
     """As ``numpy.correlate``: ``v`` is conjugated."""
     if not is_traced(a, v):
         return _np.correlate(a, v, mode)
+    if shape_of(a) == () or shape_of(v) == ():
+        raise ValueError("object of too small depth for desired array")
     a, v = _vector("a", a), _vector("v", v)
     mode = _MODES.get(mode, mode)
     if mode == "same" and a.shape[0] < v.shape[0]:  # NumPy swaps the operands, which shifts an even window
-        return flip(ew.conj(correlate(v, a, "same")), 0)
-    return convolve(a, flip(ew.conj(v), 0), mode)
+        return flip(conjugated(correlate(v, a, "same")), 0)
+    return convolve(a, flip(conjugated(v), 0), mode)

@@ -121,7 +121,7 @@ def dot(a, b, out=None):
     a_shape, b_shape = a.shape, b.shape
     a_ndim, b_ndim = len(a_shape), len(b_shape)
     if a_ndim == 0 or b_ndim == 0:
-        return ew.multiply(a, b)
+        return _scaled(a, b)
     if b_ndim <= 2 and a_ndim <= 2:
         if a_shape[-1] != b_shape[0]:
             raise ValueError(
@@ -130,6 +130,18 @@ def dot(a, b, out=None):
             )
         return matmul(a, b)
     return tensordot(a, b, ((a_ndim - 1,), (max(b_ndim - 2, 0),)))
+
+
+def _scaled(a: Any, b: Any) -> Any:
+    """``a * b`` added to 0, as all products that NumPy sums up: that makes -0.0 to 0.0."""
+    product = ew.multiply(a, b)
+    return ew.add(product, _np.zeros((), product.dtype)) if product.dtype.kind in "fc" else product
+
+
+def conjugated(x: Any) -> Any:
+    """``conj(x)``; booleans stay booleans, which ``conj`` makes integers."""
+    x = _array(x)
+    return ew.conj(x) if x.dtype.kind == "c" else x
 
 
 @composite(
@@ -146,7 +158,7 @@ def inner(a, b, /):
         return _np.inner(a, b)
     a, b = _array(a), _array(b)
     if len(shape_of(a)) == 0 or len(shape_of(b)) == 0:
-        return ew.multiply(a, b)
+        return _scaled(a, b)
     return tensordot(a, b, ((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))
 
 
@@ -165,7 +177,7 @@ def vdot(a, b, /):
     """As ``numpy.vdot``: the first argument is conjugated."""
     if not is_traced(a, b):
         return _np.vdot(a, b)
-    return matmul(ew.conj(ravel(_array(a))), ravel(_array(b)))
+    return matmul(conjugated(ravel(_array(a))), ravel(_array(b)))
 
 
 @composite(samples=lambda: [call(normals(2, 3), normals(3)), call(complexes(3, 2), complexes(3, 1), axis=0)])
@@ -175,7 +187,7 @@ def vecdot(x1, x2, /, out=None, *, axis=-1, **kwargs):
         return _np.vecdot(x1, x2, out=out, axis=axis, **kwargs)  # type: ignore[call-overload]
     refuse("vecdot", out=out, **kwargs)
     x1, x2 = moveaxis(_array(x1), axis, -1), moveaxis(_array(x2), axis, -1)
-    return matmul(ew.conj(x1)[..., None, :], x2[..., :, None])[..., 0, 0]
+    return matmul(conjugated(x1)[..., None, :], x2[..., :, None])[..., 0, 0]
 
 
 @composite(samples=lambda: [call(normals(2, 3), normals(3)), call(normals(2, 2, 3), normals(4, 1, 3))])
@@ -193,7 +205,7 @@ def vecmat(x1, x2, /, out=None, **kwargs):
     if not is_traced(x1, x2):
         return _np.vecmat(x1, x2, out=out, **kwargs)
     refuse("vecmat", out=out, **kwargs)
-    return matmul(ew.conj(_array(x1))[..., None, :], x2)[..., 0, :]
+    return matmul(conjugated(x1)[..., None, :], x2)[..., 0, :]
 
 
 @composite(

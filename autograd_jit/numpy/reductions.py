@@ -5,8 +5,9 @@ Public functions have NumPy's signatures; they normalise axes once and call a pr
 call NumPy itself.
 
 Conventions: equal extrema share the derivative; ``std`` has derivative 0 where the data are constant; ``clip`` has
-derivative 1 at its bounds; ``prod`` is right where factors are zero. Half precision is summed in single precision
-by ``mean``, ``var`` and ``std``, as in NumPy.
+derivative 1 at its bounds; ``prod`` is right where factors are zero. ``mean``, ``var`` and ``std`` take NumPy's own
+steps, so that they overflow and round where it does: integers are added up as floats, and half precision is summed in
+single precision by ``mean`` alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite, general, linear, nondifferentiable
+from ..trace.rules import composite, general, linear, nondifferentiable, with_formula
 from ..trace.samples import call, complexes, mask, normals
 from ..trace.tracer import BOX_TYPES
 from . import elementwise as ew
@@ -105,40 +106,89 @@ argmax = nondifferentiable(_np.argmax)
 argmin = nondifferentiable(_np.argmin)
 count_nonzero = nondifferentiable(_np.count_nonzero)
 
-# ---------------------------------------------------------------- public functions
+# ---------------------------------------------------------------- with where= and initial=
 
 
 def _masked(x: Any, where: Any, neutral: Any) -> Any:
     return x if where is NoValue or where is True else ew.where(where, x, neutral)
 
 
-def _prepared(a: Any, dtype: Any, where: Any, neutral: Any) -> Any:
-    """``a`` as an array of the dtype asked for, elements outside ``where`` made neutral."""
+def _with_where(name: str, ufunc: Any, reduce: Any, neutral: Any, pair: Any) -> Any:
+    """``(x, axes, keepdims, where, initial)``: NumPy's own reduction, which adds up and rounds in another order.
+
+    Elements left out have derivative 0, and count as ``neutral`` (None: as the initial value).
+    """
+
+    def fun(x: Any, axes: tuple, keepdims: bool, where: Any, initial: Any) -> Any:
+        return ufunc.reduce(x, axis=axes, keepdims=keepdims, where=where, initial=initial)
+
+    def formula(x: Any, axes: tuple, keepdims: bool, where: Any, initial: Any) -> Any:
+        instead = astype(_as_array(initial), x.dtype) if neutral is None else neutral
+        result = reduce(_masked(x, where, instead), axes, keepdims)
+        return result if initial is NoValue else pair(result, initial)
+
+    initial = NoValue if neutral is not None else 0.3
+    samples = lambda: [
+        call(normals(3, 4), (0,), False, mask(3, 4), initial, argnums=(0,)),
+        call(normals(3, 4), (0, 1), True, True, 2.5, argnums=(0, 4)),
+    ]
+    return with_formula(fun, formula, name=name, complex=neutral is not None, samples=samples)
+
+
+sum_where = _with_where("sum_where", _np.add, reduce_sum, 0, ew.add)
+prod_where = _with_where(
+    "prod_where", _np.multiply, lambda x, axes, keep: reduce_prod(x, axes, keep), 1, ew.multiply
+)
+max_where = _with_where("max_where", _np.maximum, reduce_max, None, ew.maximum)
+min_where = _with_where("min_where", _np.minimum, reduce_min, None, ew.minimum)
+all_where = nondifferentiable(
+    lambda x, axes, keepdims, where, initial: _np.all(x, axis=axes, keepdims=keepdims, where=where), name="all_where"
+)
+any_where = nondifferentiable(
+    lambda x, axes, keepdims, where, initial: _np.any(x, axis=axes, keepdims=keepdims, where=where), name="any_where"
+)
+
+
+def _reduced(a: Any, axes: tuple, keepdims: Any, where: Any, initial: Any, reduce: Any, reduce_where: Any) -> Any:
+    """The reduction of ``a``, by the primitive that its options need."""
+    keepdims = builtins.bool(keepdims)
+    if (where is NoValue or where is True) and initial is NoValue:
+        return reduce(a, axes, keepdims)
+    where = True if where is NoValue else _as_array(where)
+    return reduce_where(a, axes, keepdims, where, initial)
+
+
+# ---------------------------------------------------------------- public functions
+
+
+def _prepared(a: Any, dtype: Any) -> Any:
+    """``a`` as an array of the dtype asked for."""
     a = _as_array(a)
-    if dtype is not None:
-        a = astype(a, dtype)
-    return _masked(a, where, neutral)
+    return a if dtype is None else astype(a, dtype)
 
 
-def _widened(a: Any, dtype: Any) -> tuple[Any, Any]:
-    """``a`` in the dtype that averages are computed in, and the dtype to give back (None: as it comes)."""
-    if dtype is not None:
-        return astype(a, dtype), None
-    if a.dtype == _np.float16:  # as NumPy: half precision would lose the sum
-        return astype(a, _np.float32), a.dtype
-    return a, None
+def _sum_dtype(a: Any, dtype: Any) -> Any:
+    """The dtype in which averages add up: integers as floats, which do not wrap."""
+    return _np.dtype(_np.float64) if dtype is None and a.dtype.kind in "iub" else dtype
 
 
-def _narrowed(result: Any, dtype: Any) -> Any:
-    return result if dtype is None else astype(result, dtype)
+def _total(a: Any, axes: tuple, dtype: Any, where: Any, keepdims: bool) -> Any:
+    return _reduced(a if dtype is None else astype(a, dtype), axes, keepdims, where, NoValue, reduce_sum, sum_where)
 
 
-def _count(a: Any, axes: tuple, where: Any, keepdims: bool) -> Any:
-    """How many elements are reduced: a number, or with ``where`` an array of the real dtype of ``a``."""
+def per_count(total: Any, count: Any) -> Any:
+    """``total / count`` in the dtype of ``total``; computed in double precision, which holds every count."""
+    if total.dtype.itemsize >= (16 if total.dtype.kind == "c" else 8):
+        return ew.divide(total, count)
+    return astype(ew.divide(total, astype(_as_array(count), float)), total.dtype)
+
+
+def count_of(a: Any, axes: tuple, where: Any, keepdims: bool) -> Any:
+    """How many elements are reduced: a number, or with ``where`` an array of integers."""
     if where is NoValue or where is True:
         return math.prod([a.shape[axis] for axis in axes])
-    kind = _np.finfo(a.dtype).dtype if a.dtype.kind in "fc" else _np.float64
-    return reduce_sum(broadcast_to(ew.where(where, _np.ones((), kind), _np.zeros((), kind)), a.shape), axes, keepdims)
+    counted = broadcast_to(astype(ew.not_equal(_as_array(where), 0), _np.intp), a.shape)
+    return reduce_sum(counted, axes, keepdims)
 
 
 _REDUCTION_SAMPLES = lambda: [
@@ -167,9 +217,8 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, whe
     if not is_traced(a, initial, where):
         return _np.sum(a, axis, dtype, out, keepdims, initial, where)
     refuse("sum", out=out)
-    a = _prepared(a, dtype, where, 0)
-    result = reduce_sum(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
-    return result if initial is NoValue else ew.add(result, initial)
+    a = _prepared(a, dtype)
+    return _reduced(a, normalise_axes(axis, a.ndim), keepdims, where, initial, reduce_sum, sum_where)
 
 
 @composite(samples=_with_mask_row())
@@ -178,13 +227,12 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=NoValue):
     if not is_traced(a, where):
         return _np.mean(a, axis, dtype, out, keepdims, where=where)
     refuse("mean", out=out)
-    a, back = _widened(_as_array(a), dtype)
-    axes, keepdims = normalise_axes(axis, a.ndim), builtins.bool(keepdims)
-    masked = _masked(a, where, 0)
-    if masked.dtype.kind in "iu":  # NumPy adds integers up as floats here, which do not wrap
-        masked = masked.astype(float)
-    total = reduce_sum(masked, axes, keepdims)
-    return _narrowed(ew.divide(total, _count(a, axes, where, keepdims)), back)
+    a = _as_array(a)
+    axes, keepdims = normalise_axes(axis, a.ndim, strict=True), builtins.bool(keepdims)
+    is_half = dtype is None and a.dtype == _np.float16  # whose sum would lose its digits: as NumPy
+    total = _total(a, axes, _np.float32 if is_half else _sum_dtype(a, dtype), where, keepdims)
+    result = per_count(total, count_of(a, axes, where, keepdims))
+    return astype(result, _np.float16) if is_half else result
 
 
 @composite(
@@ -200,27 +248,34 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoV
     if not is_traced(a, where, mean):
         return _np.var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     refuse("var", out=out)
-    if correction is not NoValue:
-        if ddof != 0:
-            raise ArgumentError("var: ddof and correction cannot be provided simultaneously")
-        ddof = correction
-    a, back = _widened(_as_array(a), dtype)
-    axes, keepdims = normalise_axes(axis, a.ndim), builtins.bool(keepdims)
+    ddof = ddof_of("var", ddof, correction)
+    a = _as_array(a)
+    axes, keepdims = normalise_axes(axis, a.ndim, strict=True), builtins.bool(keepdims)
+    dtype = _sum_dtype(a, dtype)
     if mean is NoValue:
-        mean = ew.divide(reduce_sum(_masked(a, where, 0), axes, True), _count(a, axes, where, True))
-    # masked before as well as after: what is left out may be NaN, and 0 * NaN would reach the others
+        mean = per_count(_total(a, axes, dtype, where, True), count_of(a, axes, where, True))
+    # what is left out may be NaN, and 0 * NaN would reach the others by the derivative
     deviation = ew.subtract(_masked(a, where, 0), mean)
-    if a.dtype.kind == "c":
-        squares = ew.add(ew.square(ew.real(deviation)), ew.square(ew.imag(deviation)))
-    else:
-        squares = ew.square(deviation)
-    total = reduce_sum(_masked(squares, where, 0), axes, keepdims)
-    count = _count(a, axes, where, keepdims)
-    divisor = builtins.max(count - ddof, 0) if type(count) is int else ew.maximum(ew.subtract(count, ddof), 0)
-    return _narrowed(ew.divide(total, divisor), back)
+    total = _total(squared_modulus(deviation), axes, dtype, where, keepdims)
+    count = count_of(a, axes, where, keepdims)
+    return per_count(total, builtins.max(count - ddof, 0) if type(count) is int else ew.maximum(count - ddof, 0))
 
 
-_root = general(
+def ddof_of(name: str, ddof: Any, correction: Any) -> Any:
+    """``ddof``, which may be given by either name."""
+    if correction is NoValue:
+        return ddof
+    if ddof != 0:
+        raise ArgumentError(f"{name}: ddof and correction cannot be provided simultaneously")
+    return correction
+
+
+def squared_modulus(x: Any) -> Any:
+    """``abs(x) ** 2``, real."""
+    return ew.add(ew.square(ew.real(x)), ew.square(ew.imag(x))) if x.dtype.kind == "c" else ew.square(x)
+
+
+root_of_variance = general(
     _np.sqrt,
     {0: lambda ans, x: lambda g: g * _half_reciprocal(ans)},
     {0: lambda g, ans, x: g * _half_reciprocal(ans)},
@@ -242,21 +297,16 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=NoV
     if not is_traced(a, where, mean):
         return _np.std(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     refuse("std", out=out)
-    return _root(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
+    return root_of_variance(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
-def _extreme(name: str, numpy_function: Any, reduce: Any, pair: Any) -> Any:
+def _extreme(name: str, numpy_function: Any, reduce: Any, reduce_where: Any) -> Any:
     def extreme(a, axis=None, out=None, keepdims=False, initial=NoValue, where=NoValue):
         if not is_traced(a, initial, where):
             return numpy_function(a, axis, out, keepdims, initial, where)
         refuse(name, out=out)
         a = _as_array(a)
-        if where is not NoValue and where is not True:
-            if initial is NoValue:
-                raise ArgumentError(f"{name}: where= needs initial=, as in NumPy")
-            a = ew.where(where, a, astype(_as_array(initial), a.dtype))
-        result = reduce(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
-        return result if initial is NoValue else pair(result, initial)
+        return _reduced(a, normalise_axes(axis, a.ndim), keepdims, where, initial, reduce, reduce_where)
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = f"As ``numpy.{name}``; ties share the derivative. ``out`` is refused for traced arrays."
@@ -267,8 +317,8 @@ _extreme_samples = lambda: [
     *[sample for sample in _REDUCTION_SAMPLES() if "where" not in sample.kwargs],
     call(normals(3, 4), axis=0, initial=0.3, where=mask(3, 4)),
 ]
-max = amax = _extreme("max", _np.max, reduce_max, ew.maximum)
-min = amin = _extreme("min", _np.min, reduce_min, ew.minimum)
+max = amax = _extreme("max", _np.max, reduce_max, max_where)
+min = amin = _extreme("min", _np.min, reduce_min, min_where)
 
 
 @composite(complex=False, samples=lambda: [call(normals(3, 4)), call(normals(3, 4), 0, keepdims=True)])
@@ -280,21 +330,21 @@ def ptp(a, axis=None, out=None, keepdims=False):
     return ew.subtract(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
 
 
-def _logical(name: str, numpy_function: Any, reduce: Any, neutral: bool) -> Any:
+def _logical(name: str, numpy_function: Any, reduce: Any, reduce_where: Any) -> Any:
     def logical(a, axis=None, out=None, keepdims=False, *, where=NoValue):
         if not is_traced(a, where):
             return numpy_function(a, axis, out, keepdims, where=where)
         refuse(name, out=out)
-        a = _prepared(a, None, where, neutral)
-        return reduce(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
+        a = _as_array(a)
+        return _reduced(a, normalise_axes(axis, a.ndim), keepdims, where, NoValue, reduce, reduce_where)
 
     logical.__name__ = logical.__qualname__ = name
     logical.__doc__ = f"As ``numpy.{name}``; no derivative."
     return composite(samples=lambda: [call(normals(2, 3), axis=1, where=mask(2, 3))])(logical)
 
 
-all = _logical("all", _np.all, reduce_all, True)
-any = _logical("any", _np.any, reduce_any, False)
+all = _logical("all", _np.all, reduce_all, all_where)
+any = _logical("any", _np.any, reduce_any, any_where)
 
 # ---------------------------------------------------------------- products
 
@@ -344,9 +394,8 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=NoValue, wh
     if not is_traced(a, initial, where):
         return _np.prod(a, axis, dtype, out, keepdims, initial, where)
     refuse("prod", out=out)
-    a = _prepared(a, dtype, where, 1)
-    result = reduce_prod(a, normalise_axes(axis, a.ndim), builtins.bool(keepdims))
-    return result if initial is NoValue else ew.multiply(result, initial)
+    a = _prepared(a, dtype)
+    return _reduced(a, normalise_axes(axis, a.ndim), keepdims, where, initial, reduce_prod, prod_where)
 
 
 # ---------------------------------------------------------------- clip
@@ -372,6 +421,8 @@ def clip(a, a_min=NoValue, a_max=NoValue, out=None, *, min=NoValue, max=NoValue,
         return _np.clip(a, lower, upper, out, **kwargs)
     refuse("clip", out=out, **kwargs)
     a = _as_array(a)
+    if lower is not None and upper is not None:
+        return _clip_both(a, lower, upper)
     if lower is not None:
         a = _clip_one(a, lower, True)
     if upper is not None:
@@ -402,4 +453,13 @@ _clip_one = general(
     name="clip_one",
     complex=False,
     samples=lambda: [call(normals(4), 0.1, True), call(normals(3, 1), normals(2), False)],
+)
+
+#: ``(x, lower, upper)``
+_clip_both = with_formula(
+    _np.clip,
+    lambda x, lower, upper: _clip_one(_clip_one(x, lower, True), upper, False),
+    name="clip_both",
+    complex=False,
+    samples=lambda: [call(2 * normals(4), -0.7, 1.1), call(normals(3, 1), normals(2) - 1, 0.5)],
 )

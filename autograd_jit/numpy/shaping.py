@@ -13,10 +13,10 @@ import numpy as _np
 
 from ..trace.rules import composite, linear
 from ..trace.samples import call, normals
-from ..trace.tracer import getval
+from ..trace.tracer import concrete, getval
 from . import elementwise as ew
 from .arguments import as_array as _traced
-from .arguments import is_traced, normalise_axis, refuse, shape_of
+from .arguments import is_traced, normalise_axes, normalise_axis, refuse, shape_of
 
 __all__ = [
     "astype",
@@ -90,8 +90,14 @@ _roll = linear(
     name="roll",
     samples=lambda: [call(normals(2, 3), (1, 2), (0, 1))],
 )
+_scalar_as_array = linear(
+    lambda x: _np.asarray(x),
+    lambda g, source: g,
+    name="scalar_as_array",
+    samples=lambda: [call(_np.float64(1.5)), call(0.5)],
+)
 _astype = linear(
-    lambda x, dtype: _np.asarray(x).astype(dtype)[()],
+    lambda x, dtype: x.astype(dtype) if hasattr(x, "astype") else _np.asarray(x).astype(dtype)[()],
     lambda g, source, dtype: g,
     name="astype",
     samples=lambda: [call(normals(2), _np.dtype(complex)), call(1.5, _np.dtype(float))],
@@ -239,7 +245,7 @@ def squeeze(a, axis=None):
     axes = (
         [position for position, size in enumerate(a.shape) if size == 1]
         if axis is None
-        else [normalise_axis(ax, a.ndim) for ax in _as_tuple(axis)]
+        else list(normalise_axes(axis, a.ndim))
     )
     if any(a.shape[position] != 1 for position in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
@@ -260,7 +266,12 @@ def broadcast_to(array, shape, subok=False):
 def broadcast_arrays(*args, subok=False):
     """As ``numpy.broadcast_arrays``."""
     shape = _np.broadcast_shapes(*[shape_of(a) for a in args])
-    return tuple(broadcast_to(a, shape) for a in args)
+    return tuple(broadcast_to(as_ndarray(a), shape) for a in args)
+
+
+def as_ndarray(x: Any) -> Any:
+    """A scalar as an array of no dimensions; anything else as it is."""
+    return _scalar_as_array(x) if type(concrete(x)) is not _np.ndarray and shape_of(x) == () else x
 
 
 @composite(samples=lambda: [call(normals()), call(normals(), normals(2))])
@@ -310,13 +321,13 @@ def flip(m, axis=None):
 @composite(samples=lambda: [call(normals(2, 3))])
 def flipud(m):
     """As ``numpy.flipud``."""
-    return flip(m, 0)
+    return flip(m, 0) if is_traced(m) else _np.flipud(m)
 
 
 @composite(samples=lambda: [call(normals(2, 3))])
 def fliplr(m):
     """As ``numpy.fliplr``."""
-    return flip(m, 1)
+    return flip(m, 1) if is_traced(m) else _np.fliplr(m)
 
 
 @composite(
@@ -380,6 +391,7 @@ def repeat(a, repeats, axis=None):
     a = _traced(a)
     if axis is None:
         a, axis = ravel(a), 0
+    a = reshape(a, (1,)) if a.ndim == 0 else a
     axis = normalise_axis(axis, a.ndim)
     return take(a, _np.repeat(_np.arange(a.shape[axis]), repeats), axis)
 
@@ -411,9 +423,9 @@ def tile(A, reps):
 @composite(samples=lambda: [call(normals(3), complex), call(normals(3), _np.float32)])
 def astype(x, dtype, /, *, copy=True, device=None):
     """As ``numpy.astype``: casting to an integer type has no derivative."""
-    dtype = _np.dtype(dtype)
     if not is_traced(x):
         return _astype(x, dtype)
+    dtype = _np.dtype(dtype)
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = ew.real(x)
     return x if x.dtype == dtype else _astype(x, dtype)
@@ -475,10 +487,10 @@ def diag(v, k=0):
         return _np.diag(v, k)
     v = _traced(v)
     if v.ndim == 1:
-        from .indexing import place
+        from .indexing import embedded
 
         size = v.shape[0] + abs(k)
-        return place(v, _diagonal_indices((size, size), k), (size, size))
+        return embedded(v, _diagonal_indices((size, size), k), _np.zeros((size, size), v.dtype))
     if v.ndim != 2:
         raise ValueError("Input must be 1- or 2-d.")
     return _diagonal(v, k)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite, nondifferentiable
+from ..trace.rules import composite, nondifferentiable, valued_by
 from ..trace.samples import call, normals
 from .arguments import as_array, is_traced, plain_value, refuse
 from .indexing import take, take_along_axis
@@ -75,20 +75,21 @@ def sort(a, axis=-1, kind=None, order=None, *, stable=None):
 
 
 @composite(samples=lambda: _SAMPLES(1), complex=False)
+@valued_by(_np.partition, refuses=("order",))
 def partition(a, kth, axis=-1, kind="introselect", order=None):
-    """As ``numpy.partition``."""
-    if not is_traced(a):
-        return _np.partition(a, kth, axis, kind, order)
-    refuse("partition", order=order)
+    """As ``numpy.partition``; equal elements may change places in the derivative."""
     a = as_array(a)
     if axis is None:
         a, axis = ravel(a), -1
-    return take_along_axis(a, argpartition(a, kth, axis, kind), axis)
+    # which element went where: the partition's own ranks, since argpartition may leave another order
+    ranks = argsort(argsort(_np.partition(plain_value(a), kth, axis, kind), axis, kind="stable"), axis)
+    return take_along_axis(a, take_along_axis(argsort(a, axis, kind="stable"), ranks, axis), axis)
 
 
 @composite(
     complex=False, samples=lambda: [call(normals(5)), call(_np.array([1.0, 0.5, 1.0]), return_index=True, argnums=())]
 )
+@valued_by(_np.unique)
 def unique(
     ar,
     return_index=False,
@@ -100,8 +101,6 @@ def unique(
     sorted=True,
 ):
     """As ``numpy.unique``: the derivative goes to the first of equal elements."""
-    if not is_traced(ar):
-        return _np.unique(ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)
     ar = as_array(ar)
     plain = plain_value(ar)
     _, index, *rest = _np.unique(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan, sorted=sorted)

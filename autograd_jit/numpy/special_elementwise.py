@@ -12,10 +12,11 @@ from typing import Any
 import numpy as _np
 
 from ..errors import ArgumentError
-from ..trace.rules import composite, elementwise
+from ..trace.rules import composite, elementwise, valued_by
 from ..trace.samples import call, complexes, normals, positives
 from . import elementwise as ew
-from .arguments import as_array, is_traced, normalise_axis, plain_value, refuse, scalar_results, shape_of
+from .arguments import as_array, held, is_traced, plain_value, refuse, scalar_results
+from .shaping import as_ndarray
 
 __all__ = [
     "divmod",
@@ -71,6 +72,19 @@ def _i1_over_x(ans: Any, x: Any) -> Any:
     return ew.where(zero, 0.5, ew.divide(ans, ew.where(zero, 1.0, x)))
 
 
+def _raw_complex_of(real: Any, imaginary: Any) -> Any:
+    kind = _np.result_type(real, imaginary, _np.complex64)
+    result = _np.empty(_np.broadcast_shapes(_np.shape(real), _np.shape(imaginary)), kind)
+    result.real, result.imag = real, imaginary
+    return result[()]
+
+
+#: ``real + 1j * imaginary`` without the product, which makes NaN of infinities
+complex_of = elementwise(
+    _raw_complex_of, lambda: 1.0, lambda: 1j, name="complex_of", complex=False,
+    samples=lambda: [call(normals(3), normals(3, seed=1))],
+)  # fmt: skip
+
 ldexp = elementwise(
     _np.ldexp,
     lambda y: ew.exp2(y * 1.0),
@@ -83,15 +97,12 @@ fix = ew.fix
 
 
 @composite(complex=False, samples=lambda: [call(3 * normals(4)), call(2.3)])
-@scalar_results
+@valued_by(lambda x, out=(None, None), **kwargs: _np.modf(x, out=out, **kwargs))
 def modf(x, /, out=(None, None), **kwargs):
     """As ``numpy.modf``: the fractional part has derivative 1. Options of ufuncs are refused for traced arrays."""
-    if not is_traced(x):
-        return _np.modf(x, out=out, **kwargs)
     refuse("modf", out=None if out in (None, (None, None)) else out, **kwargs)
     whole = ew.trunc(x)
-    infinite = ew.isinf(x)
-    fraction = ew.where(infinite, 0.0, ew.subtract(x, ew.where(infinite, 0.0, whole)))
+    fraction = ew.subtract(x, ew.where(ew.isinf(x), 0.0, whole))
     return fraction, whole
 
 
@@ -122,6 +133,7 @@ _exponent = ew.nondifferentiable(_raw_exponent, name="frexp_exponent")
 
 
 @composite(samples=lambda: [call(normals(4)), call(complexes(3)), call(_np.array([1.0, _np.nan, -_np.inf]), nan=2.0)])
+@scalar_results
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """As ``numpy.nan_to_num``; ``copy=False`` is refused for traced arrays."""
     if not is_traced(x, nan, posinf, neginf):
@@ -131,9 +143,9 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     x = as_array(x)
     if x.dtype.kind == "c":
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (ew.real(x), ew.imag(x))]
-        return ew.add(parts[0], ew.multiply(1j, parts[1]))
+        return complex_of(*parts)
     if x.dtype.kind != "f":
-        return x
+        return x if is_traced(x) else x[()]
     limits = _np.finfo(x.dtype)
     x = ew.where(ew.isnan(x), nan, x)
     x = ew.where(ew.isposinf(x), limits.max if posinf is None else posinf, x)
@@ -145,7 +157,7 @@ def real_if_close(a, tol=100):
     """As ``numpy.real_if_close``."""
     if not is_traced(a):
         return _np.real_if_close(a, tol)
-    a = as_array(a)
+    a = as_ndarray(as_array(a))
     if a.dtype.kind != "c":
         return a
     limit = tol * _np.finfo(a.dtype).eps if tol > 1 else tol
@@ -161,18 +173,8 @@ def real_if_close(a, tol=100):
         call(3 * normals(5), discont=4.0, period=3.0),
     ],
 )
+@valued_by(_np.unwrap)
 def unwrap(p, discont=None, axis=-1, *, period=2 * _np.pi):
     """As ``numpy.unwrap``: the jumps that it adds are locally constant."""
-    if not is_traced(p, discont, period):
-        return _np.unwrap(p, discont, axis, period=period)
-    if is_traced(discont, period):
-        raise ArgumentError("unwrap: traced discont= and period= are not supported")
-    p = as_array(p)
-    return ew.add(p, _unwrap_jumps(p, discont, normalise_axis(axis, len(shape_of(p))), period))
-
-
-def _raw_unwrap_jumps(p: Any, discont: Any, axis: int, period: Any) -> Any:
-    return (_np.unwrap(p, discont, axis, period=period) - p).astype(_np.asarray(p).dtype)
-
-
-_unwrap_jumps = ew.nondifferentiable(_raw_unwrap_jumps, name="unwrap_jumps")
+    discont, period = held("unwrap", discont=discont), held("unwrap", period=period)
+    return ew.multiply(as_array(p), 1.0)

@@ -15,6 +15,7 @@ from .indexing import place
 from .joining import concatenate
 from .products import matmul
 from .shaping import astype, broadcast_to, reshape, transpose
+from .special_elementwise import complex_of
 
 __all__ = ["average", "bincount", "corrcoef", "cov", "digitize", "histogram", "histogram2d", "histogram_bin_edges"]
 
@@ -33,14 +34,18 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     if not is_traced(a, weights):
         return _np.average(a, axis, weights, returned, keepdims=keepdims)
     a = as_array(a)
-    axes = normalise_axes(axis, a.ndim)
+    axes = normalise_axes(axis, a.ndim, strict=True)
     if weights is None:
         result = reductions.mean(a, axis, keepdims=keepdims)
         total = _np.full(shape_of(result), a.size / max(result.size, 1), dtype_of(result))
         return (result, total) if returned else result
     weights = _spread_weights(as_array(weights), a, axis, axes)
-    total = reductions.sum(weights, axes, keepdims=keepdims)
-    result = ew.divide(reductions.sum(ew.multiply(a, weights), axes, keepdims=keepdims), total)
+    kind = _np.result_type(a.dtype, weights.dtype, *["f8"] * (a.dtype.kind in "iub"))
+    total = reductions.sum(weights, axes, dtype=kind, keepdims=keepdims)
+    if reductions.any(ew.equal(total, 0.0)):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    weighted = ew.multiply(astype(a, kind), astype(weights, kind))
+    result = ew.divide(reductions.sum(weighted, axes, keepdims=keepdims), total)
     return (result, broadcast_to(total, shape_of(result))) if returned else result
 
 
@@ -75,6 +80,8 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     if not is_traced(m, y):
         return _np.cov(m, y, rowvar, bias, ddof, fweights, aweights, dtype=dtype)
     rows = _variables(m, rowvar)
+    if rows.shape[0] == 0:
+        return _np.zeros((0, 0))
     if y is not None:
         rows = concatenate([rows, _variables(y, rowvar)], 0)
     rows = astype(rows, _np.result_type(rows.dtype, _np.float64) if dtype is None else dtype)
@@ -93,7 +100,9 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     centred = ew.subtract(rows, mean)
     right = centred if weighted is None else ew.multiply(centred, weighted)
     product = matmul(centred, ew.conj(transpose(right)))
-    return reshape(ew.divide(product, max(factor, 0)), () if rows.shape[0] == 1 else product.shape)
+    with _np.errstate(divide="ignore"):
+        normalised = ew.multiply(product, _np.true_divide(1, max(factor, 0.0)))
+    return reshape(normalised, () if rows.shape[0] == 1 else product.shape)
 
 
 def _variables(m: Any, rowvar: bool) -> Any:
@@ -124,7 +133,14 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     from .shaping import diagonal
 
     deviations = ew.sqrt(ew.real(diagonal(covariance)))
-    return ew.divide(ew.divide(covariance, reshape(deviations, (-1, 1))), deviations)
+    result = ew.divide(ew.divide(covariance, reshape(deviations, (-1, 1))), deviations)
+    if result.dtype.kind == "c":
+        return complex_of(_within_one(ew.real(result)), _within_one(ew.imag(result)))
+    return _within_one(result)
+
+
+def _within_one(x: Any) -> Any:
+    return reductions.clip(x, -1, 1)
 
 
 @composite(
@@ -141,6 +157,8 @@ def bincount(x, /, weights=None, minlength=0):
         raise TypeError("Cannot cast array data according to the rule 'safe': bincount counts integers")
     if x.size and x.min() < 0:
         raise ValueError("'list' argument must have no negative elements")
+    if not _np.can_cast(dtype_of(weights), _np.float64, "safe"):
+        raise TypeError("Cannot cast array data according to the rule 'safe': bincount adds up double precision")
     if x.shape != shape_of(weights):
         raise ValueError("The weights and list don't have the same length.")
     length = max(int(x.max()) + 1 if x.size else 0, minlength)

@@ -12,12 +12,16 @@ Three kinds, by what the mathematics needs:
     Everything else: makers of vjps and jvps per argument.
 ``composite``
     A public function that is written in terms of the others, and so has all their derivatives.
+``with_formula``
+    A function whose value is its own, and whose derivatives are those of a formula written in the others: for
+    algorithms whose answers at infinities, ties or overflows no formula repeats.
 
 Rules never unbroadcast, cast or take real parts: see :mod:`autograd_jit.trace.cotangent`.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import weakref
@@ -28,8 +32,12 @@ from typing import Any
 from numpy import float64
 
 from ..errors import ArgumentError, TracedValueError
+from . import tree
 from .cotangent import abstract
-from .tracer import Primitive, notrace_primitive, primitive
+from .forward import jvp_leaves
+from .plain_errors import plain_errors
+from .reverse import make_vjp_leaves
+from .tracer import Primitive, hidden_boxes, notrace_primitive, primitive
 
 __all__ = [
     "IDENTITY",
@@ -48,6 +56,8 @@ __all__ = [
     "general",
     "linear",
     "nondifferentiable",
+    "valued_by",
+    "with_formula",
 ]
 
 
@@ -88,8 +98,8 @@ class Registration:
 REGISTRY: dict[str, Registration] = {}
 
 
-def _register(function: Callable, kind: str, **facts: Any) -> Callable:
-    module = sys._getframe(2).f_globals["__name__"]
+def _register(function: Callable, kind: str, module: str | None = None, **facts: Any) -> Callable:
+    module = module or sys._getframe(2).f_globals["__name__"]
     name = function.primitive.name  # type: ignore[attr-defined]
     REGISTRY[f"{module}.{name}"] = Registration(name, function, kind, module, **facts)
     return function
@@ -103,6 +113,8 @@ def composite(*, complex: bool = True, samples: Callable[[], list] | None = None
         below = REGISTRY.get(f"{module}.{name}")
         if below is not None:  # the primitive of the same name that it normalises arguments for
             REGISTRY[f"{module}.{name}.primitive"] = below
+        if not facts.get("in_place"):
+            function = plain_errors(function)
         REGISTRY[f"{module}.{name}"] = Registration(
             name, function, "composite", module, complex=complex, samples=samples, facts=facts
         )
@@ -290,6 +302,83 @@ def general(
         prim.vjps = vjps
     prim.jvps = jvps
     return _register(wrapped, "general", complex=complex, samples=samples)
+
+
+def with_formula(
+    fun: Callable, formula: Callable, *, name: str, complex: bool = True, samples: Callable[[], list] | None = None
+) -> Callable:
+    """Register ``fun``, called by position, with the derivatives of ``formula``, a function of the same arguments.
+
+    The value is that of ``fun`` to the last bit, and so are its errors: a formula in terms of other functions need be
+    right only where there is a derivative. Derivatives run the formula once more.
+
+    >>> import numpy, autograd_jit.numpy as np
+    >>> root = with_formula(numpy.cbrt, lambda x: np.sign(x) * np.abs(x) ** (1 / 3), name="cube_root")
+    """
+    wrapped = _differentiated_by(formula, fun, name)
+    return _register(wrapped, "general", formula.__module__, complex=complex, samples=samples)
+
+
+def _differentiated_by(formula: Callable, fun: Callable, name: str) -> Callable:
+    """``fun`` as a primitive with the derivatives of ``formula``."""
+
+    def at(argnums: tuple, args: tuple, kwargs: dict) -> Callable:
+        def moved(leaves: list) -> Any:
+            full = list(args)
+            for argnum, leaf in zip(argnums, leaves, strict=True):
+                full[argnum] = leaf
+            return formula(*full, **kwargs)
+
+        return moved
+
+    def vjps(argnums: tuple, ans: Any, args: tuple, kwargs: dict) -> Callable:
+        def pull(g: Any) -> tuple:
+            pull_back = make_vjp_leaves(at(argnums, args, kwargs), [args[argnum] for argnum in argnums])[0]
+            return tuple(pull_back(tree.flatten(g)[0]))
+
+        return pull
+
+    def jvps(argnums: tuple, tangents: Any, ans: Any, args: tuple, kwargs: dict) -> Any:
+        operands = [args[argnum] for argnum in argnums]
+        _, moved, structure = jvp_leaves(at(argnums, args, kwargs), operands, list(tangents))
+        return tree.unflatten(structure, moved)
+
+    wrapped = primitive(fun)
+    prim = wrapped.primitive  # type: ignore[attr-defined]
+    prim.name = wrapped.__name__ = name
+    prim.vjp_all, prim.jvps = vjps, jvps
+    return wrapped
+
+
+def valued_by(fun: Callable, refuses: tuple[str, ...] = ()) -> Callable:
+    """Decorator: ``fun`` gives the value of a public function, the decorated body its derivatives (``with_formula``).
+
+    ``fun`` is a function of NumPy or SciPy with the same parameters. ``refuses`` names those that have to keep their
+    defaults in a traced call, because the formula does not know of them; ``out`` is one of them in any case.
+    """
+
+    def decorate(formula: Callable) -> Callable:
+        signature = inspect.signature(formula)
+        valued = _differentiated_by(formula, lambda *args, **kwargs: fun(*args, **kwargs), formula.__name__)
+        valued.primitive.normalise = _lists_as_arrays  # type: ignore[attr-defined]
+
+        @functools.wraps(formula)
+        def public(*args: Any, **kwargs: Any) -> Any:
+            if not hidden_boxes((*args, *kwargs.values())):
+                return fun(*args, **kwargs)
+            given = signature.bind(*args, **kwargs)
+            for name in ("out", *refuses):
+                if name in given.arguments and given.arguments[name] is not signature.parameters[name].default:
+                    raise ArgumentError(
+                        f"{formula.__name__}: the argument {name}= is not supported for traced arrays; leave it out"
+                    )
+            given.apply_defaults()
+            return valued(*given.args, **given.kwargs)
+
+        public.value_is_a_call = True  # type: ignore[attr-defined]
+        return public
+
+    return decorate
 
 
 def nondifferentiable(fun: Callable, *, name: str | None = None, samples: Callable[[], list] | None = None) -> Callable:

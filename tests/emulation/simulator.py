@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 
-def simulate(kernel: Callable[..., None], grid: int, block: int, *arguments: Any) -> None:
-    """Run `kernel` on NumPy arrays, in place.  A pointer parameter is simply the array."""
+def simulate(kernel: Callable[..., None], grid: Any, block: Any, *arguments: Any) -> None:
+    """Run `kernel` on NumPy arrays, in place.  A pointer parameter is simply the array; two may share memory."""
+    from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     from numba.cuda.simulator.kernel import FakeCUDAKernel
 
+    # Arrays as they are would be copied there and back, each by itself.
+    arguments = tuple([FakeCUDAArray(a) if isinstance(a, np.ndarray) else a for a in arguments])
     with np.errstate(all="ignore"):
         FakeCUDAKernel(kernel, device=False)[grid, block](*arguments)

@@ -116,7 +116,7 @@ def test_gradients_are_the_interpreted_ones():
         "cumprod": lambda x: np.sum(np.cumprod(x) ** 2),
         "cumprod of rows": lambda x: np.sum(np.cumprod(np.reshape(x, (4, -1)), axis=1) ** 2),
         "sort": lambda x: np.sum(np.sort(x) * np.arange(x.size)),
-        "median": lambda x: np.median(x) + np.quantile(x, 0.3),
+        "median": lambda x: np.median(x) + np.median(x[1:]),
         "convolve": lambda x: np.sum(np.convolve(x, x[:3]) ** 3),
         "interp": lambda x: np.sum(np.interp(x, np.linspace(-1.0, 1.0, 5), np.sin(np.arange(5.0) * x[0]))),
         "largest": lambda x: x[np.argmax(x)] ** 2,

@@ -227,6 +227,10 @@ def _clip_one(b: Builder, op: Op, x: Any, bound: Any, from_below: Any) -> Operan
     return arithmetic("maximum" if from_below else "minimum")(b, op, x, bound)
 
 
+def _clip_both(b: Builder, op: Op, x: Any, lower: Any, upper: Any) -> Operand:
+    return arithmetic("minimum")(b, op, arithmetic("maximum")(b, op, x, lower), upper)
+
+
 _BITWISE_FUNCTIONS: tuple[Any, ...] = (ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor, ew.invert)
 _BITWISE = {function.primitive for function in _BITWISE_FUNCTIONS}
 
@@ -264,5 +268,7 @@ rule_for(ew.heaviside, _heaviside)
 rule_for(special_elementwise.sinc, _sinc)
 rule_for(ew.conj, _identity_of_real)
 rule_for(shaping._astype, _astype)
+rule_for(shaping._scalar_as_array, _identity_of_real)
 rule_for(reductions._clip_one, _clip_one)
-rule_for(reductions._root, arithmetic("sqrt"))
+rule_for(reductions._clip_both, _clip_both)
+rule_for(reductions.root_of_variance, arithmetic("sqrt"))

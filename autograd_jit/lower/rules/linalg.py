@@ -193,16 +193,34 @@ def _cholesky(b: Builder, op: Op, a: Any) -> Operand:
     return b.cast(_delivered(factor, type_.shape), type_.dtype)
 
 
+def _cholesky_upper(b: Builder, op: Op, a: Any) -> Operand:
+    """From the upper triangle: the lower factor of the transpose, transposed."""
+    type_ = result_type(op)
+    view = swapped(_matrix(b, a))
+    stack = _stacked(b, view)
+    count, n, _ = stack.shape
+    results = ((stack.shape, _DOUBLE),)
+    (factor,) = b.call("cholesky", (stack,), results, (count, n), work=count * n**3 // 3, may_stop=True)
+    return b.cast(swapped(_delivered(factor, view.shape)), type_.dtype)
+
+
 def _eigh(b: Builder, op: Op, a: Any, uplo: str) -> list[Operand]:
     types = [out.type for out in op.outputs]
+    w, v = _eigen(b, a, uplo)
+    found = with_shape(w.view(), types[0].shape), _delivered(v, types[1].shape)
+    return [b.cast(view, type_.dtype) for view, type_ in zip(found, types, strict=True)]
+
+
+def _eigen(b: Builder, a: Any, uplo: str) -> tuple[Any, Any]:
+    """Eigenvalues and eigenvectors of a stack of symmetric matrices."""
     stack = _stacked(b, _matrix(b, a))
     count, n, _ = stack.shape
+    uplo = uplo.upper()
     reals, integers = lapack.workspace("syevd", _DOUBLE, ord("V"), ord(uplo), n)
     results = (((count, n), _DOUBLE), ((count, n, n), _DOUBLE), ((reals,), _DOUBLE), ((integers,), _INT))
     numbers = (count, n, ord(uplo), reals, integers)
     w, v, *_ = b.call("eigh", (stack,), results, numbers, work=10 * count * n**3, may_stop=True)
-    found = with_shape(w.view(), types[0].shape), _delivered(v, types[1].shape)
-    return [b.cast(view, type_.dtype) for view, type_ in zip(found, types, strict=True)]
+    return w, v
 
 
 def _singular(b: Builder, a: View, full: bool) -> tuple[View, View, View]:
@@ -229,6 +247,17 @@ def _singular(b: Builder, a: View, full: bool) -> tuple[View, View, View]:
 def _svd(b: Builder, op: Op, a: Any, full_matrices: bool) -> list[Operand]:
     found = _singular(b, _matrix(b, a), bool(full_matrices))
     return [b.cast(view, out.type.dtype) for view, out in zip(found, op.outputs, strict=True)]
+
+
+def _svdvals(b: Builder, op: Op, a: Any) -> Operand:
+    """Without the sign of a zero, which LAPACK's routine for the vectors may leave."""
+    found = _singular(b, _matrix(b, a), False)[1]
+    return b.cast(b.map("absolute", (found,), _DOUBLE, found.shape), result_type(op).dtype)
+
+
+def _eigvalsh(b: Builder, op: Op, a: Any, uplo: str) -> Operand:
+    type_ = result_type(op)
+    return b.cast(with_shape(_eigen(b, a, uplo)[0].view(), type_.shape), type_.dtype)
 
 
 def _pinv(b: Builder, op: Op, a: Any, rtol: Any, hermitian: bool) -> Operand:
@@ -296,8 +325,11 @@ rule_for(solving.determinant, _det)
 rule_for(solving.sign_and_logdet, _slogdet)
 rule_for(solving.pseudo_inverse, _pinv)
 rule_for(decompositions.cholesky_lower, _cholesky)
+rule_for(linalg._cholesky_upper, _cholesky_upper)
 rule_for(decompositions.eigen_hermitian, _eigh)
 rule_for(decompositions.singular, _svd)
 rule_for(decompositions.qr_tall, _qr)
+rule_for(linalg._svdvals, _svdvals)
+rule_for(linalg._eigvalsh, _eigvalsh)
 rule_for(decompositions.gap_divide, _gap_divide)
 rule_for(linalg.euclidean, _norm)

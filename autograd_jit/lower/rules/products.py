@@ -151,6 +151,8 @@ def _einsum(b: Builder, op: Op, inputs: tuple[str, ...], output: str, *operands:
     for labels, value in zip(inputs, operands, strict=True):
         operand = as_operand(value)
         require_native(operand.dtype)
+        if 0 in operand.shape:
+            raise NoLowering("einsum of empty arrays, whose axes may broadcast with those of length 1")
         terms.append(_diagonal_of(b.view(b.cast(operand, type_.dtype)), labels))
     terms = _without_broadcast_axes(terms)
     for pair in _contraction_order(inputs, output, terms):

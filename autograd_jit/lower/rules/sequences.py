@@ -42,6 +42,8 @@ def _cumulative(name: str) -> Rule:
     def rule(b: Builder, op: Op, x: Any, axis: int) -> Operand:
         type_ = result_type(op)
         view = _float_operand(b, x, type_.dtype)
+        if not view.shape:
+            raise NoLowering("a cumulative sum or product of a scalar")
         stack = _around(b, view, axis)
         (out,) = b.call(name, (stack,), ((stack.shape, type_.dtype),), stack.shape, work=view.size)
         return with_shape(out.view(), type_.shape)
@@ -52,6 +54,8 @@ def _cumulative(name: str) -> Rule:
 def _recurrence(b: Builder, op: Op, a: Any, terms: Any, axis: int) -> Operand:
     type_ = result_type(op)
     shape = type_.shape
+    if not shape:
+        raise NoLowering("a recurrence of scalars")
     views = [_float_operand(b, x, type_.dtype).broadcast(shape) for x in (a, terms)]
     first, second = [_around(b, view, axis) for view in views]
     numbers = (*first.shape, int(len(shape) == 1))
@@ -63,6 +67,8 @@ def _recurrence(b: Builder, op: Op, a: Any, terms: Any, axis: int) -> Operand:
 def _convolve(b: Builder, op: Op, a: Any, v: Any) -> Operand:
     type_ = result_type(op)
     longer, shorter = [_float_operand(b, x, type_.dtype) for x in (a, v)]
+    if len(longer.shape) != 1 or len(shorter.shape) != 1:
+        raise NoLowering("a convolution of scalars")
     if longer.size < shorter.size:
         longer, shorter = shorter, longer
     columns = tuple([View(x.value, (1, x.size, 1), (0, *x.strides, 0), x.offset) for x in (longer, shorter)])

@@ -78,10 +78,17 @@ def shadow(view: View) -> np.ndarray:
 
 
 def viewed(view: View, shadow: np.ndarray, base: np.ndarray) -> View:
+    _require_array(shadow)
     start = shadow.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     if shadow.size == 0:
         start = -view.offset
     return View(view.value, shadow.shape, shadow.strides, view.offset + start)
+
+
+def _require_array(view: Any) -> None:
+    """Refuse a scalar: some functions give one for arrays of no dimensions, and it lies elsewhere in memory."""
+    if not isinstance(view, np.ndarray):
+        raise NoLowering("a view that is a scalar")
 
 
 def viewed_by(view: View, function: Callable, *args: Any) -> View:
@@ -98,6 +105,7 @@ def _index_map(shape: tuple, strides: tuple, function: Callable, args: tuple) ->
     """Shape, strides and first element of the view; None for the first element where there is none."""
     base = np.lib.stride_tricks.as_strided(_BYTE, shape, strides)
     view = function(base, *args)
+    _require_array(view)
     start = view.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     return view.shape, view.strides, start if view.size else None
 

@@ -37,7 +37,8 @@ def _by_view(function: Callable) -> Rule:
 
 
 def _called(base: np.ndarray, function: Callable, args: tuple, kwargs: tuple) -> np.ndarray:
-    return function(base, *args, **dict(kwargs))
+    view = function(base, *args, **dict(kwargs))
+    return view if isinstance(view, np.ndarray) or base.ndim else base
 
 
 def _reshape(b: Builder, op: Op, x: Any, shape: tuple, order: str) -> Operand:

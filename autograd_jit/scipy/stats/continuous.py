@@ -178,7 +178,7 @@ class Uniform(Distribution):
         return 0.0, 1.0
 
     def _logpdf(self, x: Any) -> Any:
-        return x * 0.0
+        return (1.0 - x) * 0.0  # x is in [0, 1]: never -0.0
 
     def _cdf(self, x: Any) -> Any:
         return x * 1.0

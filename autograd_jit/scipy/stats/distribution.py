@@ -13,7 +13,7 @@ import numpy as _np
 import scipy.stats as _stats
 
 from ...errors import ArgumentError
-from ...numpy.arguments import is_traced
+from ...numpy.arguments import is_traced, scalar_results
 from ...numpy.elementwise import (
     equal,
     exp,
@@ -22,12 +22,14 @@ from ...numpy.elementwise import (
     greater_equal,
     isnan,
     less,
+    less_equal,
     log,
     logical_and,
     logical_not,
     logical_or,
     where,
 )
+from ...numpy.shaping import astype
 from ...numpy.solving import inexact
 from ...trace.tracer import getval
 
@@ -103,6 +105,7 @@ class Distribution:
         shapes = tuple(inexact(given[name]) for name in self.shapes)
         return shapes, given.get("loc", 0.0), given.get("scale", 1.0)
 
+    @scalar_results
     def _evaluate(self, method: str, outside: tuple, x: Any, args: tuple, kwargs: dict) -> Any:
         """``method`` of the standard form, with ``outside`` as its values below and above the support."""
         if not is_traced(x, *args, *kwargs.values()):
@@ -112,7 +115,8 @@ class Distribution:
         if not _np.all(getval(valid)):  # stand-ins, so that nothing is computed, or warned of, with bad parameters
             shapes = tuple(where(valid, shape, 0.5) for shape in shapes)
             scale = where(valid, scale, 1.0)
-        z = inexact(x) - loc if _is_zero(scale - 1 if not is_traced(scale) else 1) else (inexact(x) - loc) / scale
+        z = _in_double(inexact(x)) - loc
+        z = z if _is_zero(scale - 1 if not is_traced(scale) else 1) else z / scale
         low, high = self._support(*shapes)
         below, above = self._beyond(method, z, low, high)
         z = where(logical_or(below, above), self._inside_point(*shapes), z)
@@ -132,10 +136,7 @@ class Distribution:
         """Where ``z`` lies below and above the support; a distribution function has its limits at its ends."""
         if method in ("logpdf", "pdf"):
             return less(z, low), greater(z, high)
-        return (
-            logical_and(greater(low, -_np.inf), logical_not(greater(z, low))) & logical_not(isnan(z)),
-            logical_and(less(high, _np.inf), greater_equal(z, high)),
-        )
+        return logical_not(logical_or(greater(z, low), isnan(z))), greater_equal(z, high)
 
     # -------------------------------------------------- public
 
@@ -165,12 +166,17 @@ class Distribution:
         """Logarithm of ``sf``."""
         return self._evaluate("logsf", (0.0, -_np.inf), x, args, kwargs)
 
+    @scalar_results
     def ppf(self, q, *args, **kwargs):
         """The inverse of ``cdf``; outside ``[0, 1]`` NaN."""
         if not is_traced(q, *args, *kwargs.values()):
             return self._scipy.ppf(q, *args, **kwargs)
         shapes, loc, scale = self._parse(args, kwargs)
-        return self._ppf(inexact(q), *shapes) * scale + loc
+        q = inexact(q)
+        inside = logical_and(greater_equal(q, 0), less_equal(q, 1))
+        if _np.all(getval(inside)):
+            return _in_double(self._ppf(q, *shapes)) * scale + loc
+        return where(inside, _in_double(self._ppf(where(inside, q, 0.5), *shapes)) * scale + loc, _np.nan)
 
     def rvs(self, *args, **kwargs):
         """Random values: SciPy's, without derivative."""
@@ -235,6 +241,11 @@ class Frozen:
         if name in ("pdf", "logpdf", "pmf", "logpmf", "cdf", "sf", "logcdf", "logsf", "ppf"):
             return lambda x: method(x, *self.args, **self.kwds)
         return getattr(self.dist._scipy(*self.args, **self.kwds), name)
+
+
+def _in_double(x: Any) -> Any:
+    """In double precision, in which SciPy evaluates distributions whatever they are given."""
+    return astype(x, _np.promote_types(x.dtype, _np.float64))
 
 
 def _is_zero(value: Any) -> bool:

@@ -1,0 +1,191 @@
+"""Gradients on the emulated device: answers, transfers, launches, guards, steps of the host, leaks."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+import autograd_jit.numpy as anp
+from autograd_jit import grad, hessian, jit, value_and_grad
+from autograd_jit.kernels.cuda_device import current_device
+from autograd_jit.lower import device_program
+from tests.emulated.programs import PROGRAMS
+from tests.jit_support import compare
+
+pytestmark = pytest.mark.emulated(keeps_memory=True)
+
+#: of float32 answers, relative to the largest element: single precision throughout, sums of up to 70,000 terms
+SINGLE = 2e-5
+
+
+def largest_error(found, expected) -> float:
+    scale = max(float(np.max(np.abs(expected), initial=0.0)), 1e-30)
+    return float(np.max(np.abs(np.asarray(found, np.float64) - expected), initial=0.0)) / scale
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_answers(emulated_device, name):
+    program = PROGRAMS[name]
+    compiled, plain = value_and_grad(program.function, jit=True, target="cuda"), value_and_grad(program.function)
+    for seed in range(5):
+        arguments = program.arguments(seed)
+        value, slope = compiled(*arguments)
+        expected, expected_slope = plain(*arguments)
+        assert type(value) is type(expected)
+        assert largest_error(value, expected) < 1e-12
+        assert largest_error(slope, expected_slope) < 1e-12
+    assert compiled.stats.fallbacks == 0, compiled.explain()
+    assert compiled.stats.replays >= 2, compiled.explain()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_answers_in_single_precision(emulated_device, name):
+    program = PROGRAMS[name]
+    compiled, exact = value_and_grad(program.function, jit=True, target="cuda"), value_and_grad(program.function)
+    for seed in range(3):
+        value, slope = compiled(*program.arguments(seed, np.float32))
+        expected, expected_slope = exact(*[a.astype(np.float64) for a in program.arguments(seed, np.float32)])
+        assert slope.dtype == np.float32
+        assert largest_error(value, expected) < SINGLE
+        assert largest_error(slope, expected_slope) < SINGLE
+
+
+def test_a_fused_chain_is_one_graph_and_no_transfer_but_inputs_and_outputs(emulated_device):
+    gradient = grad(PROGRAMS["chain"].function, jit=True, target="cuda")
+    x = PROGRAMS["chain"].arguments(0)
+    for _ in range(3):
+        gradient(*x)
+    with emulated_device.counting() as counts:
+        gradient(*x)
+    wanted = {"graph_launches": 1, "h2d": 1, "d2h": 1, "d2d": 0, "syncs": 1, "allocations": 0, "memset": 0}
+    assert {name: counts[name] for name in wanted} == wanted
+    assert counts["launches"] <= 2  # the chain, and the sums of its chunks
+    assert counts["h2d_bytes"] < 8 * 1000 + 512 and counts["d2h_bytes"] < 8 * 1000 + 1024
+
+
+def test_every_seed_gives_the_same_bits(emulated_device):
+    """Sums do not depend on the order in which threads run."""
+    gradient = value_and_grad(PROGRAMS["long chain"].function, jit=True, target="cuda")
+    rows = value_and_grad(PROGRAMS["long rows"].function, jit=True, target="cuda")
+    answers = set()
+    for seed in range(4):
+        emulated_device.seed(seed)
+        found = (*gradient(*PROGRAMS["long chain"].arguments(0)), *rows(*PROGRAMS["long rows"].arguments(0)))
+        if seed:  # the first call of each is the trace, on the host
+            answers.add(b"".join([np.asarray(value).tobytes() for value in found]))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_work_that_waits_for_a_synchronisation(emulated_device, name):
+    """With a device that does nothing until it is waited for, whatever is read too early is old."""
+    program = PROGRAMS[name]
+    compiled, plain = value_and_grad(program.function, jit=True, target="cuda"), value_and_grad(program.function)
+    with emulated_device.deferred():
+        for seed in range(4):
+            arguments = program.arguments(seed)
+            found, expected = compiled(*arguments), plain(*arguments)
+            assert largest_error(found[1], expected[1]) < 1e-12
+
+
+def test_launches_without_graphs_give_the_same(emulated_device, monkeypatch):
+    program = PROGRAMS["short rows"]
+    plain = grad(program.function)(*program.arguments(1))
+    monkeypatch.setattr(device_program, "USES_GRAPHS", False)
+    compiled = grad(program.function, jit=True, target="cuda")
+    compiled.clear()
+    for _ in range(2):
+        found = compiled(*program.arguments(1))
+    with emulated_device.counting() as counts:
+        found = compiled(*program.arguments(1))
+    assert counts["graph_launches"] == 0 and counts["launches"] >= 1
+    assert largest_error(found, plain) < 1e-12
+    compiled.clear()
+
+
+def test_a_failing_guard_names_the_next_path(emulated_device):
+    compiled = compare(PROGRAMS["branches"].function, *[(np.full(6, c),) for c in (1.0, 0.1) * 4], target="cuda")
+    assert compiled.stats.traces == 2
+    assert compiled.stats.guard_failures > 0
+
+
+def test_nothing_runs_after_a_failing_guard(emulated_device):
+    """Indices are guarded: the gather behind the guard must not read outside."""
+
+    def pick(x, i):
+        return anp.sum(x[i] ** 2)
+
+    x = np.arange(5.0)
+    calls = [(x, np.array(places)) for places in ([1, 2], [4, 0], [7, 1], [-1, 2])]
+    compare(pick, *calls, target="cuda")
+
+
+def test_steps_of_the_host_and_their_transfers(emulated_device):
+    def energy(a, b):
+        return anp.sum(anp.abs(anp.fft.fft(a)) ** 2) + anp.sum(anp.exp(b))
+
+    r = np.random.default_rng(0)
+    calls = [(r.standard_normal(8), r.standard_normal(8)) for _ in range(4)]
+    compiled = compare(energy, *calls, operator=grad, target="cuda")
+    assert compiled.stats.replays == 3
+    report = compiled.explain()
+    assert "host: " in report and "python fft" in report
+    assert "transfer to host: %" in report and "transfer to device: %" in report
+
+
+def test_errors_of_routines_are_those_of_numpy(emulated_device):
+    def solve(a, b):
+        return anp.sum(anp.linalg.solve(a, b))
+
+    good, singular, b = np.eye(3) * 2.0, np.ones((3, 3)), np.arange(3.0)
+    compare(solve, (good, b), (good + 1, b), (singular, b), (good, b), operator=grad, target="cuda")
+
+
+def test_second_derivatives(emulated_device):
+    calls = [PROGRAMS["rosenbrock"].arguments(seed) for seed in range(3)]
+    compare(PROGRAMS["rosenbrock"].function, *calls, operator=hessian, target="cuda")
+
+
+def test_many_shapes_share_kernels(emulated_device):
+    compiled = grad(PROGRAMS["short rows"].function, jit=True, target="cuda")
+    before = None
+    for rows in range(2, 10):
+        x, w = np.ones((rows, 7)), np.ones(7)
+        compiled(x, w)
+        listing = compiled.kernels(x, w)
+        sources = {entry.source for entry in listing}
+        before = before or sources
+        assert sources == before
+
+
+def test_memory_is_given_back(emulated_device):
+    current_device()
+    gc.collect()
+    emulated_device.check()
+    before = emulated_device.live()
+
+    def local(x):
+        return anp.sum(anp.cos(x) ** 3)
+
+    for size in (10, 1000, 20):
+        compiled = jit(local, target="cuda")
+        for _ in range(3):
+            compiled(np.ones(size))
+        compiled.clear()
+    del compiled
+    gc.collect()
+    emulated_device.check()
+    assert emulated_device.live() == before
+
+
+def test_kernels_and_explain_show_the_device(emulated_device):
+    compiled = grad(PROGRAMS["long rows"].function, jit=True, target="cuda")
+    arguments = PROGRAMS["long rows"].arguments(0)
+    compiled(*arguments)
+    listing = compiled.kernels(*arguments)
+    assert len(listing) >= 1 and "cuda.syncthreads()" in str(listing) and "kernel0" in str(listing)
+    assert listing.schedule and listing[0].dims
+    report = compiled.explain()
+    assert "transfer to device: x0, x1" in report and "transfer to host: results" in report
