@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
+
+from ..errors import AutogradJitWarning
 
 if TYPE_CHECKING:
     from .cuda_device import CudaDevice, DeviceMemory
@@ -84,8 +87,7 @@ class CupyLibrary:
     def running(self, device: CudaDevice) -> Iterator[None]:
         cuda = self.xp.cuda
         stream = cuda.ExternalStream(int(device.stream.handle), device.ordinal)
-        with cuda.Device(device.ordinal), stream, self._errstate(linalg="raise"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # lu_factor warns of singular matrices, which lu looks for itself
+        with cuda.Device(device.ordinal), stream, self._errstate(linalg="raise"):
             yield
 
     def host(self, array: Any) -> np.ndarray:
@@ -112,7 +114,13 @@ def _cupy() -> Library | None:
         return None
     try:
         return CupyLibrary()
-    except Exception:  # an installation that does not fit its CUDA: as good as none
+    except Exception as error:  # an installation that lacks CUDA's libraries, or was made for others
+        warnings.warn(
+            f"CuPy is installed but cannot be loaded, so linear algebra and sorting run on the host: {error}; "
+            f"pip install 'autograd_jit[cupy]' brings what it needs",
+            AutogradJitWarning,
+            stacklevel=2,
+        )
         return None
 
 
@@ -154,8 +162,9 @@ def lu(library: Library, numbers: Sequence[int], args: Arrays, results: Arrays) 
     xp, n = library.xp, numbers[1]
     (a,), (factors, pivots) = args, results
     matrices = _turned(factors)
-    for matrix, found, order in zip(a, matrices, pivots, strict=True):
-        found[...], order[:n] = library.linalg.lu_factor(matrix, check_finite=False)
+    with _quiet():
+        for matrix, found, order in zip(a, matrices, pivots, strict=True):
+            found[...], order[:n] = library.linalg.lu_factor(matrix, check_finite=False)
     diagonal = abs(xp.diagonal(matrices, axis1=1, axis2=2))
     sure = (diagonal > _tolerance(a) * diagonal.max(axis=1, keepdims=True)).all(axis=1)  # not where it is NaN
     pivots[:, n] = ~sure
@@ -163,6 +172,20 @@ def lu(library: Library, numbers: Sequence[int], args: Arrays, results: Arrays) 
         found, order = _host_lu(library.host(a[number]))
         matrices[number] = xp.asarray(found)
         pivots[number, :n] = xp.asarray(order)
+
+
+_filters = threading.Lock()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of singular matrices, which :func:`lu` looks for itself.
+
+    Filters are the process's: two threads that put them back in the wrong order would leave all warnings off.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _host_lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

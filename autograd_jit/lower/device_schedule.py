@@ -140,7 +140,8 @@ class HostNode:
     position: int
 
     def __str__(self) -> str:
-        return f"host: {self.node}"
+        why = "  # on the device with CuPy" if isinstance(self.node, Call) else ""
+        return f"host: {self.node}{why}"
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,18 @@ def test_the_first_of_equals_and_the_first_nan(emulated_device, name, dtype):
     check(emulated_device, lambda x: f(x, axis=0), x)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_threads_in_any_order(emulated_device, seed):
+    x = numbers(7, 1000).round(1)
+    emulated_device.seed(seed)
+    try:
+        check(emulated_device, lambda x: anp.argmax(x, axis=1), x)
+        check(emulated_device, lambda x: x[x > 0.5], x)
+        check(emulated_device, anp.searchsorted, np.sort(x[0]), x)
+    finally:
+        emulated_device.seed(0)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_masks(emulated_device, size):
     x = numbers(size)

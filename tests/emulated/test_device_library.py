@@ -1,6 +1,9 @@
-"""Routines of the device library on the emulated device, where it is NumPy's and SciPy's, against the CPU's routines."""
+"""Routines of the device library against the CPU's; on the emulated device it is NumPy and SciPy."""
 
 from __future__ import annotations
+
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import autograd_jit.numpy as anp
 import autograd_jit.scipy.linalg as asl
 from autograd_jit import grad, jit, value_and_grad
 from autograd_jit.kernels import device_library, library
+from autograd_jit.kernels.cuda_device import current_device
 from tests.emulated.running import Ran, assert_only_inputs_and_outputs_travel, on_device
 
 pytestmark = pytest.mark.emulated(keeps_memory=True)
@@ -247,6 +251,22 @@ def test_a_graph_ends_at_a_library_call(emulated_device):
     ran = check(emulated_device, f, np.zeros((4, 4)))
     assert ran.counts["graph_launches"] == 2
     assert ran.counts["syncs"] == 2  # before NumPy reads, which needs no waiting on hardware, and for the result
+
+
+def test_arrays_of_cupy_lie_in_the_programs_memory(emulated_device, monkeypatch):
+    """CuPy makes arrays without a device; it needs one for everything else."""
+    pytest.importorskip("cupy")
+    scipys = pytest.importorskip("cupyx.scipy")
+    stand_in = types.ModuleType("cupyx.scipy.linalg")  # the module loads cuBLAS
+    monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+    monkeypatch.setattr(scipys, "linalg", stand_in, raising=False)
+    device = current_device()
+    memory = device.allocate(4096)
+    view = device_library.CupyLibrary().view
+    turned = view(device, memory, 64, (3, 4), np.dtype("f4"), (4, 12))
+    assert (turned.data.ptr, turned.shape, turned.strides) == (memory.address + 64, (3, 4), (4, 12))
+    backwards = view(device, memory, 640, (3,), np.dtype("i8"), (-8,))
+    assert (backwards.data.ptr, backwards.strides, backwards.dtype) == (memory.address + 640, (-8,), np.int64)
 
 
 def test_routines_of_the_library_are_routines_of_the_cpu():

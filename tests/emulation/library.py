@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,8 +29,7 @@ class EmulatedLibrary:
     @contextmanager
     def running(self, device: Any) -> Iterator[None]:
         device.synchronize()  # NumPy does not wait for a stream
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"):
             yield
 
     def host(self, array: np.ndarray) -> np.ndarray:
