@@ -189,3 +189,35 @@ def test_kernels_and_explain_show_the_device(emulated_device):
     assert listing.schedule and listing[0].dims
     report = compiled.explain()
     assert "transfer to device: x0, x1" in report and "transfer to host: results" in report
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "long chain"])
+def test_nothing_is_written_between_buffers(emulated_device, name, monkeypatch):
+    """Every value in memory of its own, with a gap behind it that must keep its poison."""
+    from autograd_jit.lower import plan
+
+    monkeypatch.setattr(device_program, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 256) * 256 + 256)
+    monkeypatch.setattr(plan, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 64) * 64 + 64)
+    monkeypatch.setattr(plan._Arena, "free", lambda self, value: None)
+    program = PROGRAMS[name]
+    compiled = grad(program.function, jit=True, target="cuda")
+    compiled.clear()
+    arguments = program.arguments(0)
+    compiled(*arguments)
+    lowered = compiled._handle.program(arguments, {})
+    frame = lowered.new_frame()
+    frame.run(arguments, ())
+    layout = lowered.layout
+    end = layout.partial_sums
+    memory = np.empty(end, np.uint8)
+    frame.device.copy_out(memory.ctypes.data, frame.memory.address, end)
+    frame.device.synchronize()
+    free = np.ones(end, bool)
+    free[layout.status : layout.status + 8] = False
+    for value, offset in layout.offsets.items():
+        free[offset : offset + value.nbytes] = False
+    first, stop = layout.uploaded
+    free[first:stop] = False  # copied as a whole, gaps included
+    assert free.any()
+    assert (memory[free] == 0xFF).all(), "a kernel wrote outside of its buffers"
+    compiled.clear()

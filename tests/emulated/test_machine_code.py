@@ -54,7 +54,7 @@ def sources(dtype: type) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("part", range(4))
-def test_no_spills_and_no_double_precision_in_single_precision_kernels(dtype, part):
+def test_no_spills_and_no_double_precision_in_single_precision_kernels(dtype, part, record_property):
     if machine_code.assembler() is None:
         pytest.skip("no ptxas: pip install 'autograd_jit[emulation]'")
     chosen = list(sources(dtype).items())[part::4]
@@ -63,6 +63,7 @@ def test_no_spills_and_no_double_precision_in_single_precision_kernels(dtype, pa
         report = machine_code.report(python_kernel(source), numba_types(signature), architecture)
         assert report.spill_stores == report.spill_loads == 0, f"{architecture}: {report}\n{source}"
         assert 0 < report.registers <= 255
+        record_property(f"registers of kernel {number}, sm_{architecture[0]}{architecture[1]}", report.registers)
         # Programs may mix: float32 times an array of integers is float64 in NumPy. And sin, cos and tan of float32,
         # of which psi makes use, keep one float64 multiplication for huge arguments.
         doubles = ("float64", "sinf(", "cosf(", "tanf(", "psif(")
