@@ -145,11 +145,20 @@ def _tolerance(array: Any) -> float:
     return 6e-6 if array.dtype.itemsize == 8 else 5e-3
 
 
+def _of_stack(function: Callable[..., Any], a: Any, *others: Any, **options: Any) -> Any:
+    """``function`` of stacks. A stack of one is given as a matrix: for stacks cuSOLVER has routines that are made for
+    many small matrices, and by other algorithms than LAPACK's (Jacobi's for eigenvalues)."""
+    if len(a) > 1:
+        return function(a, *others, **options)
+    found = function(a[0], *[other[0] for other in others], **options)
+    return [part[None] for part in found] if isinstance(found, tuple) else found[None]
+
+
 def _decomposed(library: Library, name: str, a: Any, **options: Any) -> list[Any]:
     """What ``linalg``'s function of that name gives; of infinities and NaN, what NumPy gives (or raises)."""
     xp = library.xp
     if bool(xp.isfinite(a).all()):
-        return list(getattr(xp.linalg, name)(a, **options))
+        return list(_of_stack(getattr(xp.linalg, name), a, **options))
     found = getattr(np.linalg, name)(library.host(a), **options)
     return [xp.asarray(part) for part in found]
 
@@ -219,7 +228,7 @@ def triangular(library: Library, numbers: Sequence[int], args: Arrays, results: 
     if not unit and bool((library.xp.diagonal(t, axis1=1, axis2=2) == 0).any()):
         raise np.linalg.LinAlgError("a zero on the diagonal")
     options = {"lower": bool(lower), "unit_diagonal": bool(unit), "check_finite": False}
-    x[...] = library.linalg.solve_triangular(t, b, **options)
+    x[...] = _of_stack(library.linalg.solve_triangular, t, b, **options)
 
 
 # ---------------------------------------------------------------- factorizations
@@ -238,7 +247,7 @@ def _sure_cholesky(library: Library, a: Any) -> Any:
     """The factors, or None where some pivot is not clearly positive."""
     xp = library.xp
     try:
-        found = xp.linalg.cholesky(a)
+        found = _of_stack(xp.linalg.cholesky, a)
     except np.linalg.LinAlgError:
         return None
     pivots = xp.diagonal(found, axis1=1, axis2=2) ** 2

@@ -226,7 +226,7 @@ def test_machine_code(architecture):
             kinds = [[element if kind == "x" else kind for kind in kinds] for kinds in (operands, results)]
             signature = cuda_compiler.numba_types(cuda_routines.signature(*kinds, count))
             kernel = cuda_compiler.python_kernel(cuda_routines.source(name, kinds[0][0]))
-            report = machine_code.report(kernel, signature, architecture, fma=False)
+            report = machine_code.report(kernel, signature, architecture)
             where = (name, element, report)
             assert (report.spill_stores, report.spill_loads, report.local_accesses) == (0, 0, 0), where
             if element == "float":
