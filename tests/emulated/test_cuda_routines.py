@@ -216,9 +216,10 @@ _SIGNATURES = {  # operands, results (x: of either float type), how many numbers
 }
 
 
-@pytest.mark.skipif(machine_code.assembler() is None, reason="no ptxas: pip install nvidia-cuda-nvcc")
 @pytest.mark.parametrize("architecture", machine_code.ARCHITECTURES)
-def test_machine_code(architecture):
+def test_machine_code(compiler_packages, architecture):
+    if machine_code.assembler() is None:
+        pytest.skip("no ptxas: pip install 'autograd_jit[emulation]'")
     assert set(_SIGNATURES) == set(cuda_routines.ROUTINES)
     elements = ("double", "float") if architecture == machine_code.ARCHITECTURES[0] else ("float",)
     for name, (operands, results, count) in _SIGNATURES.items():
