@@ -178,9 +178,10 @@ def to_device(array: Any) -> DeviceArray:
 
     Raises ArgumentError for other layouts and dtypes, and BackendError where there is no device.
 
-    >>> weights = to_device(np.ones(3))          # doctest: +SKIP
-    >>> slope = grad(loss, jit=True, target="cuda")(weights)
-    >>> slope.to_host()
+    >>> weights = to_device(np.ones(3))                           # doctest: +SKIP
+    >>> slope = grad(loss, jit=True, target="cuda")(weights)      # doctest: +SKIP
+    >>> slope.to_host()                                           # doctest: +SKIP
+    array([2., 2., 2.])
     """
     from .kernels.cuda_device import current_device
 

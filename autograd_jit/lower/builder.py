@@ -41,9 +41,13 @@ def is_native(dtype: np.dtype) -> bool:
 
 
 class Builder:
-    """Appends nodes to a graph; equal computations share a value."""
+    """Appends nodes to a graph; equal computations share a value.
 
-    def __init__(self) -> None:
+    ``calls_gemv``: whether a large product with a vector is BLAS's. Else it is a loop with a reduction.
+    """
+
+    def __init__(self, calls_gemv: bool = True) -> None:
+        self.calls_gemv = calls_gemv
         self.graph = Graph()
         self._count = 0
         self._known: dict[Any, Value] = {}

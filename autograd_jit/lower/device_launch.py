@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from ..kernels import cuda_sources
+from ..kernels import cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
-from ..kernels.cuda_device import CudaDevice, Launchable
+from ..kernels.cuda_device import CudaDevice, Dim, Launchable
 from . import emit_cuda
-from .device_schedule import Combine, DeviceCheck, DeviceGemm, DeviceLoop, Sizes, itemsize, scalar
+from .device_schedule import Combine, DeviceCall, DeviceCheck, DeviceGemm, DeviceLoop, Sizes, itemsize, scalar
 from .emit_cuda import Mapping
 from .emit_python import Parameter
-from .graph import Value, View
+from .graph import Call, Check, Gemm, Value, View
 from .kernel import ELEMENT, Kernel, Launch
 
 __all__ = ["Codes", "DeviceKernel", "DeviceStep", "Places", "compile_steps", "launches", "partial_bytes"]
 
-DeviceStep: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck
+DeviceStep: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall
 
 ALIGNMENT = 256
 #: blocks for each of the device's processors
@@ -37,7 +37,7 @@ class DeviceKernel:
     seconds: float
 
 
-#: the code of loops by kernel and mapping, that of guards and products by name
+#: the code of loops by kernel and mapping, that of guards, products and routines by name
 Codes: TypeAlias = dict[Any, DeviceKernel]
 
 
@@ -80,7 +80,16 @@ def _needed(step: Any) -> list[tuple[Any, Kernel | None, str, Sequence[str]]]:
     if isinstance(step, DeviceGemm):
         element = ELEMENT[step.node.out.dtype]
         return [(f"gemm {element}", None, cuda_sources.gemm(element), cuda_sources.gemm_signature(element))]
+    if isinstance(step, DeviceCall):
+        node = step.node
+        elements = [ELEMENT[view.dtype] for view in node.args]
+        signature = cuda_routines.signature(elements, [ELEMENT[v.dtype] for v in node.results], len(node.numbers))
+        return [(_routine_key(node), None, cuda_routines.source(node.routine, elements[0]), signature)]
     return []
+
+
+def _routine_key(node: Call) -> str:
+    return f"{node.routine} {ELEMENT[node.args[0].dtype]}"
 
 
 def _loop(kernel: Kernel, mapping: Mapping) -> tuple[Any, Kernel | None, str, Sequence[str]]:
@@ -95,19 +104,41 @@ def launches(step: DeviceStep, device: CudaDevice, codes: Codes, places: Places)
     if isinstance(step, DeviceLoop):
         return _loop_launches(step, device, codes, places)
     if isinstance(step, DeviceCheck):
-        count = len(step.node.expected)
-        found, expected = _address(step.node.arg, places), places.expected(step.node.expected)
-        kernel = device.load(codes["check"].code)
-        lanes = min(256, -(-max(count, 1) // 32) * 32)
-        return [Launchable(kernel, (1, 1, 1), (lanes, 1, 1), (places.status, found, expected, count, step.position))]
-    node = step.node
+        return [_check_launch(step.node, step.position, device, codes, places)]
+    if isinstance(step, DeviceCall):
+        return [_routine_launch(step.node, step.position, device, codes, places)]
+    return [_gemm_launch(step.node, device, codes, places)]
+
+
+def _check_launch(node: Check, position: int, device: CudaDevice, codes: Codes, places: Places) -> Launchable:
+    count = len(node.expected)
+    found, expected = _address(node.arg, places), places.expected(node.expected)
+    lanes = min(256, -(-max(count, 1) // 32) * 32)
+    arguments = (places.status, found, expected, count, position)
+    return Launchable(device.load(codes["check"].code), (1, 1, 1), (lanes, 1, 1), arguments)
+
+
+def _routine_launch(node: Call, position: int, device: CudaDevice, codes: Codes, places: Places) -> Launchable:
+    blocks, lanes = cuda_routines.ROUTINES[node.routine].grid(node.numbers)
+    pointers = [*[_address(view, places) for view in node.args], *[places.value(value) for value in node.results]]
+    strides = [stride for view in node.args for stride in view.strides]
+    arguments = (places.status, position, *pointers, *node.numbers, *strides)
+    return Launchable(device.load(codes[_routine_key(node)].code), _grid(blocks, device), (lanes, 1, 1), arguments)
+
+
+def _gemm_launch(node: Gemm, device: CudaDevice, codes: Codes, places: Places) -> Launchable:
     batch, m, k = node.left.shape
     n = node.right.shape[2]
     operands = [_address(view, places) for view in (node.left, node.right, node.out.view())]
     tile = cuda_sources.TILE
     grid = (-(-n // tile), -(-m // tile), min(batch, 65535))
     arguments = (places.status, *operands, batch, m, n, k, *node.left.strides, *node.right.strides)
-    return [Launchable(device.load(codes[f"gemm {ELEMENT[node.out.dtype]}"].code), grid, (tile, tile, 1), arguments)]
+    return Launchable(device.load(codes[f"gemm {ELEMENT[node.out.dtype]}"].code), grid, (tile, tile, 1), arguments)
+
+
+def _grid(blocks: int, device: CudaDevice) -> Dim:
+    """As many blocks as there is work for, and the device keeps up with: the others' work is then done by those."""
+    return max(1, min(blocks, BLOCKS_PER_PROCESSOR * device.processors)), 1, 1
 
 
 def _address(view: View, places: Places) -> int:
@@ -184,5 +215,5 @@ def _combine_arguments(combine: Combine, status: int, partial: int, target: int)
 
 def _launchable(kernel: Kernel, sizes: Sizes, device: CudaDevice, codes: Codes, arguments: tuple) -> Launchable:
     code = codes[(kernel, sizes.mapping)].code
-    blocks = max(1, min(sizes.blocks, BLOCKS_PER_PROCESSOR * device.processors))
-    return Launchable(device.load(code), (blocks, 1, 1), (1 if sizes.in_order else sizes.lanes, 1, 1), arguments)
+    lanes = 1 if sizes.in_order else sizes.lanes
+    return Launchable(device.load(code), _grid(sizes.blocks, device), (lanes, 1, 1), arguments)

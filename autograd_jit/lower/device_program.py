@@ -6,7 +6,9 @@ A run lies in one block of the device's memory and one of the host's, the *mirro
 
 Inputs of the host and the status go to the device in one copy, status and outputs come back in one; between them
 everything that lies between two steps of the host is one CUDA graph, captured when the frame is made. The status is
-the place of the first guard that failed, or -1; kernels after it do nothing.
+the place of the first guard that failed or routine that stopped, or -1; kernels after it do nothing. The device library
+is called by the host, so it ends a graph too, but it works in the device's memory: nothing is copied for it. It is
+called only when all before it went well: what would be given to it else is garbage.
 """
 
 from __future__ import annotations
@@ -22,13 +24,27 @@ from typing import Any
 import numpy as np
 
 from ..device_array import DeviceArray
+from ..errors import BackendError
+from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, HostMemory, Launchable
 from ..trace import collector
 from ..trace.draws import perform
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
 from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches, partial_bytes
-from .device_schedule import DeviceCheck, DeviceGemm, DeviceLoop, Fetch, HostLoop, HostNode, Item, Send, schedule
+from .device_schedule import (
+    DeviceCall,
+    DeviceCheck,
+    DeviceGemm,
+    DeviceLoop,
+    Fetch,
+    HostLoop,
+    HostNode,
+    Item,
+    LibraryCall,
+    Send,
+    schedule,
+)
 from .graph import Call, Check, CopyStep, Graph, Step, Value, View
 from .program import (
     PYTHON_SCALARS,
@@ -49,8 +65,10 @@ __all__ = ["DeviceProgram", "lower_for_device"]
 ALIGNMENT = 256
 #: whether steps on the device are captured as graphs, or launched one by one (for measuring what that costs)
 USES_GRAPHS = True
-#: status of a run in which every guard held
-NO_GUARD = -1
+#: status of a run that nothing has ended
+RUNNING = -1
+#: what `explain` lists
+_REMARKABLE = (Fetch, Send, LibraryCall, HostLoop, HostNode)
 
 
 @dataclass(frozen=True)
@@ -102,12 +120,12 @@ class DeviceProgram:
 
     @property
     def remarks(self) -> list[str]:
-        """What `explain` says of its steps: transfers, and what runs on the host."""
+        """What `explain` says of its steps: transfers, and what is called by the host or runs there."""
         first, stop = self.layout.uploaded
         names = [var.name for var, stays in zip(self.tape.inputs, self.stays) if not stays]
         back = 0 if self.keeps_results else self.layout.downloaded[1] - self.layout.downloaded[0]
         found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes"]
-        found += [str(item) for item in self.items if isinstance(item, (Fetch, Send, HostLoop, HostNode))]
+        found += [str(item) for item in self.items if isinstance(item, _REMARKABLE)]
         results = f"results, {back} bytes" if back else "no results: they stay on the device"
         return [*found, f"transfer to host: {results}"]
 
@@ -148,14 +166,19 @@ class DeviceProgram:
         return [item.node for item in self.items if isinstance(item, HostNode) and isinstance(item.node, Step)]
 
     @functools.cached_property
+    def ends(self) -> dict[int, Check | Call]:
+        """Guards and routines, by the status of a run that ended there."""
+        steps = [item for item in self.items if isinstance(item, (DeviceCheck, DeviceCall, HostNode))]
+        return {item.position: item.node for item in steps if isinstance(item.node, (Check, Call))}
+
+    @property
     def checks(self) -> dict[int, Check]:
         """Guards, by the status of a run in which they failed first."""
-        nodes = [item for item in self.items if isinstance(item, (DeviceCheck, HostNode))]
-        return {item.position: item.node for item in nodes if isinstance(item.node, Check)}
+        return {position: node for position, node in self.ends.items() if isinstance(node, Check)}
 
     @property
     def stages(self) -> Stages:
-        return form(self.tape, shares_rows=False)
+        return form(self.tape, for_device=True)
 
     @property
     def bytes_kept(self) -> int:
@@ -215,9 +238,9 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
     with collector.paused():
         if any(stays):  # results on the device are arrays of their own
             tape = replace(tape, aliases={})
-        stages = form(tape, shares_rows=False)
+        stages = form(tape, for_device=True)
         graph = stages.graph
-        items = schedule(stages)
+        items = schedule(stages, device_library.offers)
         drawn = len(graph.inputs) - len(tape.inputs)
         on_device = (*stays, *[False] * drawn)
         layout = _lay_out(stages, items, on_device)
@@ -328,9 +351,11 @@ class DeviceFrame(StepRunner):
                 pending.clear()
 
         waits = True  # whether the host has to wait for the device before its next step
+        may_have_ended = False  # whether a step of the device may have, since the host asked
         for item in self.program.items:
-            if isinstance(item, (DeviceLoop, DeviceGemm, DeviceCheck)):
+            if isinstance(item, (DeviceLoop, DeviceGemm, DeviceCheck, DeviceCall)):
                 pending += launches(item, self.device, self.program.codes, places)
+                may_have_ended |= isinstance(item, DeviceCheck) or (isinstance(item, DeviceCall) and item.node.may_stop)
                 waits = True
                 continue
             flush()
@@ -339,10 +364,16 @@ class DeviceFrame(StepRunner):
                 waits = True
             elif isinstance(item, Send):
                 segments.append(functools.partial(self._send, item.value))
+            elif isinstance(item, LibraryCall):
+                if may_have_ended:
+                    segments.append(self._wait)
+                    may_have_ended = False
+                segments.append(self._by_library(item.node))
+                waits = True
             else:
                 if waits:
                     segments.append(self._wait)
-                    waits = False
+                    waits = may_have_ended = False
                 segments.append(self._on_host(item))
         flush()
         return segments
@@ -356,17 +387,21 @@ class DeviceFrame(StepRunner):
         self.device.copy_in(self.memory.address + offset, self.mirror.address + offset, value.nbytes)
 
     def _wait(self) -> None:
-        """Wait for the device, and stop where a guard has failed."""
+        """Wait for the device, and stop where the run has ended."""
         status = self.program.layout.status
         self.device.copy_out(self.mirror.address + status, self.memory.address + status, 8)
         self.device.synchronize()
-        self._stop_where_diverged()
+        self._raise_where_ended()
 
-    def _stop_where_diverged(self) -> None:
+    def _raise_where_ended(self) -> None:
         status = self.program.layout.status
         position = int(self.mirror.bytes[status : status + 8].view(np.int64)[0])
-        if position != NO_GUARD:
-            raise self._diverged(self.program.checks[position], fetch=True)
+        if position == RUNNING:
+            return
+        node = self.program.ends[position]
+        if isinstance(node, Call):
+            raise Stopped(f"{node} stopped")
+        raise self._diverged(node, fetch=True)
 
     def _diverged(self, check: Check, fetch: bool) -> Diverged:
         offset, count = self.program.layout.offsets[check.arg.value], len(check.expected)
@@ -385,6 +420,32 @@ class DeviceFrame(StepRunner):
         self.device.copy_in(memory.address, np.frombuffer(expected, np.uint8).ctypes.data, len(expected))
         self.device.synchronize()
         return memory.address
+
+    # ---------------------------------------------------------------- by the device library
+
+    def _by_library(self, node: Call) -> Callable[[], None]:
+        library = device_library.current()
+        if library is None:
+            raise BackendError(f"the device library that {node.routine} was compiled for is gone")
+
+        def view(operand: View) -> Any:
+            size = operand.dtype.itemsize
+            offset = self.program.layout.offsets[operand.value] + operand.offset * size
+            strides = tuple([stride * size for stride in operand.strides])
+            return library.view(self.device, self.memory, offset, operand.shape, operand.dtype, strides)
+
+        args, results = [view(arg) for arg in node.args], [view(value.view()) for value in node.results]
+        routine = functools.partial(device_library.ROUTINES[node.routine], library, node.numbers, args, results)
+        return functools.partial(self._call_library, routine, library, node)
+
+    def _call_library(self, routine: Callable[[], None], library: device_library.Library, node: Call) -> None:
+        try:
+            with library.running(self.device):
+                routine()
+        except np.linalg.LinAlgError as error:
+            raise Stopped(f"{node} stopped: {error}") from error
+        except Exception as error:
+            raise BackendError(f"the device library fails in {node.routine}: {error}") from error
 
     # ---------------------------------------------------------------- on the host
 
@@ -487,14 +548,14 @@ class DeviceFrame(StepRunner):
             stop = layout.status + 8
         self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
         self.device.synchronize()
-        self._stop_where_diverged()
+        self._raise_where_ended()
         self._give(fresh)
 
     def _take(self, inputs: tuple) -> None:
         """Put the inputs into the mirror, or on the device where they lie there."""
         program, layout = self.program, self.program.layout
         status = layout.status
-        self.mirror.bytes[status : status + 8].view(np.int64)[0] = NO_GUARD
+        self.mirror.bytes[status : status + 8].view(np.int64)[0] = RUNNING
         for x, type_, value, stays in zip(
             inputs, program.input_types, program.bound.inputs, program.stays, strict=True
         ):

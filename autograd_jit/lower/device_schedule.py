@@ -1,26 +1,29 @@
 """Where each step of a program runs, and what is copied between host and device for that. A pure stage.
 
-Loops become CUDA kernels, products and guards too. What the device has no code for (a Python step, a routine of LAPACK,
-a loop over a function that it does not know) runs on the host, on a mirror of the device's memory: the values it reads
-are fetched first, and what it computes is sent back when the device reads it.
+Loops become CUDA kernels, and so do products, guards and some routines; others are left to the device library where
+there is one. What the device has no code for (a Python step, a loop over a function that it does not know) runs on the
+host, on a mirror of the device's memory: the values it reads are fetched first, and what it computes is sent back when
+the device reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from ..kernels import cuda_routines
 from . import emit_cuda
 from .emit_cuda import Mapping
-from .graph import Check, Gemm, Graph, Node, Value, View
+from .graph import Call, Check, Gemm, Graph, Node, Value, View
 from .kernel import Kernel, Launch
 from .program import Stages
 
 __all__ = [
     "Combine",
+    "DeviceCall",
     "DeviceCheck",
     "DeviceGemm",
     "DeviceLoop",
@@ -28,6 +31,7 @@ __all__ = [
     "HostLoop",
     "HostNode",
     "Item",
+    "LibraryCall",
     "Send",
     "Sizes",
     "schedule",
@@ -96,6 +100,28 @@ class DeviceCheck:
 
 
 @dataclass(frozen=True, eq=False)
+class DeviceCall:
+    """A routine as a kernel of :mod:`.cuda_routines`; ``position`` is what the status becomes where it stops."""
+
+    node: Call
+    position: int
+
+    def __str__(self) -> str:
+        return f"routine {self.node}"
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryCall:
+    """A routine of :mod:`.device_library`: on the device, but called by the host, and so in no graph."""
+
+    node: Call
+    position: int
+
+    def __str__(self) -> str:
+        return f"device library: {self.node}"
+
+
+@dataclass(frozen=True, eq=False)
 class HostLoop:
     """A fused loop on the host. ``reason``: why."""
 
@@ -114,7 +140,8 @@ class HostNode:
     position: int
 
     def __str__(self) -> str:
-        return f"host: {self.node}"
+        why = "  # on the device with CuPy" if isinstance(self.node, Call) else ""
+        return f"host: {self.node}{why}"
 
 
 @dataclass(frozen=True)
@@ -137,16 +164,20 @@ class Send:
         return f"transfer to device: {self.value}, {self.value.nbytes} bytes"
 
 
-Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | HostLoop | HostNode | Fetch | Send
+Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCall | HostLoop | HostNode | Fetch | Send
 
 
-def schedule(stages: Stages) -> list[Item]:
-    """All steps in the order in which they run, with the copies that they need."""
-    return _Scheduler(stages.graph).all(stages)
+def schedule(stages: Stages, library_offers: Callable[[str], bool] = lambda routine: False) -> list[Item]:
+    """All steps in the order in which they run, with the copies that they need.
+
+    ``library_offers``: whether the device library has a routine.
+    """
+    return _Scheduler(stages.graph, library_offers).all(stages)
 
 
 class _Scheduler:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, library_offers: Callable[[str], bool]) -> None:
+        self.library_offers = library_offers
         self.items: list[Item] = []
         given = [*graph.inputs, *graph.constants]
         self.on_device: set[Value] = set(given)
@@ -181,6 +212,10 @@ class _Scheduler:
         elif isinstance(node, Gemm):
             if node.out.size:
                 self._add(DeviceGemm(node), read, node.outs, True)
+        elif isinstance(node, Call) and node.routine in cuda_routines.ROUTINES:
+            self._add(DeviceCall(node, position), read, node.outs, True)
+        elif isinstance(node, Call) and self.library_offers(node.routine):
+            self._add(LibraryCall(node, position), read, node.outs, True)
         else:
             self._add(HostNode(node, position), read, node.outs, False)
 

@@ -21,9 +21,9 @@ __all__ = ["RULES", "expand"]
 
 
 
-def expand(tape: Tape) -> Graph:
+def expand(tape: Tape, calls_gemv: bool = True) -> Graph:
     """The kernel graph of a tape, dead code included (see :mod:`autograd_jit.lower.simplify`)."""
-    return _Expansion(tape).graph()
+    return _Expansion(tape, calls_gemv).graph()
 
 
 _STATIC = frozenset([int, float, bool, str, type(None)])
@@ -34,9 +34,9 @@ _CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm)
 class _Expansion:
     """State of one expansion: the builder and the operand of each tape variable."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, calls_gemv: bool) -> None:
         self.tape = tape
-        self.builder = Builder()
+        self.builder = Builder(calls_gemv)
         self.operands: dict[int, Operand] = {}
         self.constants: dict[int, Operand] = {}
 

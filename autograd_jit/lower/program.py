@@ -274,20 +274,21 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
     return program
 
 
-def form(tape: Tape, shares_rows: bool = True) -> Stages:
+def form(tape: Tape, for_device: bool = False) -> Stages:
     """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, choose layouts, fuse,
     form, plan memory.
 
-    Without ``shares_rows`` each row has memory of its own for what its stages hand on, and what guards read stays as it
-    is: the rows run at the same time, and a guard that fails is looked at when the run is over.
+    ``for_device``: each row has memory of its own for what its stages hand on, and what guards read stays as it is: the
+    rows run at the same time, and a guard that fails is looked at when the run is over. Products with vectors are
+    loops.
     """
-    graph = expand(tape)
+    graph = expand(tape, calls_gemv=not for_device)
     outputs = _deliver_outputs(graph, tape)
     graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))
     groups = fuse(graph)
     stored = stored_values(graph, groups)
-    rows = row_buffers(graph, groups) if shares_rows else {}
-    lasting = set() if shares_rows else {node.arg.value for node in graph.nodes if isinstance(node, Check)}
+    rows = {} if for_device else row_buffers(graph, groups)
+    lasting = {node.arg.value for node in graph.nodes if isinstance(node, Check)} if for_device else set()
     forms = Forms(stored, rows)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
     memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows, lasting)

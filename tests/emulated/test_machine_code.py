@@ -39,7 +39,7 @@ def steps_of(name: str, dtype: type) -> list:
     compiled = value_and_grad(program.function, jit=True)
     arguments = program.arguments(0, dtype)
     compiled(*arguments)
-    return schedule(form(compiled.tape(*arguments), shares_rows=False))
+    return schedule(form(compiled.tape(*arguments), for_device=True))
 
 
 @functools.cache
@@ -145,7 +145,7 @@ def test_the_simulator_agrees(name):
     compiled = value_and_grad(program.function, jit=True)
     compiled(*arguments)
     tape = compiled.tape(*arguments)
-    stages = form(tape, shares_rows=False)
+    stages = form(tape, for_device=True)
     steps = schedule(stages)
     memory: dict = {}
     for value, given in zip(stages.graph.inputs, arguments, strict=True):

@@ -9,9 +9,11 @@ import struct
 import sys
 from collections.abc import Iterator
 
+from autograd_jit.kernels import device_library
 from tests.emulation import build, cache, codegen_hook, native, packages
 from tests.emulation.host_ir import EmulationError
 from tests.emulation.image import KernelImage
+from tests.emulation.library import EmulatedLibrary
 
 _SOURCES = ["scheduler.c", "report.c", "memory.c", "streams.c", "code.c", "graphs.c", "context.c"]
 _LIVE = ("live_allocations", "live_pinned", "live_graphs", "live_streams", "live_events")
@@ -144,5 +146,6 @@ def install(real_code: bool = False) -> EmulatedDevice:
     # Whoever opens "libcuda.so.1" later gets the library of that soname that is loaded already: this one.
     device = EmulatedDevice(ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL))
     codegen_hook.install(real_code)
+    device_library.install(EmulatedLibrary())
     cache.version()
     return device

@@ -47,7 +47,8 @@ def product(b: Builder, left: View, right: View) -> View:
     vector = m == 1 or n == 1
     if k == 1:
         return _outer(b, left, right)
-    if m * k * n <= (SMALL_VECTOR_PRODUCT if vector else SMALL_PRODUCT) or k == 0:
+    small = SMALL_VECTOR_PRODUCT if vector else SMALL_PRODUCT
+    if m * k * n <= small or k == 0 or (vector and not b.calls_gemv):
         return _multiply_and_sum(b, left, right)
     if n == 1:
         return _matrix_vector(b, left, right)
