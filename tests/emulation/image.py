@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from tests.emulation import host_ir
 
 MAGIC = b"EMUCUBIN"
-_HEADER = struct.Struct("<8sQIi64s")
+#: 4 kB of parameters of eight bytes: what every device takes
+MOST_PARAMETERS = 512
+_HEADER = struct.Struct(f"<8sQIi{MOST_PARAMETERS}s")
 _POINTER = 0x80
 
 
@@ -27,8 +29,8 @@ class KernelImage:
 
     def pack(self) -> bytes:
         kinds = host_ir.parameters("\n".join(self.modules), self.entry)
-        if len(kinds) > 64:
-            raise host_ir.NotEmulated(f"kernel {self.entry}: more than 64 parameters")
+        if len(kinds) > MOST_PARAMETERS:
+            raise host_ir.NotEmulated(f"kernel {self.entry}: more than {MOST_PARAMETERS} parameters")
         sizes = bytes(
             host_ir.parameter_size(k) | (_POINTER if k.endswith("*") or k.startswith("ptr") else 0) for k in kinds
         )

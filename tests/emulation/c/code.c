@@ -17,7 +17,7 @@ typedef struct {
     uint64_t size;
     uint32_t name_length;
     int32_t parameter_count;
-    unsigned char parameter_sizes[64]; // bytes; the high bit marks a pointer
+    unsigned char parameter_sizes[512]; // bytes; the high bit marks a pointer
 } ImageHeader;
 
 typedef struct { Kernel *kernel; } Library;
