@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import struct
 import sys
 from collections.abc import Iterator
@@ -147,5 +148,6 @@ def install(real_code: bool = False) -> EmulatedDevice:
     device = EmulatedDevice(ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL))
     codegen_hook.install(real_code)
     device_library.install(EmulatedLibrary())
-    cache.version()
+    # What is compiled here is no machine code: it must never be found by a program on a real device.
+    os.environ.setdefault("AUTOGRAD_JIT_CACHE_DIR", str(cache.folder() / f"programs-{cache.version()}"))
     return device
