@@ -41,7 +41,10 @@ def plain_errors(function: F) -> F:
             error = _plain_error(function, args, kwargs)
             if error is None:
                 raise
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # the traceback holds this frame: the two would keep the arguments until a collection
 
     return checked  # type: ignore[return-value]
 
