@@ -71,6 +71,8 @@ class CudaDevice:
         self._device = Device(ordinal)
         self._device.set_current()
         self._local = threading.local()
+        #: one thread at a time: while a graph is captured, the driver refuses what others do
+        self.lock = threading.RLock()
         self._local.is_current = True
         self.ordinal = ordinal
         self.process = os.getpid()
@@ -94,28 +96,33 @@ class CudaDevice:
     # ---------------------------------------------------------------- memory
 
     def allocate(self, nbytes: int) -> DeviceMemory:
-        return DeviceMemory(self._device.allocate(max(nbytes, 1), stream=self.stream), nbytes)
+        with self.lock:
+            return DeviceMemory(self._device.allocate(max(nbytes, 1), stream=self.stream), nbytes)
 
     def copy_in(self, target: int, source: int, nbytes: int) -> None:
         """From the host to the device, in the order of the stream."""
         from cuda.bindings import driver
 
-        _checked(driver.cuMemcpyHtoDAsync(target, source, nbytes, int(self.stream.handle)))
+        with self.lock:
+            _checked(driver.cuMemcpyHtoDAsync(target, source, nbytes, int(self.stream.handle)))
 
     def copy_out(self, target: int, source: int, nbytes: int) -> None:
         """From the device to the host; there after :meth:`synchronize`."""
         from cuda.bindings import driver
 
-        _checked(driver.cuMemcpyDtoHAsync(target, source, nbytes, int(self.stream.handle)))
+        with self.lock:
+            _checked(driver.cuMemcpyDtoHAsync(target, source, nbytes, int(self.stream.handle)))
 
     def copy(self, target: int, source: int, nbytes: int) -> None:
         """From one place of the device to another."""
         from cuda.bindings import driver
 
-        _checked(driver.cuMemcpyDtoDAsync(target, source, nbytes, int(self.stream.handle)))
+        with self.lock:
+            _checked(driver.cuMemcpyDtoDAsync(target, source, nbytes, int(self.stream.handle)))
 
     def synchronize(self) -> None:
-        self.stream.sync()
+        with self.lock:
+            self.stream.sync()
 
     # ---------------------------------------------------------------- code
 
@@ -131,14 +138,21 @@ class CudaDevice:
 
     def launch(self, launches: Sequence[Launchable]) -> None:
         """Run kernels one after the other, each launched by itself."""
-        _launch(self.stream, launches)
+        with self.lock:
+            _launch(self.stream, launches)
 
     def capture(self, launches: Sequence[Launchable]) -> Callable[[], None]:
         """A function that runs the kernels as one graph."""
-        builder = self._device.create_graph_builder().begin_building()
-        _launch(builder, launches)
-        graph = builder.end_building().complete()
-        return functools.partial(graph.launch, self.stream)
+        with self.lock:
+            builder = self._device.create_graph_builder().begin_building()
+            _launch(builder, launches)
+            graph = builder.end_building().complete()
+
+        def replay() -> None:
+            with self.lock:
+                graph.launch(self.stream)
+
+        return replay
 
 
 def _launch(target: Any, launches: Sequence[Launchable]) -> None:
