@@ -19,10 +19,10 @@ def square(x):
 def no_packages(monkeypatch):
     monkeypatch.setattr(cuda_device, "missing_packages", lambda: ("numba-cuda", "cuda-core"))
     cuda_device.why_unavailable.cache_clear()
-    cuda_device.current_device.cache_clear()
+    cuda_device._device.cache_clear()
     yield
     cuda_device.why_unavailable.cache_clear()
-    cuda_device.current_device.cache_clear()
+    cuda_device._device.cache_clear()
 
 
 def test_without_the_packages_cuda_says_what_to_install(no_packages):

@@ -170,9 +170,17 @@ def _checked(answer: Any) -> Any:
     return result[0] if result else None
 
 
-@functools.cache
+_starting = threading.Lock()
+
+
 def current_device() -> CudaDevice:
     """The device that programs run on. Raises BackendError where there is none."""
+    with _starting:  # two threads must not make one each, nor import cuda.core at once: it does not survive that
+        return _device()
+
+
+@functools.cache
+def _device() -> CudaDevice:
     reason = why_unavailable()
     if reason is not None:
         raise BackendError(reason)
