@@ -7,6 +7,7 @@ rank); it may not give another answer, and at its own values it must run.
 
 from __future__ import annotations
 
+import copy
 import warnings
 import zlib
 
@@ -18,7 +19,7 @@ import autograd_jit.scipy.special  # noqa: F401 - registers their functions
 from autograd_jit.lower.graph import verify as verify_graph
 from autograd_jit.lower.program import Diverged, lower
 from autograd_jit.trace import tree
-from autograd_jit.trace.recorder import Recorder
+from autograd_jit.trace.recorder import LeaveTrace, Recorder
 from autograd_jit.trace.reverse import make_vjp_leaves
 from autograd_jit.trace.tape import verify
 from autograd_jit.trace.tracer import concrete
@@ -50,7 +51,10 @@ def recorded(function, leaves):
     """``(tape, answer)`` of a run at these leaves; the tape is None where it cannot be replayed."""
     recorder = Recorder("tape")
     boxes = [recorder.add_input(leaf, f"x{i}") for i, leaf in enumerate(leaves)]
-    answer = function(boxes)
+    try:
+        answer = function(boxes)
+    except LeaveTrace:  # it would write into an array: such a call is made again without the recorder
+        return None, function([copy.deepcopy(leaf) for leaf in leaves])
     tape = recorder.finish(answer)
     return None if recorder.invalid else tape, tree.map_leaves(concrete, answer)
 
