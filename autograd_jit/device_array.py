@@ -20,7 +20,17 @@ from .trace import tree
 if TYPE_CHECKING:
     from .kernels.cuda_device import CudaDevice
 
-__all__ = ["DeviceArray", "adopted", "host_copies", "is_foreign", "lies_on_device", "on_host", "sent_back", "to_device"]
+__all__ = [
+    "DeviceArray",
+    "adopted",
+    "host_copies",
+    "is_foreign",
+    "lies_on_device",
+    "on_host",
+    "sent",
+    "sent_back",
+    "to_device",
+]
 
 
 class DeviceArray:
@@ -136,7 +146,12 @@ def sent_back(result: Any, call: tuple[tuple, dict]) -> Any:
     """What a run on the host gave, on the device if an argument of the call lies there."""
     if not any(map(lies_on_device, tree.flatten(call)[0])):
         return result
-    return tree.map_leaves(lambda leaf: to_device(leaf) if _is_numeric(leaf) else leaf, result)
+    return tree.map_leaves(sent, result)
+
+
+def sent(leaf: Any) -> Any:
+    """A result leaf on the device, if it is one that programs compute."""
+    return to_device(leaf) if _is_numeric(leaf) else leaf
 
 
 def on_host(function: Callable) -> Callable:

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import importlib.metadata
 import linecache
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -123,23 +122,22 @@ def _compile(function: Any, signature: Sequence[str], capability: tuple[int, int
     from numba.cuda.compiler import compile_cuda
     from numba.cuda.cudadrv import nvvm
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of performance, for small grids
-        compiled = compile_cuda(
-            function,
-            types.void,
-            tuple(numba_types(signature)),
-            nvvm_options={"fastmath": False, "opt": 3, "fma": 0},
-            cc=capability,
-            abi="numba",
-        )
-        library = compiled.library
-        name = compiled.fndesc.llvm_func_name
-        kernel = library.get_function(name)
-        library._entry_name = name
-        _as_kernel(kernel)
-        nvvm.set_launch_bounds(kernel, None)
-        cubin = library.get_cubin(cc=(*capability, ""))
+    # No catch_warnings: it changes the filters of all threads, and may leave them changed.
+    compiled = compile_cuda(
+        function,
+        types.void,
+        tuple(numba_types(signature)),
+        nvvm_options={"fastmath": False, "opt": 3, "fma": 0},
+        cc=capability,
+        abi="numba",
+    )
+    library = compiled.library
+    name = compiled.fndesc.llvm_func_name
+    kernel = library.get_function(name)
+    library._entry_name = name
+    _as_kernel(kernel)
+    nvvm.set_launch_bounds(kernel, None)
+    cubin = library.get_cubin(cc=(*capability, ""))
     return DeviceCode(name, bytes(cubin.code))
 
 

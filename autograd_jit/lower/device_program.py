@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device_array import DeviceArray
+from ..device_array import DeviceArray, sent
 from ..errors import BackendError
 from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, HostMemory, Launchable
@@ -110,7 +110,13 @@ class DeviceProgram:
     @property
     def has_call_path(self) -> bool:
         """Whether the generated call path serves it: a Python step that raises must find nothing drawn."""
-        return self.is_native or not self.has_draws
+        return (self.is_native or not self.has_draws) and not self.sends_leaves
+
+    @functools.cached_property
+    def sends_leaves(self) -> bool:
+        """Whether results that no kernel computes go to the device: constants, and arguments that lie on the host."""
+        inputs = [self.stays[out.what] for out in self.outputs if out.kind == "input"]
+        return self.keeps_results and (any([out.kind == "static" for out in self.outputs]) or not all(inputs))
 
     def listing(self) -> Any:
         """What ``kernels(*args)`` returns."""
@@ -221,7 +227,8 @@ class DeviceProgram:
         except IndexError:  # asking first would race with other threads
             frame = DeviceFrame(self)
         try:
-            return frame.run(inputs, generators)
+            leaves = frame.run(inputs, generators)
+            return [sent(leaf) for leaf in leaves] if self.sends_leaves else leaves
         finally:
             self.frames.append(frame)
 

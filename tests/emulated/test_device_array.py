@@ -80,6 +80,16 @@ def anp_dot(a, b):
     return anp.sum(anp.tanh(anp.dot(b, a)))
 
 
+def test_constants_and_host_arguments_come_back_alike_from_every_call(emulated_device):
+    from autograd_jit import jit
+
+    compiled = jit(lambda x, y: (x * 2, np.ones(3), 2.5, y, None), target="cuda")
+    for call in range(4):
+        kinds = [type(value) for value in compiled(to_device(np.ones(3)), np.zeros(2))]
+        assert kinds == [DeviceArray] * 4 + [type(None)], call
+    assert compiled.stats.replays == 3
+
+
 def test_containers_and_results_of_one_memory(emulated_device):
     def function(parameters):
         first = parameters["w"] * 2
