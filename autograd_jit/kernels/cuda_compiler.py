@@ -13,6 +13,7 @@ import functools
 import hashlib
 import importlib.metadata
 import linecache
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,10 @@ __all__ = ["DeviceCode", "compile_source", "missing_packages"]
 PACKAGES: Final = ("numba-cuda", "cuda-core", "cuda-bindings")
 
 _ELEMENTS: Final = {"double": "float64", "float": "float32", "i64": "int64", "i32": "int32", "i1": "int8"}
+
+
+#: Numba locks its own passes, but not what comes after them
+_compiling = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ def compile_source(source: str, signature: Sequence[str], capability: tuple[int,
     if stored is not None:
         return DeviceCode.from_bytes(stored), "disk"
     try:
-        code = _compile(python_kernel(source), signature, capability)
+        with _compiling:
+            code = _compile(python_kernel(source), signature, capability)
     except Exception as error:
         raise BackendError(f"the CUDA compiler rejects a kernel: {error}\n{source}") from error
     default_cache().put(key, code.to_bytes())

@@ -128,13 +128,14 @@ class CudaDevice:
 
     def load(self, code: DeviceCode) -> Any:
         """A kernel ready to be launched."""
-        kernel = self._kernels.get(code)
-        if kernel is None:
-            from cuda.core import ObjectCode
+        from cuda.core import ObjectCode
 
-            kernel = ObjectCode.from_cubin(code.cubin, name=code.name).get_kernel(code.name)
-            self._kernels[code] = kernel
-        return kernel
+        with self.lock:
+            kernel = self._kernels.get(code)
+            if kernel is None:
+                kernel = ObjectCode.from_cubin(code.cubin, name=code.name).get_kernel(code.name)
+                self._kernels[code] = kernel
+            return kernel
 
     def launch(self, launches: Sequence[Launchable]) -> None:
         """Run kernels one after the other, each launched by itself."""

@@ -419,9 +419,19 @@ _METH_NOARGS: Final = 0x0004
 _METH_FASTCALL: Final = 0x0080
 
 
-@functools.cache
+_methods: dict[tuple[str, int], _MethodDef] = {}
+
+
 def _method(name: str, flags: int) -> _MethodDef:
-    return _MethodDef(name.encode(), _runtime().address(name), flags, None)
+    """A definition that built-in functions point to, for good.
+
+    No ``functools.cache``: of threads that come at once it keeps the last one's answer, and the functions made of the
+    others' would point to memory that is gone.
+    """
+    found = _methods.get((name, flags))
+    if found is None:
+        found = _methods.setdefault((name, flags), _MethodDef(name.encode(), _runtime().address(name), flags, None))
+    return found
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from autograd_jit import grad, hessian, jit, value_and_grad
 from autograd_jit.kernels.cuda_device import current_device
 from autograd_jit.lower import device_program
 from tests.emulated.programs import PROGRAMS
-from tests.jit_support import compare
+from tests.jit_support import assert_replayed, compare
 
 pytestmark = pytest.mark.emulated(keeps_memory=True)
 
@@ -50,6 +50,7 @@ def test_answers_in_single_precision(emulated_device, name):
         assert slope.dtype == np.float32
         assert largest_error(value, expected) < SINGLE
         assert largest_error(slope, expected_slope) < SINGLE
+    assert compiled.stats.fallbacks == 0 and compiled.stats.replays >= 1, compiled.explain()
 
 
 def test_a_fused_chain_is_one_graph_and_no_transfer_but_inputs_and_outputs(emulated_device):
@@ -88,6 +89,7 @@ def test_work_that_waits_for_a_synchronisation(emulated_device, name):
             arguments = program.arguments(seed)
             found, expected = compiled(*arguments), plain(*arguments)
             assert largest_error(found[1], expected[1]) < 1e-12
+    assert compiled.stats.fallbacks == 0 and compiled.stats.replays >= 2, compiled.explain()
 
 
 def test_launches_without_graphs_give_the_same(emulated_device, monkeypatch):
@@ -145,7 +147,7 @@ def test_errors_of_routines_are_those_of_numpy(emulated_device):
 
 def test_second_derivatives(emulated_device):
     calls = [PROGRAMS["rosenbrock"].arguments(seed) for seed in range(3)]
-    compare(PROGRAMS["rosenbrock"].function, *calls, operator=hessian, target="cuda")
+    assert_replayed(PROGRAMS["rosenbrock"].function, *calls, operator=hessian, target="cuda")
 
 
 def test_many_shapes_share_kernels(emulated_device):

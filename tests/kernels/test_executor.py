@@ -181,3 +181,22 @@ def test_threads_that_share_a_frame_are_told():
     for thread in threads:
         thread.join()
     assert {repr(answer) for answer in answers} <= {"None", "NotImplemented"} and bench.block[5] == 0
+
+
+def test_of_threads_that_come_at_once_all_get_one_method_definition(monkeypatch):
+    """Built-in functions point to it and do not hold it: a second one in its place would free the first."""
+    runtime, barrier = executor._runtime(), threading.Barrier(2)
+
+    def both_are_here():
+        barrier.wait(10)
+        return runtime
+
+    monkeypatch.setattr(executor, "_methods", {}, raising=False)
+    monkeypatch.setattr(executor, "_runtime", both_are_here)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(executor._method("agj_unchanged", 4))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and found[0] is found[1] is executor._method("agj_unchanged", 4)
