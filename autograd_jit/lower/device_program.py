@@ -53,6 +53,7 @@ from .program import (
     Stages,
     StepRunner,
     Stopped,
+    describe,
     drawn_leaves,
     finish,
     form,
@@ -418,7 +419,7 @@ class DeviceFrame(StepRunner):
             self.device.synchronize()
         else:
             found[...] = self.mirror.bytes[offset : offset + count]
-        return Diverged(check.number, found.tobytes(), functools.partial(_describe, check, found.tobytes()))
+        return Diverged(check.number, found.tobytes(), functools.partial(describe, check, found.tobytes()))
 
     def _expected(self, expected: bytes) -> int:
         """What a guard expects, on the device."""
@@ -586,9 +587,3 @@ class DeviceFrame(StepRunner):
 
 
 _ROUTINE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-
-
-def _describe(check: Check, actual: bytes) -> str:
-    found = np.frombuffer(actual, check.arg.dtype)
-    shown = found[0].item() if found.size == 1 else f"{found.size} other values"
-    return f"{check.guard.line or check.guard}: {check.guard.kind} was {check.guard.expected!r}, now {shown!r}"

@@ -50,6 +50,7 @@ __all__ = [
     "Stages",
     "StepRunner",
     "Stopped",
+    "describe",
     "drawn_leaves",
     "finish",
     "form",
@@ -674,7 +675,7 @@ class Frame(StepRunner):
             return Diverged(None, None, f"kernel {position} stopped with reason {status & 255}")
         slot, offset = self.program.address_of(check.arg.value)
         actual = ctypes.string_at(int(self.slots[slot]) + offset, len(check.expected))
-        return Diverged(check.number, actual, functools.partial(_describe, check, actual))
+        return Diverged(check.number, actual, functools.partial(describe, check, actual))
 
 
 def drawn_leaves(op: Op, answer: Any) -> list:
@@ -688,7 +689,8 @@ NATIVE_SCALARS: dict[type, type] = {int: np.int64, bool: np.bool_}
 PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}
 
 
-def _describe(check: Check, actual: bytes) -> str:
+def describe(check: Check, actual: bytes) -> str:
+    """What a guard found, and where in the user's code it stands."""
     found = np.frombuffer(actual, check.arg.dtype)
     shown = found[0].item() if found.size == 1 else f"{found.size} other values"
     guard: Guard = check.guard
