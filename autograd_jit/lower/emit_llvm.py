@@ -194,32 +194,10 @@ class _Emitter(Sums):
             return []
 
         full = self.scalar.let(f"and i64 {count}, {-lanes}")
-        if lanes > 1 and self.kernel.usual and self.kernel.windows_of(stage):
-            self._around_interior(stage, full, vector)
-        else:
-            self._loop("0", full, lanes, [], lambda index, _: vector(index, ""))
+        self._loop("0", full, lanes, [], lambda index, _: vector(index, ""))
         if lanes > 1:
             rest = self.scalar.let(f"sub i64 {count}, {full}")
             self._if(self.scalar.let(f"icmp sgt i64 {rest}, 0"), [], lambda: vector(full, self.out.first_lanes(rest)))
-
-    def _around_interior(self, stage: Stage, full: str, vector: Callable[[str, str], list[str]]) -> None:
-        """Full vectors: those before and behind the interior, where windows are asked, and the interior's."""
-        s, lanes = self.scalar, self.out.lanes
-        start, stop = self._interior(stage)
-        is_empty = s.compare("sge", "i64", start, stop)
-        start, stop = s.select("i64", is_empty, full, start), s.select("i64", is_empty, full, stop)
-
-        def part(number: str, _: list[str]) -> list[str]:
-            is_first = s.compare("eq", "i64", number, "0")
-            first, last = s.select("i64", is_first, "0", stop), s.select("i64", is_first, start, full)
-            self._loop(first, last, lanes, [], lambda index, _: vector(index, ""))
-            self.settled = {window: self.kernel.usual[window] for window in self.kernel.windows_of(stage)}
-            last = s.select("i64", is_first, stop, start)  # once
-            self._loop(start, last, lanes, [], lambda index, _: vector(index, ""))
-            self.settled = {}
-            return []
-
-        self._loop("0", "2", 1, [], part)
 
     def _add_to_row(self, reduction: Reduction, place: str, mask: str, values: dict[Ref, str]) -> None:
         """Results that are rows in memory: the innermost axis is kept."""
@@ -247,8 +225,6 @@ class _Emitter(Sums):
             if what.op == "gather":
                 base, position = what.args[0].index, values[what.args[1]]
                 values[Ref("value", number)] = self._look_up(base, pointers[base], index, mask, position, self.out)
-            elif what.op == "where" and what.args[0].kind == "window" and what.args[0].index in self.settled:
-                values[Ref("value", number)] = values[what.args[1 if self.settled[what.args[0].index] else 2]]
             else:
                 values[Ref("value", number)] = instruction(self.out, what, [values[ref] for ref in what.args])
         for number, store in enumerate(stage.stores, self.kernel.first_store(stage)):

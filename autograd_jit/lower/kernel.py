@@ -27,10 +27,6 @@ ELEMENT = {
 }
 
 
-#: rows for which finding the part where all windows are as usual pays: 8 vectors of doubles
-LONG_ROW = 64
-
-
 class Ref(NamedTuple):
     """An operand of an instruction; ``index`` counts within the kind.
 
@@ -108,9 +104,7 @@ class Kernel:
     """A loop nest of ``len(reduced)`` axes, outermost first; ``reduced`` says which axes are summed over.
 
     Most kernels have one stage. With several, the reduced axes are the innermost ones: for every element of the axes
-    before them (every row) the stages run one after the other. ``windows`` says for each window which axes it bounds,
-    ``usual`` whether most elements lie inside, where rows are long: a hint, for the printer that has a loop of its own
-    for the part of a row where all windows are as usual.
+    before them (every row) the stages run one after the other. ``windows`` says for each window which axes it bounds.
     Instructions, stores and reductions are numbered through all stages.
     """
 
@@ -119,7 +113,6 @@ class Kernel:
     literals: tuple[str, ...]
     windows: tuple[tuple[bool, ...], ...]
     stages: tuple[Stage, ...]
-    usual: tuple[bool, ...] = ()
 
     @cached_property
     def body(self) -> tuple[Instruction, ...]:
@@ -388,7 +381,6 @@ class _Build:
             tuple([ELEMENT[literal.dtype] for literal in self.literals]),
             tuple([tuple([bounds is not None for bounds in window]) for window in windows]),
             self._finished(iter(accesses[loads:])),
-            tuple([_holds_most(window, dims) for window in windows]) if dims and dims[-1] >= LONG_ROW else (),
         )
         placements = tuple(
             [
@@ -420,11 +412,6 @@ def _access(view: View, strides: tuple[int, ...]) -> Access:
     inner = strides[-1] if strides else 0
     kind = {0: "zero", 1: "unit"}.get(inner, "any")
     return Access(ELEMENT[view.dtype], kind)
-
-
-def _holds_most(window: Window, dims: tuple[int, ...]) -> bool:
-    inside = [bounds[1] - bounds[0] if bounds else size for bounds, size in zip(window, dims, strict=True)]
-    return 2 * math.prod(inside) > math.prod(dims)
 
 
 def _cell(literal: Literal) -> bytes:

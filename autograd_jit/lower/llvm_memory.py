@@ -26,8 +26,6 @@ class Memory(Flow):
         self.spans: dict[int, tuple[str, str]] = {}
         #: window -> whether the current row meets it at all
         self.rows_inside: dict[int, str] = {}
-        #: windows of which it is known, in the loop being printed, whether all elements lie inside
-        self.settled: dict[int, bool] = {}
 
     # ---------------------------------------------------------------- single elements, vectors
 
@@ -94,33 +92,10 @@ class Memory(Flow):
         first, stop = self._word(word), self._word(word + 1)
         return first, self.scalar.op("sub", "i64", stop, first)
 
-    def _interior(self, stage: Stage) -> tuple[str, str]:
-        """The part of the current row, in full vectors, where each window is as usual: all inside, or all outside."""
-        s, lanes = self.scalar, self.out.lanes
-        windows = self.kernel.windows_of(stage)
-        low, high = "0", self.dims[-1]
-        for window in [window for window in windows if self.kernel.usual[window]]:
-            first, length = self.spans[window]
-            low = s.intrinsic("llvm.smax", "i64", low, first)
-            high = s.intrinsic("llvm.smin", "i64", high, s.op("add", "i64", first, length))
-        for window in [window for window in windows if not self.kernel.usual[window]]:
-            first, length = self.spans[window]
-            some = s.compare("ne", "i64", length, "0")
-            is_left = s.compare("sle", "i64", first, low)  # then what follows it is the interior
-            left, right = s.op("and", "i1", some, is_left), s.op("and", "i1", some, s.op("xor", "i1", is_left, "true"))
-            behind = s.intrinsic("llvm.smax", "i64", low, s.op("add", "i64", first, length))
-            before = s.intrinsic("llvm.smin", "i64", high, first)
-            low, high = s.select("i64", left, behind, low), s.select("i64", right, before, high)
-        start = s.op("and", "i64", s.op("add", "i64", low, str(lanes - 1)), str(-lanes))
-        return start, s.op("and", "i64", high, str(-lanes))
-
     def _insides(self, stage: Stage, index: str) -> dict[int, str]:
         """For each window which of the elements at ``index`` and on lie inside."""
         out, found = self.out, {}
         for window in self.kernel.windows_of(stage):
-            if window in self.settled:
-                found[window] = f"splat (i1 {str(self.settled[window]).lower()})"
-                continue
             first, length = self.spans[window]
             start = out.broadcast("i64", self.scalar.op("sub", "i64", index, first))
             if out.lanes > 1:
@@ -145,9 +120,7 @@ class Memory(Flow):
     def _load(self, number: int, pointer: str, index: str, mask: str, inside: dict[int, str]) -> str:
         """The elements of an access that changes along the innermost axis."""
         access = self.kernel.loads[number]
-        if self.settled.get(access.window) is False:
-            return self.out.constant(access.element, 1)
-        if access.window >= 0 and access.window not in self.settled:
+        if access.window >= 0:
             within = inside[access.window]
             mask = self.out.op("and", "i1", mask, within) if mask else within
         if self.kernel.rank == 0:

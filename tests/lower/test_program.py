@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit
+from autograd_jit import grad, jit, value_and_grad
 
 
 def check(function, *args, steps=0, tolerance=1e-12):
@@ -227,3 +227,17 @@ def test_the_gradient_of_a_normalisation_is_one_kernel(function, shape):
     x[0, 1], x[1, 0] = np.nan, np.inf  # rows do not touch one another
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(compiled(x), grad(function)(x), rtol=1e-12, atol=1e-13)
+
+
+def test_windows_of_any_length_share_their_kernels():
+    """Another length compiles nothing: no kernel is made for rows that are long, or short."""
+
+    def rosenbrock(x):
+        return anp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+    gradient = value_and_grad(rosenbrock, jit=True)
+    kernels = set()
+    for size in (10, 63, 64, 65, 500, 10_000):
+        gradient(np.ones(size))
+        kernels |= {entry.compiled.kernel for entry in gradient.kernels(np.ones(size))}
+    assert len(kernels) == len(gradient.kernels(np.ones(10)))

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autograd_jit import config
-from autograd_jit.lower import kernel
 from autograd_jit.lower.graph import View
 from tests.lower.graphs import by_kernels, by_numpy, run_native, run_python
 from tests.lower.random_graphs import ROW_KINDS, WINDOW_KINDS, graphs
@@ -83,25 +82,6 @@ def test_many_random_graphs(case):
 def test_many_rows_and_windows(case):
     compare(case, run_native)
     compare(case, run_python)
-
-
-@pytest.fixture
-def interiors(monkeypatch):
-    """Short rows, too, are cut where their windows are as usual."""
-    monkeypatch.setattr(kernel, "LONG_ROW", 1)
-
-
-@settings(max_examples=100, **QUIET)
-@given(graphs(WINDOW_KINDS))
-def test_interiors_of_rows(interiors, case):
-    compare(case, run_native)
-
-
-@pytest.mark.slow
-@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graphs(WINDOW_KINDS))
-def test_many_interiors_of_rows(interiors, case):
-    compare(case, run_native)
 
 
 @pytest.mark.slow

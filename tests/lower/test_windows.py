@@ -9,9 +9,8 @@ from autograd_jit.lower import compile, emit_llvm
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Init, Inside, Literal, Map, View, verify
-from autograd_jit.lower.kernel import LONG_ROW
 from autograd_jit.lower.windows import MAX_PIECES, _both, gather_pieces
-from tests.lower.graphs import by_kernels, by_numpy, launches, run_native, run_python
+from tests.lower.graphs import by_kernels, by_numpy, run_native, run_python
 
 F8 = np.dtype(np.float64)
 ZERO = Literal(np.float64(0), F8)
@@ -199,30 +198,3 @@ def test_windows_without_vectors(monkeypatch):
     monkeypatch.setattr(compile, "_known", {})
     b = Builder()
     check(b.graph, *blocks_of_every_kind(b))
-
-
-# ---------------------------------------------------------------- rows with an interior
-
-
-@pytest.mark.parametrize("columns", [LONG_ROW, LONG_ROW + 1, 71, 130])
-@pytest.mark.parametrize("starts", [[(0, 0), (0, 2), (1, 1), (2, 1)], [(2, 9)], [(0, 0), (2, 16)]])
-def test_the_interior_of_a_row_is_computed_without_tests(columns, starts):
-    """Cotangents of shifted blocks, added to a border of single columns and rows: windows that hold nearly nowhere."""
-    b = Builder()
-    shape = (5, columns)
-    widest = columns - max(column for _, column in starts)
-    x, edge = b.input((3, widest), F8), b.input((5, 1), F8)
-    whole = b.assemble(shape, F8, ZERO)
-    for row, column in starts:
-        b.piece(View(whole, (3, widest), (columns, 1), row * columns + column), x, True)
-    for place in (0, 9, columns - 1):
-        inside = Inside(shape, (None, (place, place + 1)))
-        added = b.map("add", (whole.view(), edge.broadcast(shape)), F8, shape)
-        value = b.new_value(shape, F8)
-        b.graph.nodes.append(Map("where", (inside, added, whole.view()), value))
-        b.graph.outputs.append(value.view())
-    b.graph.outputs.append(whole.view())
-    check(b.graph, np.resize(ODD, (3, widest)), np.resize(ODD[::-1], (5, 1)))
-    if widest > LONG_ROW:
-        _, launched = launches(b.graph)
-        assert any(True in launch.kernel.usual and False in launch.kernel.usual for launch in launched)
