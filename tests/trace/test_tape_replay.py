@@ -35,7 +35,7 @@ def assert_same_bits(got, want):
 
 
 def gradient(x):
-    pull, outputs, _ = make_vjp_leaves(lambda boxes: [anp.sum(anp.tanh(boxes[0])[1:] * boxes[0][:-1] ** 3)], [x])
+    pull, _, _ = make_vjp_leaves(lambda boxes: [anp.sum(anp.tanh(boxes[0])[1:] * boxes[0][:-1] ** 3)], [x])
     return pull([np.ones(())])[0]
 
 
@@ -58,7 +58,7 @@ def test_same_bits_at_other_values(function):
 @pytest.mark.parametrize("kind", [float, np.float64, np.float32, complex, int])
 def test_python_numbers_stay_python_numbers(kind):
     """Otherwise they would decide the precision of what they meet."""
-    function = lambda s, x: (s * 2 + 1, x / (s - 0.5) * np.float32(3))  # noqa: E731
+    function = lambda s, x: (s * 2 + 1, x / (s - 0.5) * np.float32(3))
     x = X.astype(np.float32)
     for got, want in zip(replayed(function, [kind(1), x], [kind(3), x]), function(kind(3), x), strict=True):
         assert_same_bits(got, want)
@@ -125,7 +125,7 @@ def test_large_values_are_let_go_of_after_their_last_use():
 
 
 def test_several_results_and_keywords():
-    function = lambda x: anp.linalg.qr(anp.reshape(x[:4], (2, 2)))  # noqa: E731
+    function = lambda x: anp.linalg.qr(anp.reshape(x[:4], (2, 2)))
     got, want = replayed(function, [X], [np.cos(X)]), function(np.cos(X))
     for one, other in zip(got, want, strict=True):
         assert_same_bits(one, np.asarray(other))
