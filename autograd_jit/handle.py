@@ -343,7 +343,6 @@ class Handle:
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
-            program.replayed()
             if left is not None and left[1] is not None and left[2] is not None:
                 left[0].branches[left[1], left[2]] = path
             self._use(compiled, entry, signature, path, args, kwargs)
@@ -382,8 +381,9 @@ class Handle:
         """Let later calls try ``path`` first, and directly where that is possible. It has come again: it is lowered."""
         entry.last = path
         program_memory.used(entry)
+        path.program.replayed()  # which may be another than the one that has just run
         if not path.program.is_lowered:
-            if path.lowering is None:
+            if path.lowering is None and path.program.is_worth_lowering:
                 self._lowering(compiled, signature.key, entry, path, (args, kwargs)).begin()
             return
         if not kwargs and self.period != 1 and not compiled.compares_inputs and self._has_source(compiled, path, args):
@@ -497,7 +497,7 @@ class Handle:
         report = TraceReport.of(traced, integers, why)
         compiled.history.append(report)
         _logger.info("%s: %s", self.name, report.head[0])
-        return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, report)
+        return Path(Recorded(traced.tape, traced.seconds), held, outcomes(traced.tape), integers, report)
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
         """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""
@@ -516,11 +516,12 @@ class Handle:
     ) -> None:
         """Have a new path lowered: now where that is asked for, else in the background if it is a function's first.
 
-        Others may never come again, and wait for their second call.
+        Others may never come again, and wait for their second call; long ones for more.
         """
         is_now = self.mode == "eager" or self.options.target != "cpu"
-        if not is_now and compiled.traces > 1:
-            background.submit(path.program.pack)
+        if not is_now and (compiled.traces > 1 or not path.program.is_worth_lowering):
+            if compiled.traces > 1:
+                background.submit(path.program.pack)
             return
         lowering = self._lowering(compiled, key, entry, path, (args, kwargs))
         if not is_now:
@@ -564,7 +565,7 @@ class Handle:
                 _logger.info("%s: %s", self.name, path.report.lowered[0].strip())
             self.stats.made.pending.remove(lowering)
 
-        lowering = path.lowering = Lowering(make, settle, recorded.operations)
+        lowering = path.lowering = Lowering(make, settle, recorded.is_worth_waiting)
         self.stats.made.pending.append(lowering)
         return lowering
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -79,9 +80,8 @@ def _count() -> int:
 
 
 def _code_bytes() -> int:
-    from .lower.compile import code_bytes
-
-    return code_bytes()
+    compiling = sys.modules.get("autograd_jit.lower.compile")  # imported with the first kernel, and not before
+    return compiling.code_bytes() if compiling is not None else 0
 
 
 def _shrink(newest: Entry) -> None:

@@ -1,8 +1,8 @@
 """Between a trace and its compiled program: the tape replayed over NumPy, and the lowering that is on its way.
 
-The first call of a function only runs it. Its tape is lowered in the background; a later one's (another
-shape, another path) when it comes for the second time. Calls that come before that wait for it where
-this is short, and otherwise replay the tape over NumPy.
+The first call of a function only runs it. Its tape is lowered in the background: that of a tiny call at once, another
+when calls have taken as long as that will; a later trace's (another shape, another path) when it comes for the second
+time. Calls that come meanwhile wait where this is short, and otherwise replay the tape over NumPy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,9 +24,14 @@ __all__ = ["Lowering", "Recorded"]
 
 _logger = logging.getLogger("autograd_jit")
 
-#: what a call waits for: a tape of so many operations at most, and as many kernels that are on no disk. Measured:
-#: 15 to 30 us an operation, 3 to 8 ms a kernel, so a tenth of a second at most.
+#: what a call waits for at most: a tape of so many operations, and so many kernels that are on no disk. Measured:
+#: 15 to 30 us an operation, 3 to 8 ms a kernel, so a tenth of a second.
 SHORT_TAPE, FEW_KERNELS = 1000, 8
+#: what lowering is expected to take: imports and the least of compiling; an operation. It is Python for the most part,
+#: and Python runs one thread at a time, so it costs this even in the background.
+LOWERING_SECONDS, SECONDS_PER_OPERATION = 0.03, 30e-6
+#: seconds of a recorded call below which a function is one of those that are called a thousand times
+TINY_CALL = 0.003
 
 
 class Recorded:
@@ -34,11 +40,13 @@ class Recorded:
     is_lowered = False
     kernels: tuple = ()
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, seconds: float = 0.0) -> None:
+        """``seconds``: that the recorded call took."""
         self.tape = tape
         self.structure = tape.structure
         self.has_draws = any(isinstance(op, Op) and op.prim.draws is not None for op in tape.ops)
         self.operations = len(tape.ops)
+        self.call_seconds = self.seconds = seconds  # of one call, and of all
         #: as a compiled program has them
         self.frames: list[Any] = []
 
@@ -60,10 +68,33 @@ class Recorded:
 
     def run(self, inputs: Sequence[Any], generators: Sequence[Any] = ()) -> list:
         """The output leaves; raises as `Program.run` does."""
-        return self.replay.run(inputs, generators)
+        started = time.perf_counter()
+        outputs = self.replay.run(inputs, generators)
+        self.seconds += time.perf_counter() - started
+        return outputs
 
     def replayed(self) -> None:
         """Nothing is to be optimised yet."""
+
+    @property
+    def lowering_seconds(self) -> float:
+        """What lowering is expected to take."""
+        return LOWERING_SECONDS + SECONDS_PER_OPERATION * self.operations
+
+    @property
+    def is_worth_lowering(self) -> bool:
+        """Whether its calls are tiny, or have taken as long as lowering is expected to.
+
+        Begun before that, it would make ten calls slower than they are without ``jit``. Tiny calls cannot make up for
+        it anyway, and are many."""
+        is_tiny = self.call_seconds < TINY_CALL and self.operations <= SHORT_TAPE
+        return is_tiny or self.seconds >= self.lowering_seconds
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Whether a call does better to wait for the lowering that is on its way than to run over NumPy meanwhile."""
+        is_short = self.operations <= SHORT_TAPE
+        return is_short and (self.call_seconds < TINY_CALL or self.call_seconds >= self.lowering_seconds)
 
     def pack(self) -> None:
         """Keep the tape in less memory, which takes 2 us an operation."""
@@ -74,17 +105,18 @@ class Lowering:
     """A tape on its way to a compiled program, in the background or by whoever needs it.
 
     ``make(formed)`` gives the program; it calls ``formed`` with the number of kernels that are yet to be compiled.
-    ``settle(program, error)`` is called once, by the thread that made it.
+    ``settle(program, error)`` is called once, by the thread that made it. ``is_waited_for``: by calls that come
+    meanwhile, if few kernels are missing.
     """
 
     def __init__(
         self,
         make: Callable[[Callable[[int], None]], Any],
         settle: Callable[[Any, Exception | None], None],
-        operations: int,
+        is_waited_for: bool,
     ) -> None:
         self._make, self._settle = make, settle
-        self._is_short_tape = operations <= SHORT_TAPE
+        self._is_waited_for = is_waited_for
         self._missing: int | None = None
         self._lock = threading.Lock()
         self._is_taken = False
@@ -129,8 +161,8 @@ class Lowering:
             self._done.wait()
 
     def wait_if_short(self) -> bool:
-        """Whether it is done, where need be after a tenth of a second, in which this thread may have done it."""
-        if not self._done.is_set() and self._is_short_tape:
+        """Whether it is done; where that is worth while after a tenth of a second, in which this thread may do it."""
+        if not self._done.is_set() and self._is_waited_for:
             if not self._is_taken:
                 self._work()  # nothing but this call is in a hurry: it need not queue
             self._known.wait()

@@ -18,9 +18,11 @@ X = np.linspace(-1, 1, 50)
 
 
 @pytest.fixture(autouse=True)
-def fresh():
+def fresh(monkeypatch):
+    """No programs; and no call is slow enough not to be tiny because the machine is."""
     background.wait(30)
     registry.clear()
+    monkeypatch.setattr(recorded, "TINY_CALL", 60.0)
 
 
 def loss(x):
@@ -70,6 +72,7 @@ def test_a_short_tape_is_waited_for(held_back):
 
 def test_a_long_one_replays_over_numpy_meanwhile(held_back, monkeypatch):
     monkeypatch.setattr(recorded, "SHORT_TAPE", 5)
+    monkeypatch.setattr(recorded, "LOWERING_SECONDS", -1.0)
     go, begun = held_back
     function = grad(loss, jit=True)
     function(X)
@@ -105,6 +108,38 @@ def test_so_do_many_kernels_that_are_on_no_disk(monkeypatch, tmp_path):
     assert not is_lowered(function) and function.stats.replays == 1
     go.set()
     assert function.stats.kernels_compiled > 0
+
+
+def test_calls_that_are_not_tiny_run_over_numpy_for_as_long_as_lowering_takes(monkeypatch):
+    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
+    monkeypatch.setattr(recorded, "LOWERING_SECONDS", 1000.0)
+    function = grad(loss, jit=True)
+    for _ in range(5):
+        assert function(X).tobytes() == grad(loss)(X).tobytes()
+    background.wait(30)
+    assert not is_lowered(function) and function.stats.replays == 4
+    monkeypatch.setattr(recorded, "LOWERING_SECONDS", 0.0)
+    monkeypatch.setattr(recorded, "SECONDS_PER_OPERATION", 0.0)
+    function(X)
+    background.wait(30)
+    assert is_lowered(function)
+
+
+def test_what_is_lowered_while_its_tape_runs_is_optimised_like_any_other(monkeypatch):
+    """The call that finds it lowered is not the one that ran it."""
+    function = grad(loss, jit=True)
+    function(X), function(X[:20])
+    run = recorded.Recorded.run
+
+    def run_and_lower(self, *args):
+        answer = run(self, *args)
+        function._handle.program((X[:20],), {})
+        return answer
+
+    monkeypatch.setattr(recorded.Recorded, "run", run_and_lower)
+    function(X[:20])
+    background.wait(60)
+    assert {kernel.tier for kernel in function._handle.program((X[:20],), {}).kernels} == {"full"}
 
 
 def test_other_signatures_are_lowered_when_they_come_again():
@@ -157,7 +192,7 @@ def test_draws_are_made_once_each():
 
 
 def test_errors_are_those_of_the_interpreted_call(monkeypatch):
-    monkeypatch.setattr(recorded, "SHORT_TAPE", 0)
+    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
     monkeypatch.setattr(background, "submit", lambda job: True)  # never lowered
     function = jit(lambda x: anp.linalg.inv(anp.reshape(x, (2, 2))))
     function(np.array([1.0, 2.0, 3.0, 4.0]))
@@ -220,7 +255,7 @@ def test_a_process_that_ends_at_once_ends_quietly():
 
 
 def test_results_over_numpy_alias_as_interpreted_ones(monkeypatch):
-    monkeypatch.setattr(recorded, "SHORT_TAPE", 0)
+    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
     monkeypatch.setattr(background, "submit", lambda job: True)
     function = jit(lambda x: (x[1:], x * 2))
     function(X)
@@ -231,7 +266,7 @@ def test_results_over_numpy_alias_as_interpreted_ones(monkeypatch):
 
 def test_the_tape_is_made_ready_once(monkeypatch):
     made = []
-    monkeypatch.setattr(recorded, "SHORT_TAPE", 0)
+    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
     monkeypatch.setattr(background, "submit", lambda job: True)
     monkeypatch.setattr(recorded, "TapeReplay", lambda tape: made.append(tape) or TapeReplay(tape))
     function = grad(loss, jit=True)
