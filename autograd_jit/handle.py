@@ -497,7 +497,7 @@ class Handle:
         report = TraceReport.of(traced, integers, why)
         compiled.history.append(report)
         _logger.info("%s: %s", self.name, report.head[0])
-        return Path(Recorded(traced.tape, traced.seconds), held, outcomes(traced.tape), integers, report)
+        return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, report)
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
         """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""

@@ -80,8 +80,9 @@ def _count() -> int:
 
 
 def _code_bytes() -> int:
-    compiling = sys.modules.get("autograd_jit.lower.compile")  # imported with the first kernel, and not before
-    return compiling.code_bytes() if compiling is not None else 0
+    # imported with the first kernel and not before; another thread may be at that just now
+    count = getattr(sys.modules.get("autograd_jit.lower.compile"), "code_bytes", None)
+    return count() if count is not None else 0
 
 
 def _shrink(newest: Entry) -> None:

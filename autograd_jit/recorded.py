@@ -1,7 +1,7 @@
 """Between a trace and its compiled program: the tape replayed over NumPy, and the lowering that is on its way.
 
 The first call of a function only runs it. Its tape is lowered in the background: that of a tiny call at once, another
-when calls have taken as long as that will; a later trace's (another shape, another path) when it comes for the second
+after ten calls, or when they have taken as long as that will; a later trace's (another shape, another path) when it comes for the second
 time. Calls that come meanwhile wait where this is short, and otherwise replay the tape over NumPy.
 """
 
@@ -11,7 +11,6 @@ import functools
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,8 +29,11 @@ SHORT_TAPE, FEW_KERNELS = 1000, 8
 #: what lowering is expected to take: imports and the least of compiling; an operation. It is Python for the most part,
 #: and Python runs one thread at a time, so it costs this even in the background.
 LOWERING_SECONDS, SECONDS_PER_OPERATION = 0.03, 30e-6
-#: seconds of a recorded call below which a function is one of those that are called a thousand times
-TINY_CALL = 0.003
+#: what an interpreted call is taken to need: an operation, an element of a result. By this and not by the clock it is
+#: decided when to lower, so that it is decided alike in each run.
+CALL_PER_OPERATION, CALL_PER_ELEMENT = 3e-6, 1.5e-9
+#: a call that takes less is one of those that come a thousand times; so is one that has come so often
+TINY_CALL, MANY_CALLS = 0.001, 10
 
 
 class Recorded:
@@ -40,13 +42,15 @@ class Recorded:
     is_lowered = False
     kernels: tuple = ()
 
-    def __init__(self, tape: Tape, seconds: float = 0.0) -> None:
-        """``seconds``: that the recorded call took."""
+    def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.structure = tape.structure
         self.has_draws = any(isinstance(op, Op) and op.prim.draws is not None for op in tape.ops)
         self.operations = len(tape.ops)
-        self.call_seconds = self.seconds = seconds  # of one call, and of all
+        elements = sum([var.type.size for op in tape.ops if isinstance(op, Op) for var in op.outputs])
+        #: of an interpreted call
+        self.call_seconds = CALL_PER_OPERATION * self.operations + CALL_PER_ELEMENT * elements
+        self.calls = 1
         #: as a compiled program has them
         self.frames: list[Any] = []
 
@@ -68,10 +72,8 @@ class Recorded:
 
     def run(self, inputs: Sequence[Any], generators: Sequence[Any] = ()) -> list:
         """The output leaves; raises as `Program.run` does."""
-        started = time.perf_counter()
-        outputs = self.replay.run(inputs, generators)
-        self.seconds += time.perf_counter() - started
-        return outputs
+        self.calls += 1
+        return self.replay.run(inputs, generators)
 
     def replayed(self) -> None:
         """Nothing is to be optimised yet."""
@@ -82,19 +84,22 @@ class Recorded:
         return LOWERING_SECONDS + SECONDS_PER_OPERATION * self.operations
 
     @property
+    def is_hot(self) -> bool:
+        """Whether its calls are tiny, or were many."""
+        return (self.call_seconds < TINY_CALL and self.operations <= SHORT_TAPE) or self.calls > MANY_CALLS
+
+    @property
     def is_worth_lowering(self) -> bool:
-        """Whether its calls are tiny, or have taken as long as lowering is expected to.
+        """Whether it is hot, or its calls have taken as long as lowering will.
 
         Begun before that, it would make ten calls slower than they are without ``jit``. Tiny calls cannot make up for
         it anyway, and are many."""
-        is_tiny = self.call_seconds < TINY_CALL and self.operations <= SHORT_TAPE
-        return is_tiny or self.seconds >= self.lowering_seconds
+        return self.is_hot or self.calls * self.call_seconds >= self.lowering_seconds
 
     @property
     def is_worth_waiting(self) -> bool:
         """Whether a call does better to wait for the lowering that is on its way than to run over NumPy meanwhile."""
-        is_short = self.operations <= SHORT_TAPE
-        return is_short and (self.call_seconds < TINY_CALL or self.call_seconds >= self.lowering_seconds)
+        return self.operations <= SHORT_TAPE and (self.is_hot or self.call_seconds >= self.lowering_seconds)
 
     def pack(self) -> None:
         """Keep the tape in less memory, which takes 2 us an operation."""
