@@ -1,8 +1,8 @@
 """Between a trace and its compiled program: the tape replayed over NumPy, and the lowering that is on its way.
 
 The first call of a function only runs it. Its tape is lowered in the background: that of a tiny call at once, another
-after ten calls, or when they have taken as long as that will; a later trace's (another shape, another path) when it comes for the second
-time. Calls that come meanwhile wait where this is short, and otherwise replay the tape over NumPy.
+after ten calls, or when they have taken as long as that will; a later trace's (another shape, another path) when it
+comes for the second time. Calls that come meanwhile wait where this is short, and otherwise replay the tape over NumPy.
 """
 
 from __future__ import annotations
