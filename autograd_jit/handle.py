@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from . import background, program_memory
+from . import program_memory
 from .config import CompileMode, config
 from .device_array import adopted, host_copies, lies_on_device, on_host, sent_back
 from .divergence import Diverged, outcomes
@@ -521,7 +521,7 @@ class Handle:
         is_now = self.mode == "eager" or self.options.target != "cpu"
         if not is_now and (compiled.traces > 1 or not path.program.is_worth_lowering):
             if compiled.traces > 1:
-                background.submit(path.program.pack)
+                path.program.pack_in_time()
             return
         lowering = self._lowering(compiled, key, entry, path, (args, kwargs))
         if not is_now:

@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -105,6 +106,30 @@ class Recorded:
         """Keep the tape in less memory, which takes 2 us an operation."""
         self.tape = pack(self.tape)
 
+    def pack_in_time(self) -> None:
+        """Have tapes packed, those first that were recorded first, when they are many."""
+        with _unpacked_lock:
+            _unpacked.append(weakref.ref(self))
+            if len(_unpacked) < MANY_TAPES and self.operations < LONG_TAPE:
+                return
+            waiting = list(_unpacked)
+            _unpacked.clear()
+        background.submit(functools.partial(_pack_all, waiting))
+
+
+def _pack_all(waiting: list[weakref.ref[Recorded]]) -> None:
+    for reference in waiting:
+        recorded = reference()
+        if recorded is not None:
+            recorded.pack()
+
+
+#: tapes that were not packed yet; those of programs that are made pack themselves
+_unpacked: list[weakref.ref[Recorded]] = []
+_unpacked_lock = threading.Lock()
+#: how many there may be; operations of one that is packed at once. An operation takes 0.5 kB, and a tenth of it packed
+MANY_TAPES, LONG_TAPE = 50, 10_000
+
 
 class Lowering:
     """A tape on its way to a compiled program, in the background or by whoever needs it.
@@ -174,3 +199,12 @@ class Lowering:
             if self._missing is None or self._missing <= FEW_KERNELS:
                 self._done.wait()
         return self._done.is_set()
+
+
+def _forked() -> None:
+    global _unpacked_lock
+    _unpacked_lock = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
