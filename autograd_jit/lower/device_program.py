@@ -46,6 +46,7 @@ from .device_schedule import (
     schedule,
 )
 from .graph import Call, Check, CopyStep, Graph, Step, Value, View
+from .link import link_entry
 from .program import (
     PYTHON_SCALARS,
     Diverged,
@@ -57,7 +58,6 @@ from .program import (
     drawn_leaves,
     finish,
     form,
-    link_entry,
     ready,
 )
 
