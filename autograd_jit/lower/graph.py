@@ -127,23 +127,35 @@ class View(NamedTuple):
             return False
         return shape == value.shape or math.prod(shape) == value.size
 
+    @property
+    def key(self) -> Any:
+        """A stand-in that is hashed faster: equal views have equal ones."""
+        whole = self.value._whole
+        return self.value if whole is self or (whole is not None and whole == self) else self
+
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """The same elements repeated along new or unit axes."""
         if shape == self.shape:
             return self
-        lead = len(shape) - len(self.shape)
-        strides = [0] * lead
-        for have, want, stride in zip(self.shape, shape[lead:], self.strides, strict=True):
-            if have != want and have != 1:
-                raise ValueError(f"cannot broadcast {self.shape} to {shape}")
-            strides.append(stride if have == want and want != 1 else 0)
-        return View(self.value, shape, tuple(strides), self.offset)
+        return View(self.value, shape, _broadcast(self.shape, self.strides, shape), self.offset)
 
     def __str__(self) -> str:
         if self.is_dense:
             return f"{self.value}"
         inside = "" if self.window is None else f" in {_bounds(self.window)}"
         return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}{inside}>"
+
+
+@functools.lru_cache(maxsize=4096)
+def _broadcast(shape: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides over ``wanted`` of a view that is repeated along new or unit axes."""
+    lead = len(wanted) - len(shape)
+    found = [0] * lead
+    for have, want, stride in zip(shape, wanted[lead:], strides, strict=True):
+        if have != want and have != 1:
+            raise ValueError(f"cannot broadcast {shape} to {wanted}")
+        found.append(stride if have == want and want != 1 else 0)
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -173,6 +185,14 @@ class Literal(NamedTuple):
         if self.dtype is _FLOAT64:  # most are
             return struct.pack("<d", self.value)
         return np.asarray(self.value, self.dtype).tobytes()
+
+    @property
+    def key(self) -> Any:
+        """A hashable stand-in: literals with equal ones are the same, bit for bit."""
+        value = self.value
+        if self.dtype is _FLOAT64 and value and value == value:
+            return value
+        return self.dtype, self.bits
 
     def __str__(self) -> str:
         return repr(np.asarray(self.value)[()].item())
@@ -206,6 +226,8 @@ class Node:
 
     Nothing writes to a node once it is made, so both are worked out then: ten passes ask for them."""
 
+    __slots__ = ()
+
     outs: tuple[Value, ...] = ()
     reads: tuple[View, ...] = ()
 
@@ -213,15 +235,17 @@ class Node:
         return ()
 
 
-@dataclass(eq=False)
 class Map(Node):
-    op: str
-    args: tuple[Term, ...]
-    out: Value
+    """Most nodes are maps: with slots they are made in half the time."""
 
-    def __post_init__(self) -> None:
-        self.outs = (self.out,)
-        self.reads = tuple([arg for arg in self.args if type(arg) is View])
+    __slots__ = ("args", "op", "out", "outs", "reads")
+
+    def __init__(self, op: str, args: tuple[Term, ...], out: Value) -> None:
+        self.op = op
+        self.args = args
+        self.out = out
+        self.outs = (out,)
+        self.reads = tuple([arg for arg in args if type(arg) is View])
 
     def is_pointer(self, operand: Term) -> bool:
         """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""

@@ -36,8 +36,8 @@ def arithmetic(name: str) -> Rule:
             _no_options(kwargs)
         type_ = result_type(op)
         dtype = type_.dtype
-        operands = [as_operand(arg) for arg in args]
-        if any([o.dtype is not dtype for o in operands]) or dtype is not _FLOAT64:
+        operands = [arg if type(arg) is View else as_operand(arg) for arg in args]
+        if dtype is not _FLOAT64 or any([o.dtype is not dtype for o in operands]):
             require_native(dtype, *[o.dtype for o in operands])
             if dtype == BOOL or (dtype.kind == "i" and name not in _INTEGER_OPS):
                 raise NoLowering(f"{name} of dtype {dtype.name}")

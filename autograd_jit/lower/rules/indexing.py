@@ -20,6 +20,9 @@ from .table import BOOL, as_operand, require_native, result_type, rule_for, view
 _INT = np.dtype(np.int64)
 
 
+_TRACED = frozenset([View, Literal, Var])
+
+
 class _Indexed(NamedTuple):
     """``base[view][position]``: a view of the result's shape, plus positions in elements (None: a plain view)."""
 
@@ -32,8 +35,12 @@ def _is_integer(part: Any) -> bool:
 
 
 def _is_basic(part: Any) -> bool:
-    if isinstance(part, slice):
-        return not any(isinstance(bound, (View, Literal, Var)) for bound in (part.start, part.stop, part.step))
+    kind = type(part)
+    if kind is int:
+        return True
+    if kind is slice:
+        start, stop, step = type(part.start), type(part.stop), type(part.step)
+        return start not in _TRACED and stop not in _TRACED and step not in _TRACED
     return part is None or part is Ellipsis or _is_integer(part)
 
 
@@ -44,7 +51,7 @@ def resolve(b: Builder, op: Op, view: View, index: Any, recorded: tuple[int, ...
     parts = list(index) if type(index) is tuple else [index]  # views are named tuples
     if len(parts) == 1 and isinstance(parts[0], View) and parts[0].dtype == BOOL:
         return _masked(b, op, view, parts[0], recorded[0] if recorded else 0)
-    if all(_is_basic(part) for part in parts):
+    if all([_is_basic(part) for part in parts]):
         return _Indexed(_basic(view, parts), None)
     parts = _expand_ellipsis(parts, len(view.shape))
     if any(isinstance(part, slice) and not _is_basic(part) for part in parts):
