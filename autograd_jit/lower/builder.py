@@ -157,7 +157,8 @@ class Builder:
     def _map(self, key: Any, op: str, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> View:
         value = self._known.get(key)
         if value is None:
-            value = self._known[key] = self.new_value(shape, dtype)
+            self._count += 1
+            value = self._known[key] = Value(self._count, shape, dtype)
             self.graph.nodes.append(Map(op, args, value))
         return value.view()
 

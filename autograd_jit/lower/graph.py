@@ -85,9 +85,11 @@ class Value:
 
     def view(self) -> View:
         """All of it, in its own order; always the same object, which is known to be dense without looking."""
-        if self._whole is None:
-            self._whole = View(self, self.shape, dense_strides(self.shape), 0)
-        return self._whole
+        whole = self._whole
+        if whole is None:
+            shape = self.shape
+            whole = self._whole = tuple.__new__(View, (self, shape, dense_strides(shape), 0, None))
+        return whole
 
     def __repr__(self) -> str:
         return f"%{self.number}"

@@ -364,7 +364,8 @@ def _copied(graph: Graph, view: View, type_: TensorType) -> View:
 
 def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
     """Every value that has an address: all but mapped values that stay in registers."""
-    return {value for node in graph.nodes for value in node.outs if not isinstance(node, Map) or value in stored}
+    made = {value for node in graph.nodes if type(node) is not Map for value in node.outs}
+    return made | stored
 
 
 # ---------------------------------------------------------------- running

@@ -51,7 +51,9 @@ def gather_pieces(graph: Graph) -> Graph:
     rewriter = _Rewriter(graph)
     nodes: list[Node] = []
     for node in graph.nodes:
-        assembly = next((assemblies[value] for value in node.outs if value in assemblies), None)
+        kind = type(node)
+        whole = node.out if kind is Init else node.region.value if kind is Piece else None  # type: ignore[attr-defined]
+        assembly = None if whole is None else assemblies.get(whole)
         if assembly is None:
             nodes.append(node)
         elif node is assembly.pieces[-1]:
@@ -117,22 +119,25 @@ class _Assembly:
 def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
     """The buffers that one pass can compute, by value."""
     found: dict[Value, _Assembly] = {}
-    if not any(isinstance(node, Init) for node in graph.nodes):
+    if not any([type(node) is Init for node in graph.nodes]):
         return found
     refused: set[Value] = set()
     read: set[Value] = set()
     for node in graph.nodes:
-        if isinstance(node, Init):
-            found[node.out] = _Assembly(node)
-        elif isinstance(node, Piece):
-            whole = node.region.value
+        kind = type(node)
+        if kind is Init:
+            found[node.out] = _Assembly(node)  # type: ignore[attr-defined,arg-type]
+        elif kind is Piece:
+            whole = node.region.value  # type: ignore[attr-defined]
             assembly, shift = found[whole], _shift(node)
             if shift is None or whole in read:
                 refused.add(whole)
             else:
                 assembly.pieces.append(node)
                 assembly.shifts.append(shift)
-        read.update([view.value for view in node.reads])
+        for view in node.reads:
+            if view.value in found:
+                read.add(view.value)
     return {value: assembly for value, assembly in found.items() if value not in refused and _pays(assembly)}
 
 
@@ -231,7 +236,7 @@ class _Rewriter:
         """The maps to compute at shifted indices; none where that is no cheaper than to store and load the result."""
         leaves: set[Value] = set()
         stack, found, cost = [arg], set(), 0
-        while stack and cost <= MAX_COST:
+        while stack and cost <= MAX_COST and len(leaves) <= MAX_LEAVES:
             view = stack.pop()
             node = self._moved(view, 8 * arg.size >= 7 * whole)
             if node is None:
