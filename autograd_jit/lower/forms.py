@@ -112,10 +112,9 @@ class _Structure:
         return value.shape, value.dtype
 
     def _operand(self, operand: Term) -> tuple:
-        kind = type(operand)
-        if kind is Literal:
+        if type(operand) is Literal:
             return "literal", operand.key
-        if kind is Inside:
+        if type(operand) is Inside:
             return (operand.window,)
         value, shape, strides, offset, window = operand
         number = self._numbers.get(value)

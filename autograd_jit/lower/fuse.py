@@ -35,10 +35,6 @@ MAX_ACCESSES = 24
 LAST_STAGE = 11
 
 
-#: nodes that become part of a loop nest
-LOOPS = frozenset([Map, Reduce, Piece])
-
-
 @dataclass(eq=False)
 class Group:
     """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone.
@@ -109,15 +105,14 @@ class _Fusion:
             self._place(node)
 
     def _place(self, node: Node) -> None:
-        kind = type(node)
-        if kind is Init:
+        if type(node) is Init:
             if node.source is not None:
                 self._place_loop(Piece(node.out.view(), _fitted(node.source, node.out.shape), add=False))
-        elif self.spread_over and kind is Map and (place := self._row_place(node)) is not None:
+        elif self.spread_over and type(node) is Map and (place := self._row_place(node)) is not None:
             self._join(node, *place)
             self.rowwise[node.out] = place[1]
             self.groups[place[0]].row_values.add(node.out)
-        elif kind in LOOPS:
+        elif isinstance(node, (Map, Reduce, Piece)):
             self._place_loop(node)
         else:
             self.groups.append(Group(None, [node], [1]))
@@ -126,11 +121,10 @@ class _Fusion:
 
     def _place_loop(self, node: Map | Reduce | Piece) -> None:
         domain = _domain(node)
-        kind = type(node)
         axes: tuple | None = None
-        if kind is Map:
+        if type(node) is Map:
             axes = self.reduced_by.get(node.out) if self.reduced_by else None
-        elif kind is Reduce:
+        elif type(node) is Reduce:
             axes = node.axes
         earliest = self._earliest(node, domain)
         if domain in self.floors:
@@ -143,9 +137,9 @@ class _Fusion:
         if axes is not None:
             group.axes = axes
         self._join(node, number, stage)
-        if kind is Map:
+        if type(node) is Map:
             self.mapped[node.out] = stage
-        elif kind is Piece:
+        elif type(node) is Piece:
             self.pieces[node.region.value].add(node, number)
         elif _is_by_rows(group):
             self.rowwise[node.out] = stage + 1
@@ -185,7 +179,7 @@ class _Fusion:
         ``made``: the number of that group."""
         value = operand.value
         stage = self.mapped.get(value)
-        if stage is not None and operand.shape == domain and operand.is_dense:
+        if stage is not None and operand.shape == domain and (operand is value._whole or operand.is_dense):
             return made, stage
         if value in self.rowwise and self.groups[made].domain == domain and self._is_spread(operand, made):
             return made, self.rowwise[value] + 1
@@ -292,8 +286,9 @@ def _is_nearly_full(group: Group) -> bool:
 
 
 def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:
-    kind = type(node)
-    return node.out.shape if kind is Map else node.arg.shape if kind is Reduce else node.region.shape
+    if type(node) is Map:
+        return node.out.shape
+    return node.arg.shape if type(node) is Reduce else node.region.shape
 
 
 def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
@@ -325,8 +320,8 @@ class _Written:
         region = piece.region
         if self.last is None:
             self.last = np.full(region.value.size, -1, np.int32)
-        strides = [4 * stride for stride in region.strides]
-        return np.lib.stride_tricks.as_strided(self.last[region.offset :], region.shape, strides)
+        strides = [4 * stride for stride in region.strides]  # which are NumPy's own: the region lies in the buffer
+        return np.ndarray(region.shape, np.int32, self.last, 4 * region.offset, strides)
 
     def earliest(self, piece: Piece) -> int:
         """The first group that may write ``piece``."""

@@ -22,7 +22,7 @@ import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 
@@ -171,6 +171,7 @@ def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return canonical(shape, strides) == canonical(shape, dense_strides(shape))
 
 
+@final
 class Literal(NamedTuple):
     """A scalar constant of a kernel."""
 
@@ -200,6 +201,7 @@ class Literal(NamedTuple):
         return repr(np.asarray(self.value)[()].item())
 
 
+@final
 class Inside(NamedTuple):
     """A condition: whether an element of an iteration over ``shape`` lies in a window. No memory."""
 
@@ -237,6 +239,7 @@ class Node:
         return ()
 
 
+@final
 class Map(Node):
     """Most nodes are maps: with slots they are made in half the time."""
 
@@ -260,6 +263,7 @@ class Map(Node):
         return f"{_typed(self.out)} = {self.op}({', '.join(map(str, self.args))})"
 
 
+@final
 @dataclass(eq=False)
 class Reduce(Node):
     op: str  # "sum", "prod", "max", "min", "all", "any"

@@ -6,11 +6,13 @@ progress, with the built-in function that runs it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -97,8 +99,9 @@ class Program:
 
     A row of ``table`` is the address of a function and that of its integers, which lie in ``words``.
 
-    A session may hold thousands, so the tape is packed and the stages are not kept: they take 50 kB where the table
-    takes 5, and ``stages`` makes them again of the tape. ``bound`` is the graph without its nodes.
+    A session may hold thousands, so the tape is packed (when it is used again, or another is lowered) and the stages
+    are not kept: they take 50 kB where the table takes 5, and ``stages`` makes them again of the tape. ``bound`` is
+    the graph without its nodes.
     """
 
     tape: Tape
@@ -153,8 +156,13 @@ class Program:
         """Note that the program is used again: its kernels are worth optimised code."""
         if not self.is_hot:
             self.is_hot = True
+            self.pack_tape()
             if self.mode in ("background", "lazy"):
                 promote([*self.kernels, *self.routines])
+
+    def pack_tape(self) -> None:
+        """Keep the tape in less memory."""
+        self.tape = pack(self.tape)
 
     def relink(self, kernel: CompiledKernel) -> None:
         """Point the tables at the kernel's new code; the caller holds ``swap_lock``.
@@ -263,10 +271,23 @@ def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
     ``mode``: when kernels are optimised, as ``config.compile``."""
     started = time.perf_counter()
     with collector.paused():
+        _pack_earlier_tapes()
         program = _lowered(tape, mode)
-        program.tape = pack(tape)
+    _unpacked.append(weakref.ref(program))
     program.seconds = time.perf_counter() - started
     return program
+
+
+#: programs whose tapes are not packed yet: somebody waits for the first answer. That of the last one, mostly
+_unpacked: deque[weakref.ref[Program]] = deque()
+
+
+def _pack_earlier_tapes() -> None:
+    with contextlib.suppress(IndexError):  # asking first would race with other threads
+        while True:
+            program = _unpacked.popleft()()
+            if program is not None:
+                program.pack_tape()
 
 
 def form(tape: Tape, for_device: bool = False) -> Stages:

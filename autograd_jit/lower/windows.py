@@ -51,8 +51,7 @@ def gather_pieces(graph: Graph) -> Graph:
     rewriter = _Rewriter(graph)
     nodes: list[Node] = []
     for node in graph.nodes:
-        kind = type(node)
-        whole = node.out if kind is Init else node.region.value if kind is Piece else None  # type: ignore[attr-defined]
+        whole = node.out if type(node) is Init else node.region.value if type(node) is Piece else None
         assembly = None if whole is None else assemblies.get(whole)
         if assembly is None:
             nodes.append(node)
@@ -124,11 +123,10 @@ def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
     refused: set[Value] = set()
     read: set[Value] = set()
     for node in graph.nodes:
-        kind = type(node)
-        if kind is Init:
-            found[node.out] = _Assembly(node)  # type: ignore[attr-defined,arg-type]
-        elif kind is Piece:
-            whole = node.region.value  # type: ignore[attr-defined]
+        if type(node) is Init:
+            found[node.out] = _Assembly(node)
+        elif type(node) is Piece:
+            whole = node.region.value
             assembly, shift = found[whole], _shift(node)
             if shift is None or whole in read:
                 refused.add(whole)

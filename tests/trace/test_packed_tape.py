@@ -57,7 +57,10 @@ def test_programs_keep_packed_tapes_that_share_their_operations():
         return anp.sum(y) if anp.sum(x) > 1 else anp.sum(y * y)
 
     function = grad(loss, jit=True)
-    tapes = [function.tape(x) for x in (np.ones(3), np.zeros(3), np.ones(5))]
+    arguments = (np.ones(3), np.zeros(3), np.ones(5))
+    for x in arguments * 2:
+        function(x)
+    tapes = [function.tape(x) for x in arguments]
     assert all(isinstance(tape, PackedTape) for tape in tapes)
     first, second, third = [tape._packed.templates for tape in tapes]
     assert first[0] is second[0] is third[0]
@@ -65,10 +68,25 @@ def test_programs_keep_packed_tapes_that_share_their_operations():
     assert tapes[0]._packed.types[0] is tapes[1]._packed.types[0]
 
 
+def test_nobody_waits_for_the_packing_of_a_tape():
+    """It is packed when its program is used again, or when another program is lowered."""
+    again, once = jit(lambda x: anp.tanh(x) + 2.5), jit(lambda x: anp.tanh(x) + 3.5)
+    again(ARRAY)
+    assert not isinstance(again.tape(ARRAY), PackedTape)
+    again(ARRAY)
+    assert isinstance(again.tape(ARRAY), PackedTape)
+    once(ARRAY)
+    assert not isinstance(once.tape(ARRAY), PackedTape)
+    again(ARRAY[:2])
+    assert isinstance(once.tape(ARRAY), PackedTape)
+
+
 def test_templates_go_with_their_tapes():
     from autograd_jit.trace import packed_tape
 
     function = jit(lambda x: anp.tanh(x) + 1234.5678)
+    for _ in range(2):
+        function(ARRAY)
     templates = [function.tape(ARRAY)._packed.templates]
     assert any(template is held for template in templates[0] for held in packed_tape._templates.values())
     before = len(packed_tape._templates)
