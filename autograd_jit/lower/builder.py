@@ -134,7 +134,7 @@ class Builder:
         literals = self._literals
         if literals:
             args = tuple([literals.get(arg.value, arg) if type(arg) is View else arg for arg in args])
-        if op in _SIMPLER:
+        if op in _SIMPLER and (type(args[-1]) is Literal or type(args[0]) is Literal or op == "positive"):
             simple = _simplify(op, args)
             if simple is not None and simple.dtype == dtype and simple.shape == shape:
                 return simple
@@ -256,8 +256,6 @@ _SIMPLER = frozenset(["multiply", "divide", "subtract", "positive"])
 
 def _simplify(op: str, args: tuple[Operand, ...]) -> Operand | None:
     """An operand that equals the result exactly, for every value including NaN, infinities and signed zeros."""
-    if all([type(arg) is View for arg in args]) and op != "positive":  # most
-        return None
     if op == "multiply":
         if _is_literal(args[1], 1):
             return args[0]

@@ -300,6 +300,7 @@ class Init(Node):
         return f"{_typed(self.out)} = init({'' if self.source is None else self.source})"
 
 
+@final
 @dataclass(eq=False)
 class Piece(Node):
     """``region = arg`` or ``region += arg``; the region is a view of the buffer.

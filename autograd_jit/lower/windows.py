@@ -18,6 +18,7 @@ are masked by their window.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -74,19 +75,15 @@ class _Shift(NamedTuple):
 
     @property
     def covers_all(self) -> bool:
-        return all(bounds is None for bounds in self.window)
+        return not any(self.window)
 
     def view(self, operand: View) -> View:
         """An operand with the piece's shape, seen from the buffer's elements."""
-        strides = [0] * len(self.shape)
-        for axis, stride in zip(self.axes, operand.strides, strict=True):
-            if axis is not None:
-                strides[axis] = stride
-        offset = operand.offset - sum([start * stride for start, stride in zip(self.starts, strides)])
+        strides, start = _shifted_strides(self.axes, self.starts, operand.strides)
         window = None if self.covers_all else self.window
         if operand.window is not None:
             window = _both(self.window, self.moved(operand.window))
-        return View(operand.value, self.shape, tuple(strides), offset, window)
+        return View(operand.value, self.shape, strides, operand.offset - start, window)
 
     def moved(self, window: Window) -> Window:
         """A window of the piece, seen from the buffer's elements."""
@@ -95,6 +92,18 @@ class _Shift(NamedTuple):
             if axis is not None and inside is not None:
                 bounds[axis] = (inside[0] + self.starts[axis], inside[1] + self.starts[axis])
         return tuple(bounds)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shifted_strides(
+    axes: tuple[int | None, ...], starts: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], int]:
+    """The strides of an operand along the buffer's axes, and how far before it the buffer's first element lies."""
+    found = [0] * len(starts)
+    for axis, stride in zip(axes, strides, strict=True):
+        if axis is not None:
+            found[axis] = stride
+    return tuple(found), sum([start * stride for start, stride in zip(starts, found)])
 
 
 def _both(one: Window, other: Window) -> Window:
@@ -141,21 +150,27 @@ def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
 
 def _shift(piece: Piece) -> _Shift | None:
     """Where a piece lies, if that is a block of neighbouring elements."""
-    region, shape = piece.region, piece.region.value.shape
+    region = piece.region
     if piece.position is not None or region.size == 0:
         return None
+    return _block(region.shape, region.strides, region.offset, region.value.shape)
+
+
+@functools.lru_cache(maxsize=4096)  # a loop asks for the same few blocks again and again
+def _block(part: tuple[int, ...], steps: tuple[int, ...], offset: int, shape: tuple[int, ...]) -> _Shift | None:
+    """Where a region of shape ``part`` lies in a buffer of shape ``shape``."""
     strides = dense_strides(shape)
     by_stride = {stride: axis for axis, (stride, size) in enumerate(zip(strides, shape)) if size != 1}
     lengths = [1] * len(shape)
     axes: list[int | None] = []
-    for size, stride in zip(region.shape, region.strides, strict=True):
+    for size, stride in zip(part, steps, strict=True):
         axis = None if size == 1 else by_stride.get(stride)
         if size != 1 and (axis is None or lengths[axis] != 1):
             return None
         if axis is not None:
             lengths[axis] = size
         axes.append(axis)
-    starts, rest = [], region.offset
+    starts, rest = [], offset
     for stride, size in zip(strides, shape):
         start, rest = divmod(rest, stride) if size != 1 else (0, rest)
         starts.append(start)

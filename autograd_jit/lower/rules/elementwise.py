@@ -36,7 +36,13 @@ def arithmetic(name: str) -> Rule:
             _no_options(kwargs)
         type_ = result_type(op)
         dtype = type_.dtype
-        operands = [arg if type(arg) is View else as_operand(arg) for arg in args]
+        for arg in args:
+            if type(arg) is not View or arg.value.dtype is not _FLOAT64:
+                break
+        else:  # most
+            if dtype is _FLOAT64:
+                return b.map(name, args, dtype, type_.shape)
+        operands = [as_operand(arg) for arg in args]
         if dtype is not _FLOAT64 or any([o.dtype is not dtype for o in operands]):
             require_native(dtype, *[o.dtype for o in operands])
             if dtype == BOOL or (dtype.kind == "i" and name not in _INTEGER_OPS):
