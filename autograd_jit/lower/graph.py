@@ -301,21 +301,21 @@ class Init(Node):
 
 
 @final
-@dataclass(eq=False)
 class Piece(Node):
     """``region = arg`` or ``region += arg``; the region is a view of the buffer.
 
     With ``position`` each element goes that many elements further (a scatter, which may hit an element repeatedly).
     """
 
-    region: View
-    arg: Operand
-    add: bool
-    position: View | None = None
+    __slots__ = ("add", "arg", "outs", "position", "reads", "region")
 
-    def __post_init__(self) -> None:
-        self.outs = (self.region.value,)
-        self.reads = tuple([operand for operand in (self.arg, self.position) if type(operand) is View])
+    def __init__(self, region: View, arg: Operand, add: bool, position: View | None = None) -> None:
+        self.region = region
+        self.arg = arg
+        self.add = add
+        self.position = position
+        self.outs = (region.value,)
+        self.reads = tuple([operand for operand in (arg, position) if type(operand) is View])
 
     def operands(self) -> Iterable[Operand]:
         return (self.arg,) if self.position is None else (self.arg, self.position)

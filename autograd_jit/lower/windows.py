@@ -200,7 +200,7 @@ class _Rewriter:
     """Makes the maps of one buffer after the other; those are themselves candidates for what follows."""
 
     def __init__(self, graph: Graph) -> None:
-        self.maps = {node.out: node for node in graph.nodes if isinstance(node, Map)}
+        self.maps = {node.out: node for node in graph.nodes if type(node) is Map}
         self.uses = Counter([view.value for node in graph.nodes for view in node.reads])
         self.uses.update([out.value for out in graph.outputs if isinstance(out, View)])
         self.numbers = itertools.count(2_000_000_000)
@@ -249,23 +249,28 @@ class _Rewriter:
         """The maps to compute at shifted indices; none where that is no cheaper than to store and load the result."""
         leaves: set[Value] = set()
         stack, found, cost = [arg], set(), 0
+        size = arg.size
+        nearly_all = 8 * size >= 7 * whole
         while stack and cost <= MAX_COST and len(leaves) <= MAX_LEAVES:
             view = stack.pop()
-            node = self._moved(view, 8 * arg.size >= 7 * whole)
+            node = self._moved(view, nearly_all)
             if node is None:
-                if 2 * view.value.size >= arg.size:
+                if 2 * view.value.size >= size:
                     leaves.add(view.value)
             elif node not in found:
                 found.add(node)
                 cost += COST.get(node.op, 1)
-                stack += [term for term in node.args if isinstance(term, View)]
+                stack += node.reads
         return found if cost <= MAX_COST and len(leaves) <= MAX_LEAVES else set()
 
     def _moved(self, view: View, nearly_all: bool) -> Map | None:
         """The map that computes a view, if it can do so elsewhere. What costs more than a load moves only if it is not
         needed where it is, and if hardly any element is computed in vain."""
-        node = self.maps.get(view.value)
-        if node is None or node.op == "gather" or view.shape != node.out.shape or not view.is_dense:
+        value = view.value
+        node = self.maps.get(value)
+        if node is None or node.op == "gather":
+            return None
+        if view is not value._whole and (view.shape != value.shape or not view.is_dense):
             return None
         return node if node.op in COST or (nearly_all and self.uses[node.out] == 1) else None
 

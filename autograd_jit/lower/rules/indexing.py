@@ -14,7 +14,7 @@ import numpy as np
 from ...numpy import indexing
 from ...trace.tape import Guard, Op, Var
 from ..builder import Builder, NoLowering
-from ..graph import Literal, Operand, View, dense_strides
+from ..graph import Literal, Operand, View
 from .table import BOOL, as_operand, require_native, result_type, rule_for, viewed_by, with_shape
 
 _INT = np.dtype(np.int64)
@@ -238,7 +238,9 @@ def _is_mask(index: Any) -> bool:
 
 
 def _getitem(b: Builder, op: Op, x: Any, index: Any) -> Operand:
-    view = b.view(as_operand(x))
+    view = x if type(x) is View else b.view(as_operand(x))
+    if type(index) is int:
+        return _basic(view, [index])
     shape = result_type(op).shape
     if _is_mask(index):
         require_native(view.dtype)
@@ -259,7 +261,7 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
     zero = Literal(type_.dtype.type(0), type_.dtype)
     source = zero if base is None else b.cast(as_operand(base), type_.dtype)
     # Regions are resolved against a stand-in first: an index without lowering must leave no half-made buffer behind.
-    stand_in = View(b.new_value(type_.shape, type_.dtype), type_.shape, dense_strides(type_.shape), 0)
+    stand_in = b.new_value(type_.shape, type_.dtype).view()
     values_by_index = zip(indices, operands, strict=True)
     regions = [resolve(b, op, stand_in, index, operand.shape) for index, operand in values_by_index]
     for region, operand in zip(regions, operands, strict=True):
@@ -267,12 +269,15 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
             np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)
     whole = b.assemble(type_.shape, type_.dtype, source)
     for region, operand in _gathered_by_region(b, regions, [b.cast(o, type_.dtype) for o in operands]):
-        b.piece(region.view._replace(value=whole), operand, add=True, position=region.position)
+        _, region_shape, strides, offset, _ = region.view
+        b.piece(View(whole, region_shape, strides, offset), operand, add=True, position=region.position)
     return whole.view()
 
 
 def _gathered_by_region(b: Builder, regions: list[_Indexed], operands: list[Operand]) -> list[tuple[_Indexed, Operand]]:
     """Contributions to one region are added up before they are stored: a parameter read in each step of a loop."""
+    if len(regions) == 1:
+        return [(regions[0], operands[0])]
     sums: dict[_Indexed, Operand] = {}
     for region, operand in zip(regions, operands, strict=True):
         known = sums.get(region)
