@@ -146,7 +146,7 @@ class Builder:
             if type(arg) is View and arg.shape != shape:
                 arg = arg.broadcast(shape)
             fitted.append(arg)
-            key.append(arg.key)
+            key.append(arg.value if type(arg) is View and arg is arg.value._whole else arg.key)
         return self._map(tuple(key), op, tuple(fitted), dtype, shape)
 
     def _gather(self, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> Operand:

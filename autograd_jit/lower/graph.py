@@ -250,7 +250,11 @@ class Map(Node):
         self.args = args
         self.out = out
         self.outs = (out,)
-        self.reads = tuple([arg for arg in args if type(arg) is View])
+        for arg in args:
+            if type(arg) is not View:
+                self.reads = tuple([arg for arg in args if type(arg) is View])
+                return
+        self.reads = args  # type: ignore[assignment]  # most: one tuple less
 
     def is_pointer(self, operand: Term) -> bool:
         """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""

@@ -114,6 +114,13 @@ class Kernel:
     windows: tuple[tuple[bool, ...], ...]
     stages: tuple[Stage, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # all launches of a kernel look it up
+        return hash((self.reduced, self.loads, self.literals, self.windows, self.stages))
+
     @cached_property
     def body(self) -> tuple[Instruction, ...]:
         return tuple([i for stage in self.stages for i in stage.body])

@@ -109,6 +109,7 @@ class _Arena:
     def __init__(self, rows: Mapping[Value, int]) -> None:
         self.rows = rows
         self.offsets: dict[Value, int] = {}
+        self.lengths: dict[Value, int] = {}
         self.size = 0
         self.gaps: list[tuple[int, int]] = []  # (offset, length)
 
@@ -116,7 +117,7 @@ class _Arena:
         return _rounded(self.rows.get(value, value.size) * value.dtype.itemsize)
 
     def take(self, value: Value) -> None:
-        need = self._bytes(value)
+        need = self.lengths[value] = self._bytes(value)
         fits = [(length, offset) for offset, length in self.gaps if length >= need]
         if fits:
             length, offset = min(fits)
@@ -132,7 +133,7 @@ class _Arena:
         self.offsets[value] = offset
 
     def free(self, value: Value) -> None:
-        offset, length = self.offsets[value], self._bytes(value)
+        offset, length = self.offsets[value], self.lengths[value]
         position = bisect.bisect(self.gaps, (offset, 0))
         if position < len(self.gaps) and self.gaps[position][0] == offset + length:
             length += self.gaps.pop(position)[1]

@@ -139,7 +139,7 @@ def _chain(
 ) -> tuple[list[Map], set[View]] | None:
     """The maps of a value's group that compute it from what is in memory anyway, in order, and what they load; None
     where they cost too much."""
-    wanted, loads = [value], set()
+    wanted, loads = [value], []
     maps: list[tuple[int, Map]] = []
     cost = 0
     for each in wanted:  # grows on the way
@@ -154,8 +154,8 @@ def _chain(
                 if inner not in wanted:
                     wanted.append(inner)
             else:
-                loads.add(term)
-    return [node for _, node in sorted(maps)], loads
+                loads.append(term)
+    return [node for _, node in sorted(maps)], set(loads)
 
 
 def _reads(node: Node, value: Value) -> bool:
