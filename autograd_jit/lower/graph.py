@@ -132,8 +132,7 @@ class View(NamedTuple):
     @property
     def key(self) -> Any:
         """A stand-in that is hashed faster: equal views have equal ones."""
-        whole = self.value._whole
-        return self.value if whole is self or (whole is not None and whole == self) else self
+        return self.value if self == self.value.view() else self
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """The same elements repeated along new or unit axes."""
@@ -194,7 +193,7 @@ class Literal(NamedTuple):
         """A hashable stand-in: literals with equal ones are the same, bit for bit."""
         value = self.value
         if self.dtype is _FLOAT64 and value and value == value:
-            return value
+            return float(value)  # NumPy's would compare with tuples element by element
         return self.dtype, self.bits
 
     def __str__(self) -> str:
