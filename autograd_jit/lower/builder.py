@@ -58,7 +58,7 @@ class Builder:
 
     def new_value(self, shape: tuple[int, ...], dtype: np.dtype) -> Value:
         self._count += 1
-        return Value(self._count, tuple(shape), dtype)
+        return Value(self._count, shape if type(shape) is tuple else tuple(shape), dtype)
 
     def input(self, shape: tuple[int, ...], dtype: np.dtype) -> View:
         value = self.new_value(shape, dtype)
@@ -86,10 +86,6 @@ class Builder:
         value = self._node(key, lambda out: Map("copy", (operand,), out), (), operand.dtype)
         self._literals[value] = operand
         return value.view()
-
-    def _plain(self, operand: Operand) -> Operand:
-        """A literal for a view of nothing but that literal."""
-        return self._literals.get(operand.value, operand) if isinstance(operand, View) else operand
 
     def _node(self, key: Any, make: Any, shape: tuple[int, ...], dtype: np.dtype) -> Value:
         known = self._known.get(key)
@@ -135,17 +131,23 @@ class Builder:
         """``op`` elementwise over ``shape``; operands must already have the dtypes that ``op`` computes with."""
         if op == "gather":
             return self._gather(args, dtype, shape)
-        if self._literals:
-            args = tuple([self._plain(arg) for arg in args])
-        if op in _SIMPLER:
+        literals = self._literals
+        if literals:
+            args = tuple([literals.get(arg.value, arg) if type(arg) is View else arg for arg in args])
+        if op in _SIMPLER and (type(args[-1]) is Literal or type(args[0]) is Literal or op == "positive"):
             simple = _simplify(op, args)
             if simple is not None and simple.dtype == dtype and simple.shape == shape:
                 return simple
         if op == "copy" and type(args[0]) is Literal:
             return args[0] if shape == () else self.fill(args[0], shape)
-        fitted = tuple([a if type(a) is Literal or a.shape == shape else a.broadcast(shape) for a in args])  # type: ignore[union-attr]
-        key = (op, tuple([_key(a) for a in fitted]), shape, dtype)
-        return self._map(key, op, fitted, dtype, shape)
+        fitted: list[Operand] = []
+        key: list[Any] = [op, shape, dtype]
+        for arg in args:
+            if type(arg) is View and arg.shape != shape:
+                arg = arg.broadcast(shape)
+            fitted.append(arg)
+            key.append(arg.value if type(arg) is View and arg is arg.value._whole else arg.key)
+        return self._map(tuple(key), op, tuple(fitted), dtype, shape)
 
     def _gather(self, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> Operand:
         """The elements of a view at positions; the position is an operand with an element for each lane."""
@@ -155,7 +157,8 @@ class Builder:
     def _map(self, key: Any, op: str, args: tuple[Operand, ...], dtype: np.dtype, shape: tuple[int, ...]) -> View:
         value = self._known.get(key)
         if value is None:
-            value = self._known[key] = self.new_value(shape, dtype)
+            self._count += 1
+            value = self._known[key] = Value(self._count, shape, dtype)
             self.graph.nodes.append(Map(op, args, value))
         return value.view()
 

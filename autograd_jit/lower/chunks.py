@@ -24,12 +24,14 @@ SHORTEST = 64
 #: operations on either side that the hash of a cut is compared with: loops whose body is longer have several cuts
 REACH = 24
 
+_STREAMED = frozenset([Map, Reduce, Piece])
+
 
 def chunk_starts(nodes: Iterable[Node], domain_of: Callable) -> set[Node]:
     """The nodes that should begin a loop nest if what comes before them over the same shape has filled much of one."""
     streams: dict[tuple[int, ...], list[Node]] = defaultdict(list)
     for node in nodes:
-        if isinstance(node, (Map, Reduce, Piece)):
+        if type(node) in _STREAMED:
             streams[domain_of(node)].append(node)
     long = [stream for stream in streams.values() if len(stream) > SHORTEST]
     return {stream[place] for stream in long for place in _cuts([_content(node) for node in stream])}
@@ -37,9 +39,9 @@ def chunk_starts(nodes: Iterable[Node], domain_of: Callable) -> set[Node]:
 
 def _content(node: Node) -> tuple:
     """What an operation is, the same in every turn of a loop and, printed, in every process."""
-    if isinstance(node, Map):
+    if type(node) is Map:
         return node.op, node.out.dtype, len(node.args)
-    return ("reduce", node.op, node.axes) if isinstance(node, Reduce) else ("piece",)
+    return ("reduce", node.op, node.axes) if type(node) is Reduce else ("piece",)
 
 
 def _cuts(contents: list[tuple]) -> list[int]:

@@ -47,6 +47,7 @@ from .device_schedule import (
     schedule,
 )
 from .graph import Call, Check, CopyStep, Graph, Step, Value, View
+from .link import link_entry
 from .program import (
     PYTHON_SCALARS,
     OutputPlan,
@@ -56,7 +57,6 @@ from .program import (
     drawn_leaves,
     finish,
     form,
-    link_entry,
     ready,
 )
 

@@ -27,6 +27,8 @@ def expand(tape: Tape, calls_gemv: bool = True) -> Graph:
 
 
 _STATIC = frozenset([int, float, bool, str, type(None)])
+#: what may hold values
+_LOOKED_INTO = frozenset([Var, Constant, tuple, list, slice])
 #: nodes that compute, whatever their operands hold
 _CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm)
 
@@ -71,7 +73,7 @@ class _Expansion:
                     raise NoLowering(f"the rule gives {result.dtype}{result.shape}, not {var.type}")
         except NoLowering as why:
             results = self._step(op, str(why))
-        for var, result in zip(op.outputs, results, strict=True):
+        for var, result in zip(op.outputs, results):
             operands[var.number] = result
 
     def _draw(self, op: Op) -> None:
@@ -100,8 +102,8 @@ class _Expansion:
             return self._constant(arg)
         if kind in _STATIC:
             return arg
-        if isinstance(arg, (tuple, list)) and any(isinstance(a, (Var, Constant, tuple, list, slice)) for a in arg):
-            return type(arg)([self._argument(a) for a in arg])
+        if isinstance(arg, (tuple, list)):
+            return kind([self._argument(a) for a in arg]) if any([type(a) in _LOOKED_INTO for a in arg]) else arg
         if type(arg) is slice:
             return slice(self._argument(arg.start), self._argument(arg.stop), self._argument(arg.step))
         return arg

@@ -8,10 +8,10 @@ strides are looked up, and only the buffers are filled in.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .fuse import Group
-from .graph import Inside, Literal, Map, Node, Piece, Reduce, Term, Value, Window
+from .graph import Inside, Literal, Map, Node, Piece, Reduce, Term, Value, View, Window
 from .kernel import Kernel, Launch, Placement, build
 
 __all__ = ["Forms"]
@@ -84,8 +84,14 @@ class _Structure:
 
     def _node(self, node: Node, stored: set[Value]) -> tuple:
         if type(node) is Map:
-            args = tuple([self._operand(arg) for arg in node.args])
-            return node.op, args, self._made(node.out), node.out in stored
+            numbers, starts = self._numbers, self.starts
+            args: list[Any] = [node.op, node.out in stored]
+            for arg in node.args:
+                # most are all of a value of this group, in its own order: that number says it all
+                number = numbers.get(arg.value) if type(arg) is View and arg is arg.value._whole else None
+                args.append(number if number is not None and not starts[number] else self._operand(arg))
+            args += self._made(node.out)
+            return tuple(args)
         if type(node) is Reduce:
             return node.op, self._operand(node.arg), node.axes, self._made(node.out)
         assert type(node) is Piece
@@ -106,9 +112,9 @@ class _Structure:
         return value.shape, value.dtype
 
     def _operand(self, operand: Term) -> tuple:
-        if isinstance(operand, Literal):
-            return operand.dtype, operand.bits
-        if isinstance(operand, Inside):
+        if type(operand) is Literal:
+            return "literal", operand.key
+        if type(operand) is Inside:
             return (operand.window,)
         value, shape, strides, offset, window = operand
         number = self._numbers.get(value)

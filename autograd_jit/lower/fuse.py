@@ -12,7 +12,6 @@ is one loop over the rows with a few loops over each row, which stays in cache b
 from __future__ import annotations
 
 import bisect
-import functools
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -54,13 +53,15 @@ class Group:
     loads: set[View] = field(default_factory=set)
     sinks: int = 0
 
+    most_operations: int = MAX_OPERATIONS
+
+    def __post_init__(self) -> None:
+        if self.domain is not None and math.prod(self.domain) >= LARGE:
+            self.most_operations = MAX_OPERATIONS_LARGE
+
     @property
     def has_room(self) -> bool:
         return len(self.nodes) < self.most_operations and len(self.loads) + self.sinks < MAX_ACCESSES
-
-    @functools.cached_property
-    def most_operations(self) -> int:
-        return MAX_OPERATIONS_LARGE if math.prod(self.domain or ()) >= LARGE else MAX_OPERATIONS
 
     def __str__(self) -> str:
         head = "alone" if self.domain is None else f"loop over {list(self.domain)}"
@@ -104,10 +105,10 @@ class _Fusion:
             self._place(node)
 
     def _place(self, node: Node) -> None:
-        if isinstance(node, Init):
+        if type(node) is Init:
             if node.source is not None:
                 self._place_loop(Piece(node.out.view(), _fitted(node.source, node.out.shape), add=False))
-        elif self.spread_over and isinstance(node, Map) and (place := self._row_place(node)) is not None:
+        elif self.spread_over and type(node) is Map and (place := self._row_place(node)) is not None:
             self._join(node, *place)
             self.rowwise[node.out] = place[1]
             self.groups[place[0]].row_values.add(node.out)
@@ -121,9 +122,9 @@ class _Fusion:
     def _place_loop(self, node: Map | Reduce | Piece) -> None:
         domain = _domain(node)
         axes: tuple | None = None
-        if isinstance(node, Map):
+        if type(node) is Map:
             axes = self.reduced_by.get(node.out) if self.reduced_by else None
-        elif isinstance(node, Reduce):
+        elif type(node) is Reduce:
             axes = node.axes
         earliest = self._earliest(node, domain)
         if domain in self.floors:
@@ -136,9 +137,9 @@ class _Fusion:
         if axes is not None:
             group.axes = axes
         self._join(node, number, stage)
-        if isinstance(node, Map):
+        if type(node) is Map:
             self.mapped[node.out] = stage
-        elif isinstance(node, Piece):
+        elif type(node) is Piece:
             self.pieces[node.region.value].add(node, number)
         elif _is_by_rows(group):
             self.rowwise[node.out] = stage + 1
@@ -147,11 +148,12 @@ class _Fusion:
         group = self.groups[number]
         group.nodes.append(node)
         group.stages.append(stage)
-        outside = self._outside(node, number)
-        if outside:
-            group.loads.update(outside)
-        group.sinks += not isinstance(node, Map)
         made_in = self.made_in
+        for operand in node.reads:
+            if made_in.get(operand.value, -1) != number:
+                group.loads.add(operand)
+        if type(node) is not Map:
+            group.sinks += 1
         for value in node.outs:
             if made_in.get(value, -1) < number:
                 made_in[value] = number
@@ -161,23 +163,24 @@ class _Fusion:
     def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> tuple[int, int]:
         """The first group, and the first stage of it, in which everything that ``node`` reads is there."""
         earliest = (0, 1)
-        gathers = isinstance(node, Map) and node.op == "gather"
+        pointer = node.args[0] if type(node) is Map and node.op == "gather" else None
         for operand in node.reads:
-            if operand.value in self.made_in:
-                place = self._available(operand, domain, gathers and operand is node.args[0])  # type: ignore[union-attr]
+            made = self.made_in.get(operand.value)
+            if made is not None:
+                place = (made + 1, 1) if operand is pointer else self._available(operand, made, domain)
                 if place > earliest:
                     earliest = place
-        if isinstance(node, Piece):
+        if type(node) is Piece:
             earliest = max(earliest, (self.pieces[node.region.value].earliest(node), 1))
         return earliest
 
-    def _available(self, operand: View, domain: tuple, pointer: bool) -> tuple[int, int]:
-        """When an operand can be read: in its own group's loop, element by element or row by row, or behind it."""
-        value, made = operand.value, self.made_in[operand.value]
-        if pointer:
-            return made + 1, 1
-        if value in self.mapped and operand.shape == domain and operand.is_dense:
-            return made, self.mapped[value]
+    def _available(self, operand: View, made: int, domain: tuple) -> tuple[int, int]:
+        """When an operand can be read: in its own group's loop, element by element or row by row, or behind it.
+        ``made``: the number of that group."""
+        value = operand.value
+        stage = self.mapped.get(value)
+        if stage is not None and operand.shape == domain and (operand is value._whole or operand.is_dense):
+            return made, stage
         if value in self.rowwise and self.groups[made].domain == domain and self._is_spread(operand, made):
             return made, self.rowwise[value] + 1
         return made + 1, 1
@@ -225,20 +228,20 @@ class _Fusion:
             self.groups.append(Group(domain))
             return len(self.groups) - 1, 1
         numbers = self.by_domain[domain]
-        for place in range(bisect.bisect_left(numbers, earliest[0]), len(numbers)):
+        place = bisect.bisect_left(numbers, earliest[0])
+        while place < len(numbers):
             number = numbers[place]
             group = self.groups[number]
+            if not group.has_room:  # nor will it have any again
+                del numbers[place]
+                continue
             stage = earliest[1] if number == earliest[0] else 1
-            if (axes is None or group.axes is None or group.axes == axes) and group.has_room and stage <= LAST_STAGE:
+            if (axes is None or group.axes is None or group.axes == axes) and stage <= LAST_STAGE:
                 return number, stage
+            place += 1
         self.groups.append(Group(domain))
         numbers.append(len(self.groups) - 1)
         return len(self.groups) - 1, 1
-
-    def _outside(self, node: Node, number: int) -> list[View]:
-        """Operands that the group must load."""
-        made_in = self.made_in
-        return [operand for operand in node.reads if made_in.get(operand.value, -1) != number]
 
 
 def _is_by_rows(group: Group) -> bool:
@@ -283,9 +286,9 @@ def _is_nearly_full(group: Group) -> bool:
 
 
 def _domain(node: Map | Reduce | Piece) -> tuple[int, ...]:
-    if isinstance(node, Map):
+    if type(node) is Map:
         return node.out.shape
-    return node.arg.shape if isinstance(node, Reduce) else node.region.shape
+    return node.arg.shape if type(node) is Reduce else node.region.shape
 
 
 def _sole_reductions(graph: Graph) -> dict[Value, tuple]:
@@ -317,8 +320,8 @@ class _Written:
         region = piece.region
         if self.last is None:
             self.last = np.full(region.value.size, -1, np.int32)
-        strides = [4 * stride for stride in region.strides]
-        return np.lib.stride_tricks.as_strided(self.last[region.offset :], region.shape, strides)
+        strides = [4 * stride for stride in region.strides]  # which are NumPy's own: the region lies in the buffer
+        return np.ndarray(region.shape, np.int32, self.last, 4 * region.offset, strides)
 
     def earliest(self, piece: Piece) -> int:
         """The first group that may write ``piece``."""

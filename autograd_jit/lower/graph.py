@@ -22,7 +22,7 @@ import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 
@@ -85,9 +85,11 @@ class Value:
 
     def view(self) -> View:
         """All of it, in its own order; always the same object, which is known to be dense without looking."""
-        if self._whole is None:
-            self._whole = View(self, self.shape, dense_strides(self.shape), 0)
-        return self._whole
+        whole = self._whole
+        if whole is None:
+            shape = self.shape
+            whole = self._whole = tuple.__new__(View, (self, shape, dense_strides(shape), 0, None))
+        return whole
 
     def __repr__(self) -> str:
         return f"%{self.number}"
@@ -127,23 +129,34 @@ class View(NamedTuple):
             return False
         return shape == value.shape or math.prod(shape) == value.size
 
+    @property
+    def key(self) -> Any:
+        """A stand-in that is hashed faster: equal views have equal ones."""
+        return self.value if self == self.value.view() else self
+
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """The same elements repeated along new or unit axes."""
         if shape == self.shape:
             return self
-        lead = len(shape) - len(self.shape)
-        strides = [0] * lead
-        for have, want, stride in zip(self.shape, shape[lead:], self.strides, strict=True):
-            if have != want and have != 1:
-                raise ValueError(f"cannot broadcast {self.shape} to {shape}")
-            strides.append(stride if have == want and want != 1 else 0)
-        return View(self.value, shape, tuple(strides), self.offset)
+        return View(self.value, shape, _broadcast(self.shape, self.strides, shape), self.offset)
 
     def __str__(self) -> str:
         if self.is_dense:
             return f"{self.value}"
         inside = "" if self.window is None else f" in {_bounds(self.window)}"
         return f"{self.value}<{self.offset}:{','.join(map(str, self.strides))}{inside}>"
+
+
+@functools.lru_cache(maxsize=4096)
+def _broadcast(shape: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides over ``wanted`` of a view that is repeated along new or unit axes."""
+    lead = len(wanted) - len(shape)
+    found = [0] * lead
+    for have, want, stride in zip(shape, wanted[lead:], strides, strict=True):
+        if have != want and have != 1:
+            raise ValueError(f"cannot broadcast {shape} to {wanted}")
+        found.append(stride if have == want and want != 1 else 0)
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -157,6 +170,7 @@ def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return canonical(shape, strides) == canonical(shape, dense_strides(shape))
 
 
+@final
 class Literal(NamedTuple):
     """A scalar constant of a kernel."""
 
@@ -174,10 +188,19 @@ class Literal(NamedTuple):
             return struct.pack("<d", self.value)
         return np.asarray(self.value, self.dtype).tobytes()
 
+    @property
+    def key(self) -> Any:
+        """A hashable stand-in: literals with equal ones are the same, bit for bit."""
+        value = self.value
+        if self.dtype is _FLOAT64 and value and value == value:
+            return float(value)  # NumPy's would compare with tuples element by element
+        return self.dtype, self.bits
+
     def __str__(self) -> str:
         return repr(np.asarray(self.value)[()].item())
 
 
+@final
 class Inside(NamedTuple):
     """A condition: whether an element of an iteration over ``shape`` lies in a window. No memory."""
 
@@ -206,6 +229,8 @@ class Node:
 
     Nothing writes to a node once it is made, so both are worked out then: ten passes ask for them."""
 
+    __slots__ = ()
+
     outs: tuple[Value, ...] = ()
     reads: tuple[View, ...] = ()
 
@@ -213,15 +238,22 @@ class Node:
         return ()
 
 
-@dataclass(eq=False)
+@final
 class Map(Node):
-    op: str
-    args: tuple[Term, ...]
-    out: Value
+    """Most nodes are maps: with slots they are made in half the time."""
 
-    def __post_init__(self) -> None:
-        self.outs = (self.out,)
-        self.reads = tuple([arg for arg in self.args if type(arg) is View])
+    __slots__ = ("args", "op", "out", "outs", "reads")
+
+    def __init__(self, op: str, args: tuple[Term, ...], out: Value) -> None:
+        self.op = op
+        self.args = args
+        self.out = out
+        self.outs = (out,)
+        for arg in args:
+            if type(arg) is not View:
+                self.reads = tuple([arg for arg in args if type(arg) is View])
+                return
+        self.reads = args  # type: ignore[assignment]  # most: one tuple less
 
     def is_pointer(self, operand: Term) -> bool:
         """Whether an operand is memory that the operation looks into, rather than an element of each iteration."""
@@ -234,6 +266,7 @@ class Map(Node):
         return f"{_typed(self.out)} = {self.op}({', '.join(map(str, self.args))})"
 
 
+@final
 @dataclass(eq=False)
 class Reduce(Node):
     op: str  # "sum", "prod", "max", "min", "all", "any"
@@ -270,21 +303,22 @@ class Init(Node):
         return f"{_typed(self.out)} = init({'' if self.source is None else self.source})"
 
 
-@dataclass(eq=False)
+@final
 class Piece(Node):
     """``region = arg`` or ``region += arg``; the region is a view of the buffer.
 
     With ``position`` each element goes that many elements further (a scatter, which may hit an element repeatedly).
     """
 
-    region: View
-    arg: Operand
-    add: bool
-    position: View | None = None
+    __slots__ = ("add", "arg", "outs", "position", "reads", "region")
 
-    def __post_init__(self) -> None:
-        self.outs = (self.region.value,)
-        self.reads = tuple([operand for operand in (self.arg, self.position) if type(operand) is View])
+    def __init__(self, region: View, arg: Operand, add: bool, position: View | None = None) -> None:
+        self.region = region
+        self.arg = arg
+        self.add = add
+        self.position = position
+        self.outs = (region.value,)
+        self.reads = tuple([operand for operand in (arg, position) if type(operand) is View])
 
     def operands(self) -> Iterable[Operand]:
         return (self.arg,) if self.position is None else (self.arg, self.position)

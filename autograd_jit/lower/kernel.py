@@ -114,6 +114,13 @@ class Kernel:
     windows: tuple[tuple[bool, ...], ...]
     stages: tuple[Stage, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # all launches of a kernel look it up
+        return hash((self.reduced, self.loads, self.literals, self.windows, self.stages))
+
     @cached_property
     def body(self) -> tuple[Instruction, ...]:
         return tuple([i for stage in self.stages for i in stage.body])
@@ -336,7 +343,8 @@ class _Build:
 
     def _load(self, operand: View, pointer: bool) -> Ref:
         view = operand if operand.shape == self.domain else self._fitted(operand)
-        load = (view._replace(strides=canonical(view.shape, view.strides)), pointer)
+        strides = canonical(view.shape, view.strides)
+        load = (view if strides == view.strides else view._replace(strides=strides), pointer)
         if load not in self.load_numbers:
             self.load_numbers[load] = len(self.load_views)
             self.load_views.append(load)
@@ -372,8 +380,9 @@ class _Build:
         accesses = [_access(view, step) for view, step in zip(views, strides, strict=True)]
         loads = len(self.load_views)
         for number, (view, pointer) in enumerate(self.load_views):
-            window = -1 if view.window is None else self.windows.index(view.window)
-            accesses[number] = accesses[number]._replace(pointer=pointer, window=window)
+            if pointer or view.window is not None:
+                window = -1 if view.window is None else self.windows.index(view.window)
+                accesses[number] = accesses[number]._replace(pointer=pointer, window=window)
         windows = tuple([tuple([window[axis] for axis in axes]) for window in self.windows])
         kernel = Kernel(
             reduced,

@@ -46,9 +46,12 @@ def _read_elsewhere(graph: Graph, groups: list[Group]) -> set[Value]:
     made: set[Value] = set()
     found = {out.value for out in graph.outputs if isinstance(out, View)}
     for group in groups:
-        inside = {node.out for node in group.nodes if isinstance(node, Map)}
+        inside = {node.out for node in group.nodes if type(node) is Map}
         made |= inside
-        found.update([view.value for node in group.nodes for view in node.reads if view.value not in inside])
+        for node in group.nodes:
+            for view in node.reads:
+                if view.value not in inside:
+                    found.add(view.value)
     return found & made
 
 
@@ -67,34 +70,36 @@ def plan(
 
     Stages: lifetimes; then, group by group, free what died before and take the best-fitting gap for what is born.
     """
-    born, dies = _lifetimes(groups)
+    born, dies = _lifetimes(groups, in_memory - elsewhere)
     births: dict[int, list[Value]] = {}
     deaths: dict[int, list[Value]] = {}
-    for value in in_memory - elsewhere:
-        if value in born:
-            births.setdefault(born[value], []).append(value)
-            if value not in lasting:
-                deaths.setdefault(dies[value], []).append(value)
+    for value, number in born.items():
+        births.setdefault(number, []).append(value)
+        if value not in lasting:
+            deaths.setdefault(dies[value], []).append(value)
     arena = _Arena(rows)
     for number in range(len(groups)):
-        for value in sorted(births.get(number, ()), key=lambda v: (-v.nbytes, v.number)):
+        new = births.get(number, ())
+        for value in sorted(new, key=lambda v: (-v.nbytes, v.number)) if len(new) > 1 else new:
             arena.take(value)
         for value in deaths.get(number, ()):
             arena.free(value)
     return Plan(arena.offsets, arena.size)
 
 
-def _lifetimes(groups: list[Group]) -> tuple[dict[Value, int], dict[Value, int]]:
-    """First group that writes and last group that touches each value."""
+def _lifetimes(groups: list[Group], values: Collection[Value]) -> tuple[dict[Value, int], dict[Value, int]]:
+    """First group that writes and last group that touches each of ``values``."""
     born: dict[Value, int] = {}
     dies: dict[Value, int] = {}
     for number, group in enumerate(groups):
         for node in group.nodes:
             for value in node.outs:
-                born.setdefault(value, number)
-                dies[value] = number
+                if value in values:
+                    born.setdefault(value, number)
+                    dies[value] = number
             for view in node.reads:
-                dies[view.value] = number
+                if view.value in values:
+                    dies[view.value] = number
     return born, dies
 
 
@@ -104,6 +109,7 @@ class _Arena:
     def __init__(self, rows: Mapping[Value, int]) -> None:
         self.rows = rows
         self.offsets: dict[Value, int] = {}
+        self.lengths: dict[Value, int] = {}
         self.size = 0
         self.gaps: list[tuple[int, int]] = []  # (offset, length)
 
@@ -111,7 +117,7 @@ class _Arena:
         return _rounded(self.rows.get(value, value.size) * value.dtype.itemsize)
 
     def take(self, value: Value) -> None:
-        need = self._bytes(value)
+        need = self.lengths[value] = self._bytes(value)
         fits = [(length, offset) for offset, length in self.gaps if length >= need]
         if fits:
             length, offset = min(fits)
@@ -127,7 +133,7 @@ class _Arena:
         self.offsets[value] = offset
 
     def free(self, value: Value) -> None:
-        offset, length = self.offsets[value], self._bytes(value)
+        offset, length = self.offsets[value], self.lengths[value]
         position = bisect.bisect(self.gaps, (offset, 0))
         if position < len(self.gaps) and self.gaps[position][0] == offset + length:
             length += self.gaps.pop(position)[1]

@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +34,9 @@ from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
-from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Node, Step, Value, View, dense_strides
-from .kernel import Kernel, Launch
+from .graph import Call, Check, CopyStep, Graph, Map, Step, Value, View, dense_strides
+from .kernel import Launch
+from .link import link
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
 from .routines import CompiledRoutine, compiled_routine
@@ -54,7 +55,6 @@ __all__ = [
     "drawn_leaves",
     "finish",
     "form",
-    "link_entry",
     "lower",
     "ready",
 ]
@@ -65,12 +65,6 @@ RELEASE_ABOVE = 20_000
 
 class Stopped(Exception):
     """A native routine met values for which NumPy raises (a singular matrix): the call is for the interpreter."""
-
-
-class Places(Protocol):
-    """Whatever knows where values lie."""
-
-    def address_of(self, value: Value) -> tuple[int, int]: ...
 
 
 @dataclass(eq=False)
@@ -304,7 +298,7 @@ def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None
     calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
     routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
     with swap_lock:
-        _link(program, stages, compiled, routines)
+        link(program, stages, compiled, routines)
     program.offsets = _offsets_of_runs(program)
     return program
 
@@ -359,118 +353,8 @@ def _copied(graph: Graph, view: View, type_: TensorType) -> View:
 
 def _in_memory(graph: Graph, stored: set[Value]) -> set[Value]:
     """Every value that has an address: all but mapped values that stay in registers."""
-    return {value for node in graph.nodes for value in node.outs if not isinstance(node, Map) or value in stored}
-
-
-# ---------------------------------------------------------------- linking
-
-
-def _link(
-    program: Program, stages: Stages, compiled: dict[Kernel, CompiledKernel], routines: dict[Any, CompiledRoutine]
-) -> None:
-    """Fill the table of (function, argument block), cut at Python steps."""
-    rows: list[tuple[int, np.ndarray]] = []
-    start = 0
-    for group, launch in zip(stages.groups, stages.launches, strict=True):
-        if launch is not None:
-            kernel = compiled[launch.kernel]
-            program.kernels.append(kernel)
-            program.kernel_at[len(rows)] = kernel
-            kernel.users.add(program)
-            program.operations += launch.elements * max(len(launch.kernel.body), 1)
-            words = launch.words(program.address_of)
-            rows.append((kernel.address, np.array(words, np.int64)))
-            continue
-        node = group.nodes[0]
-        if isinstance(node, Check):
-            program.checks[len(rows)] = node
-            rows.append(link_entry(program, node))
-        elif isinstance(node, Gemm):
-            rows.append(link_entry(program, node))
-            program.operations += node.out.size * node.left.shape[2]
-        elif isinstance(node, Call):
-            program.calls[len(rows)] = node
-            routine = routines[node.code]
-            program.routines.append(routine)
-            program.kernel_at[len(rows)] = routine
-            routine.users.add(program)
-            rows.append((routine.address, _call_words(program, node)))
-            program.operations += node.work
-        else:
-            assert isinstance(node, Step)
-            if len(rows) > start:
-                program.segments.append((start, len(rows)))
-            program.segments.append(node)
-            start = len(rows)
-    if len(rows) > start or not program.segments:
-        program.segments.append((start, len(rows)))
-    program.table, program.words = _packed(rows)
-
-
-def _packed(rows: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The table, and all blocks of integers in one array."""
-    words = np.concatenate([block for _, block in rows]) if rows else np.empty(0, np.int64)
-    starts = np.cumsum([0, *[len(block) for _, block in rows]])[:-1] * words.itemsize + words.ctypes.data
-    functions = [function for function, _ in rows]
-    return np.stack([np.array(functions, np.int64), starts.astype(np.int64)], axis=1), words
-
-
-def link_entry(places: Places, node: Node) -> tuple[int, np.ndarray]:
-    """The row of the executor's table for a guard, a product or a routine: function and words."""
-    if isinstance(node, Check):
-        return executor.utility("agj_check"), _check_words(places, node)
-    if isinstance(node, Gemm):
-        return executor.utility("agj_gemm"), _gemm_words(places, node)
-    assert isinstance(node, Call)
-    return compiled_routine(*library.routine(*node.code)).address, _call_words(places, node)
-
-
-def _check_words(program: Places, node: Check) -> np.ndarray:
-    slot, offset = program.address_of(node.arg.value)
-    expected = np.frombuffer(node.expected.ljust(-(-len(node.expected) // 8) * 8, b"\0"), np.int64)
-    return np.concatenate([np.array([slot, offset, len(node.expected)], np.int64), expected])
-
-
-def _call_words(program: Places, node: Call) -> np.ndarray:
-    """The words of a native routine: see :mod:`autograd_jit.kernels.library`."""
-    addresses = library.addresses(*node.code)
-    words = [*node.numbers, *[0] * (library.NUMBERS - len(node.numbers)), *addresses]
-    for view in node.args:
-        slot, offset = program.address_of(view.value)
-        words += [slot, offset + view.offset * view.dtype.itemsize, *view.strides]
-    for value in node.results:
-        words += program.address_of(value)
-    return np.array(words, np.int64)
-
-
-def _gemm_words(program: Places, node: Gemm) -> np.ndarray:
-    from ..kernels.blas import product_address
-
-    size = node.out.dtype.itemsize
-    words: list[int] = []
-    for view in (node.left, node.right):
-        slot, offset = program.address_of(view.value)
-        words += [slot, offset + view.offset * size]
-    words += [*program.address_of(node.out)]
-    count, m, k = node.left.shape
-    n = node.right.shape[2]
-    (left_trans, left_ld), (right_trans, right_ld) = _orientation(node.left), _orientation(node.right)
-    steps = [node.left.strides[0] * size, node.right.strides[0] * size, m * n * size]
-    words += [m, n, k, left_ld, right_ld, max(n, 1), left_trans, right_trans, count, *steps]
-    cells = np.zeros(2, np.int64)
-    cells[:1].view(node.out.dtype)[0] = 1
-    words += [*cells.tolist(), product_address("dgemm" if size == 8 else "sgemm")]
-    assert len(words) == executor.GEMM_WORDS
-    return np.array(words, np.int64)
-
-
-def _orientation(view: View) -> tuple[int, int]:
-    """``(transpose character, leading dimension)`` of a matrix as column-major BLAS sees its transpose."""
-    _, rows, columns = view.shape
-    _, row_stride, column_stride = view.strides
-    if column_stride == 1 and (row_stride >= columns or rows == 1):
-        return ord("N"), max(row_stride, columns, 1)
-    return ord("T"), max(column_stride, rows, 1)
+    made = {value for node in graph.nodes if type(node) is not Map for value in node.outs}
+    return made | stored
 
 
 # ---------------------------------------------------------------- running

@@ -70,7 +70,13 @@ def compute_again(graph: Graph, groups: list[Group]) -> list[Group]:
     written again while another group reads it (the memory plan counts the repeated operations as readers), so that
     both come to the same.
     """
-    homes = {node.out: group for group in groups for node in group.nodes if isinstance(node, Map)}
+    homes: dict[Value, Group] = {}
+    makers: dict[Value, tuple[int, Map]] = {}  # a value's map, and its place among all of them
+    for group in groups:
+        for node in group.nodes:
+            if type(node) is Map:
+                homes[node.out] = group
+                makers[node.out] = len(makers), node
     readers = _readers(graph, groups, homes)
     scattering = {group for group in groups if _scatters(group)}
     uses: dict[Group, Counter[Value]] = {}  # how often a group's nodes read a value
@@ -79,7 +85,7 @@ def compute_again(graph: Graph, groups: list[Group]) -> list[Group]:
         reader = readers[value][0] if len(readers[value]) == 1 else None
         if reader is None or reader.domain != home.domain or value in home.row_values or reader in scattering:
             continue
-        found = _chain(value, home, homes, readers)
+        found = _chain(value, home, homes, makers, readers)
         if found is None:
             continue
         maps, loads = found
@@ -117,7 +123,7 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
             for term in node.reads:
                 if homes.get(term.value, group) is not group:  # most are of the group itself
                     by_element = group.domain is not None and term.is_dense and term.shape == group.domain
-                    pointer = isinstance(node, Map) and node.is_pointer(term)
+                    pointer = type(node) is Map and node.is_pointer(term)
                     place = group if by_element and not pointer else None
                     if place not in found[term.value]:
                         found[term.value].append(place)
@@ -125,28 +131,31 @@ def _readers(graph: Graph, groups: list[Group], homes: dict[Value, Group]) -> di
 
 
 def _chain(
-    value: Value, home: Group, homes: dict[Value, Group], readers: dict[Value, list[Group | None]]
+    value: Value,
+    home: Group,
+    homes: dict[Value, Group],
+    makers: dict[Value, tuple[int, Map]],
+    readers: dict[Value, list[Group | None]],
 ) -> tuple[list[Map], set[View]] | None:
     """The maps of a value's group that compute it from what is in memory anyway, in order, and what they load; None
     where they cost too much."""
-    wanted, loads = {value}, set()
-    maps: list[Map] = []
+    wanted, loads = [value], []
+    maps: list[tuple[int, Map]] = []
     cost = 0
-    for node in reversed(home.nodes):
-        if isinstance(node, Map) and node.out in wanted:
-            maps.append(node)
-            cost += COST.get(node.op, TOO_MUCH)
-            if cost > AGAIN_COST:
-                return None
-            for term in node.reads:
-                by_element = term.is_dense and term.shape == home.domain
-                if homes.get(term.value) is home and by_element and not readers.get(term.value):
-                    wanted.add(term.value)
-                else:
-                    loads.add(term)
-            if len(maps) == len(wanted):
-                break
-    return maps[::-1], loads
+    for each in wanted:  # grows on the way
+        made = makers[each]
+        maps.append(made)
+        cost += COST.get(made[1].op, TOO_MUCH)
+        if cost > AGAIN_COST:
+            return None
+        for term in made[1].reads:
+            inner = term.value
+            if homes.get(inner) is home and not readers.get(inner) and term.shape == home.domain and term.is_dense:
+                if inner not in wanted:
+                    wanted.append(inner)
+            else:
+                loads.append(term)
+    return [node for _, node in sorted(maps)], set(loads)
 
 
 def _reads(node: Node, value: Value) -> bool:

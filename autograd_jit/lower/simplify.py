@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..trace.tracer import Primitive
-from .graph import Call, Check, CopyStep, Graph, Node, Step, Value, View
+from .graph import Call, Check, CopyStep, Graph, Map, Node, Step, Value, View
 
 __all__ = ["drop_dead_nodes"]
 
@@ -19,9 +19,14 @@ def drop_dead_nodes(graph: Graph) -> Graph:
     needed: set[Value] = {out.value for out in graph.outputs if isinstance(out, View)}
     kept = []
     for node in reversed(graph.nodes):
-        if not needed.isdisjoint(node.outs) or isinstance(node, Check) or _may_raise(node):
+        if type(node) is Map:  # most
+            is_needed = node.out in needed
+        else:
+            is_needed = not needed.isdisjoint(node.outs) or isinstance(node, Check) or _may_raise(node)
+        if is_needed:
             kept.append(node)
-            needed.update([view.value for view in node.reads])
+            for view in node.reads:
+                needed.add(view.value)
     kept.reverse()
     constants = {value: array for value, array in graph.constants.items() if value in needed}
     return Graph(graph.inputs, constants, kept, graph.outputs, graph.draws)

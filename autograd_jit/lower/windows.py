@@ -18,6 +18,7 @@ are masked by their window.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -51,7 +52,8 @@ def gather_pieces(graph: Graph) -> Graph:
     rewriter = _Rewriter(graph)
     nodes: list[Node] = []
     for node in graph.nodes:
-        assembly = next((assemblies[value] for value in node.outs if value in assemblies), None)
+        whole = node.out if type(node) is Init else node.region.value if type(node) is Piece else None
+        assembly = None if whole is None else assemblies.get(whole)
         if assembly is None:
             nodes.append(node)
         elif node is assembly.pieces[-1]:
@@ -73,19 +75,15 @@ class _Shift(NamedTuple):
 
     @property
     def covers_all(self) -> bool:
-        return all(bounds is None for bounds in self.window)
+        return not any(self.window)
 
     def view(self, operand: View) -> View:
         """An operand with the piece's shape, seen from the buffer's elements."""
-        strides = [0] * len(self.shape)
-        for axis, stride in zip(self.axes, operand.strides, strict=True):
-            if axis is not None:
-                strides[axis] = stride
-        offset = operand.offset - sum([start * stride for start, stride in zip(self.starts, strides)])
+        strides, start = _shifted_strides(self.axes, self.starts, operand.strides)
         window = None if self.covers_all else self.window
         if operand.window is not None:
             window = _both(self.window, self.moved(operand.window))
-        return View(operand.value, self.shape, tuple(strides), offset, window)
+        return View(operand.value, self.shape, strides, operand.offset - start, window)
 
     def moved(self, window: Window) -> Window:
         """A window of the piece, seen from the buffer's elements."""
@@ -94,6 +92,18 @@ class _Shift(NamedTuple):
             if axis is not None and inside is not None:
                 bounds[axis] = (inside[0] + self.starts[axis], inside[1] + self.starts[axis])
         return tuple(bounds)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shifted_strides(
+    axes: tuple[int | None, ...], starts: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], int]:
+    """The strides of an operand along the buffer's axes, and how far before it the buffer's first element lies."""
+    found = [0] * len(starts)
+    for axis, stride in zip(axes, strides, strict=True):
+        if axis is not None:
+            found[axis] = stride
+    return tuple(found), sum([start * stride for start, stride in zip(starts, found)])
 
 
 def _both(one: Window, other: Window) -> Window:
@@ -117,14 +127,14 @@ class _Assembly:
 def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
     """The buffers that one pass can compute, by value."""
     found: dict[Value, _Assembly] = {}
-    if not any(isinstance(node, Init) for node in graph.nodes):
+    if not any([type(node) is Init for node in graph.nodes]):
         return found
     refused: set[Value] = set()
     read: set[Value] = set()
     for node in graph.nodes:
-        if isinstance(node, Init):
+        if type(node) is Init:
             found[node.out] = _Assembly(node)
-        elif isinstance(node, Piece):
+        elif type(node) is Piece:
             whole = node.region.value
             assembly, shift = found[whole], _shift(node)
             if shift is None or whole in read:
@@ -132,27 +142,35 @@ def _assemblies(graph: Graph) -> dict[Value, _Assembly]:
             else:
                 assembly.pieces.append(node)
                 assembly.shifts.append(shift)
-        read.update([view.value for view in node.reads])
+        for view in node.reads:
+            if view.value in found:
+                read.add(view.value)
     return {value: assembly for value, assembly in found.items() if value not in refused and _pays(assembly)}
 
 
 def _shift(piece: Piece) -> _Shift | None:
     """Where a piece lies, if that is a block of neighbouring elements."""
-    region, shape = piece.region, piece.region.value.shape
+    region = piece.region
     if piece.position is not None or region.size == 0:
         return None
+    return _block(region.shape, region.strides, region.offset, region.value.shape)
+
+
+@functools.lru_cache(maxsize=4096)  # a loop asks for the same few blocks again and again
+def _block(part: tuple[int, ...], steps: tuple[int, ...], offset: int, shape: tuple[int, ...]) -> _Shift | None:
+    """Where a region of shape ``part`` lies in a buffer of shape ``shape``."""
     strides = dense_strides(shape)
     by_stride = {stride: axis for axis, (stride, size) in enumerate(zip(strides, shape)) if size != 1}
     lengths = [1] * len(shape)
     axes: list[int | None] = []
-    for size, stride in zip(region.shape, region.strides, strict=True):
+    for size, stride in zip(part, steps, strict=True):
         axis = None if size == 1 else by_stride.get(stride)
         if size != 1 and (axis is None or lengths[axis] != 1):
             return None
         if axis is not None:
             lengths[axis] = size
         axes.append(axis)
-    starts, rest = [], region.offset
+    starts, rest = [], offset
     for stride, size in zip(strides, shape):
         start, rest = divmod(rest, stride) if size != 1 else (0, rest)
         starts.append(start)
@@ -182,7 +200,7 @@ class _Rewriter:
     """Makes the maps of one buffer after the other; those are themselves candidates for what follows."""
 
     def __init__(self, graph: Graph) -> None:
-        self.maps = {node.out: node for node in graph.nodes if isinstance(node, Map)}
+        self.maps = {node.out: node for node in graph.nodes if type(node) is Map}
         self.uses = Counter([view.value for node in graph.nodes for view in node.reads])
         self.uses.update([out.value for out in graph.outputs if isinstance(out, View)])
         self.numbers = itertools.count(2_000_000_000)
@@ -231,23 +249,28 @@ class _Rewriter:
         """The maps to compute at shifted indices; none where that is no cheaper than to store and load the result."""
         leaves: set[Value] = set()
         stack, found, cost = [arg], set(), 0
-        while stack and cost <= MAX_COST:
+        size = arg.size
+        nearly_all = 8 * size >= 7 * whole
+        while stack and cost <= MAX_COST and len(leaves) <= MAX_LEAVES:
             view = stack.pop()
-            node = self._moved(view, 8 * arg.size >= 7 * whole)
+            node = self._moved(view, nearly_all)
             if node is None:
-                if 2 * view.value.size >= arg.size:
+                if 2 * view.value.size >= size:
                     leaves.add(view.value)
             elif node not in found:
                 found.add(node)
                 cost += COST.get(node.op, 1)
-                stack += [term for term in node.args if isinstance(term, View)]
+                stack += node.reads
         return found if cost <= MAX_COST and len(leaves) <= MAX_LEAVES else set()
 
     def _moved(self, view: View, nearly_all: bool) -> Map | None:
         """The map that computes a view, if it can do so elsewhere. What costs more than a load moves only if it is not
         needed where it is, and if hardly any element is computed in vain."""
-        node = self.maps.get(view.value)
-        if node is None or node.op == "gather" or view.shape != node.out.shape or not view.is_dense:
+        value = view.value
+        node = self.maps.get(value)
+        if node is None or node.op == "gather":
+            return None
+        if view is not value._whole and (view.shape != value.shape or not view.is_dense):
             return None
         return node if node.op in COST or (nearly_all and self.uses[node.out] == 1) else None
 

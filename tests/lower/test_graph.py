@@ -37,6 +37,29 @@ def test_broadcast():
         v.broadcast((2, 4, 4))
 
 
+ODD_NUMBERS = [0.0, -0.0, 1.0, 1, np.float64(1.0), np.nan, -np.nan, np.inf, 5e-324, np.float32(1.0), True]
+
+
+@pytest.mark.parametrize("one", ODD_NUMBERS)
+@pytest.mark.parametrize("other", ODD_NUMBERS)
+def test_literals_with_equal_keys_have_the_same_bits(one, other):
+    dtypes = [np.dtype(np.float32) if isinstance(x, np.float32) else np.asarray(x).dtype for x in (one, other)]
+    literals = [Literal(x, dtype) for x, dtype in zip((one, other), dtypes, strict=True)]
+    same = dtypes[0] == dtypes[1] and literals[0].bits == literals[1].bits
+    assert (literals[0].key == literals[1].key) == same
+    assert not same or hash(literals[0].key) == hash(literals[1].key)
+
+
+def test_equal_views_have_equal_keys():
+    v, other = value(1, 2, 3), value(1, 2, 3)
+    whole = View(v, (2, 3), (3, 1), 0)
+    assert whole.key is v
+    assert whole is not v.view() and v.view().key is v
+    part = View(v, (3,), (1,), 3)
+    assert part.key == View(v, (3,), (1,), 3).key != View(v, (3,), (1,), 0).key
+    assert other.view().key is not v.view().key
+
+
 def test_printing():
     x, y, s = value(1, 2, 3), value(2, 2, 3), value(3, 2)
     graph = Graph([x], {}, [Map("exp", (x.view(),), y), Reduce("sum", y.view(), (1,), s)], [s.view()])

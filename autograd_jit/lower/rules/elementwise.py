@@ -36,8 +36,14 @@ def arithmetic(name: str) -> Rule:
             _no_options(kwargs)
         type_ = result_type(op)
         dtype = type_.dtype
+        for arg in args:
+            if type(arg) is not View or arg.value.dtype is not _FLOAT64:
+                break
+        else:  # most
+            if dtype is _FLOAT64:
+                return b.map(name, args, dtype, type_.shape)
         operands = [as_operand(arg) for arg in args]
-        if any([o.dtype is not dtype for o in operands]) or dtype is not _FLOAT64:
+        if dtype is not _FLOAT64 or any([o.dtype is not dtype for o in operands]):
             require_native(dtype, *[o.dtype for o in operands])
             if dtype == BOOL or (dtype.kind == "i" and name not in _INTEGER_OPS):
                 raise NoLowering(f"{name} of dtype {dtype.name}")

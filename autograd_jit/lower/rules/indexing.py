@@ -14,10 +14,13 @@ import numpy as np
 from ...numpy import indexing
 from ...trace.tape import Guard, Op, Var
 from ..builder import Builder, NoLowering
-from ..graph import Literal, Operand, View, dense_strides
+from ..graph import Literal, Operand, View
 from .table import BOOL, as_operand, require_native, result_type, rule_for, viewed_by, with_shape
 
 _INT = np.dtype(np.int64)
+
+
+_TRACED = frozenset([View, Literal, Var])
 
 
 class _Indexed(NamedTuple):
@@ -32,8 +35,12 @@ def _is_integer(part: Any) -> bool:
 
 
 def _is_basic(part: Any) -> bool:
-    if isinstance(part, slice):
-        return not any(isinstance(bound, (View, Literal, Var)) for bound in (part.start, part.stop, part.step))
+    kind = type(part)
+    if kind is int:
+        return True
+    if kind is slice:
+        start, stop, step = type(part.start), type(part.stop), type(part.step)
+        return start not in _TRACED and stop not in _TRACED and step not in _TRACED
     return part is None or part is Ellipsis or _is_integer(part)
 
 
@@ -44,7 +51,7 @@ def resolve(b: Builder, op: Op, view: View, index: Any, recorded: tuple[int, ...
     parts = list(index) if type(index) is tuple else [index]  # views are named tuples
     if len(parts) == 1 and isinstance(parts[0], View) and parts[0].dtype == BOOL:
         return _masked(b, op, view, parts[0], recorded[0] if recorded else 0)
-    if all(_is_basic(part) for part in parts):
+    if all([_is_basic(part) for part in parts]):
         return _Indexed(_basic(view, parts), None)
     parts = _expand_ellipsis(parts, len(view.shape))
     if any(isinstance(part, slice) and not _is_basic(part) for part in parts):
@@ -231,7 +238,9 @@ def _is_mask(index: Any) -> bool:
 
 
 def _getitem(b: Builder, op: Op, x: Any, index: Any) -> Operand:
-    view = b.view(as_operand(x))
+    view = x if type(x) is View else b.view(as_operand(x))
+    if type(index) is int:
+        return _basic(view, [index])
     shape = result_type(op).shape
     if _is_mask(index):
         require_native(view.dtype)
@@ -252,7 +261,7 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
     zero = Literal(type_.dtype.type(0), type_.dtype)
     source = zero if base is None else b.cast(as_operand(base), type_.dtype)
     # Regions are resolved against a stand-in first: an index without lowering must leave no half-made buffer behind.
-    stand_in = View(b.new_value(type_.shape, type_.dtype), type_.shape, dense_strides(type_.shape), 0)
+    stand_in = b.new_value(type_.shape, type_.dtype).view()
     values_by_index = zip(indices, operands, strict=True)
     regions = [resolve(b, op, stand_in, index, operand.shape) for index, operand in values_by_index]
     for region, operand in zip(regions, operands, strict=True):
@@ -260,12 +269,15 @@ def _scatter_sum(b: Builder, op: Op, indices: tuple, zeros: Any, base: Any, *val
             np.broadcast_to(np.empty(operand.shape, bool), region.view.shape)
     whole = b.assemble(type_.shape, type_.dtype, source)
     for region, operand in _gathered_by_region(b, regions, [b.cast(o, type_.dtype) for o in operands]):
-        b.piece(region.view._replace(value=whole), operand, add=True, position=region.position)
+        _, region_shape, strides, offset, _ = region.view
+        b.piece(View(whole, region_shape, strides, offset), operand, add=True, position=region.position)
     return whole.view()
 
 
 def _gathered_by_region(b: Builder, regions: list[_Indexed], operands: list[Operand]) -> list[tuple[_Indexed, Operand]]:
     """Contributions to one region are added up before they are stored: a parameter read in each step of a loop."""
+    if len(regions) == 1:
+        return [(regions[0], operands[0])]
     sums: dict[_Indexed, Operand] = {}
     for region, operand in zip(regions, operands, strict=True):
         known = sums.get(region)

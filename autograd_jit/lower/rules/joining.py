@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...numpy import joining, shaping
 from ...trace.tape import Op
 from ..builder import Builder
@@ -15,7 +17,16 @@ from .table import (
     rule_for,
     shadow,
     viewed,
+    viewed_by,
 )
+
+
+def _between(base: np.ndarray, axis: int, start: int, stop: int) -> np.ndarray:
+    return base[(slice(None),) * axis + (slice(start, stop),)]
+
+
+def _at(base: np.ndarray, axis: int, position: int) -> np.ndarray:
+    return base[(slice(None),) * axis + (position, ...)]
 
 
 def _concatenate(b: Builder, op: Op, axis: int, *arrays: Any) -> Operand:
@@ -23,11 +34,10 @@ def _concatenate(b: Builder, op: Op, axis: int, *arrays: Any) -> Operand:
     operands = [as_operand(a) for a in arrays]
     require_native(type_.dtype, *[o.dtype for o in operands])
     whole = b.assemble(type_.shape, type_.dtype, None)
-    base = shadow(whole.view())
     start = 0
     for operand in operands:
         size = b.view(operand).shape[axis]
-        region = viewed(whole.view(), base[(slice(None),) * axis + (slice(start, start + size),)], base)
+        region = viewed_by(whole.view(), _between, axis, start, start + size)
         b.piece(region, b.cast(operand, type_.dtype), add=False)
         start += size
     return whole.view()
@@ -63,9 +73,8 @@ def _stack(b: Builder, op: Op, axis: int, *arrays: Any) -> Operand:
     operands = [as_operand(a) for a in arrays]
     require_native(type_.dtype, *[o.dtype for o in operands])
     whole = b.assemble(type_.shape, type_.dtype, None)
-    base = shadow(whole.view())
     for position, operand in enumerate(operands):
-        region = viewed(whole.view(), base[(slice(None),) * axis + (position, ...)], base)
+        region = viewed_by(whole.view(), _at, axis, position)
         b.piece(region, b.cast(operand, type_.dtype), add=False)
     return whole.view()
 
