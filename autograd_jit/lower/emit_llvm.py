@@ -1,7 +1,8 @@
 """The loop form as LLVM IR: outer axes are scalar loops, the innermost one runs over vectors.
 
 The innermost axis is cut into full vectors and one masked rest, both printed from the same body, so that an
-element's value does not depend on its position. A kernel has the uniform signature
+element's value does not depend on its position; with windows also into what no window bounds and what is around it
+(`llvm_windows.py`). A kernel has the uniform signature
 ``i64 kernel(ptr slots, ptr args)``: ``slots`` holds buffer addresses, ``args`` the block of integers that
 :meth:`autograd_jit.lower.kernel.Launch.words` writes.
 
@@ -75,6 +76,7 @@ class _Emitter(Sums):
             self.strides.append([self._word(word + 2 + axis) for axis in range(kernel.rank)])
         self.literals = [self._literal(i, element) for i, element in enumerate(kernel.literals)]
         self.vectors = [self.out.broadcast(e, scalar) for e, scalar in zip(kernel.literals, self.literals)]
+        self._open_kernel()
 
     def _literal(self, index: int, element: str) -> str:
         value = self._word(self.kernel.word_of_literal(index), memory_type(element))
@@ -186,6 +188,9 @@ class _Emitter(Sums):
         count, lanes = self.dims[-1], self.out.lanes
         hoisted = self._hoist(stage, pointers)
 
+        def rest_of(index: str) -> str:
+            return self.out.first_lanes(self.scalar.op("sub", "i64", count, index))
+
         def vector(index: str, mask: str) -> list[str]:
             values = self._body(stage, pointers, index, mask, hoisted)
             for reduction, pointer in self._results(stage, pointers):
@@ -193,8 +198,14 @@ class _Emitter(Sums):
                 self._add_to_row(reduction, place, mask, values)
             return []
 
+        def plain(index: str, _: list[str]) -> list[str]:
+            return vector(index, "")
+
+        if lanes > 1 and self.kernel.windows_of(stage):
+            self._around_box("0", count, lanes, [], lambda index, _: vector(index, rest_of(index)), plain)
+            return
         full = self.scalar.let(f"and i64 {count}, {-lanes}")
-        self._loop("0", full, lanes, [], lambda index, _: vector(index, ""))
+        self._loop("0", full, lanes, [], plain)
         if lanes > 1:
             rest = self.scalar.let(f"sub i64 {count}, {full}")
             self._if(self.scalar.let(f"icmp sgt i64 {rest}, 0"), [], lambda: vector(full, self.out.first_lanes(rest)))
@@ -225,6 +236,9 @@ class _Emitter(Sums):
             if what.op == "gather":
                 base, position = what.args[0].index, values[what.args[1]]
                 values[Ref("value", number)] = self._look_up(base, pointers[base], index, mask, position, self.out)
+            elif self.is_plain and what.op == "where" and what.args[0].kind == "window":
+                chosen = what.args[1 if self._is_usual(what.args[0].index) else 2]
+                values[Ref("value", number)] = values[chosen]
             else:
                 values[Ref("value", number)] = instruction(self.out, what, [values[ref] for ref in what.args])
         for number, store in enumerate(stage.stores, self.kernel.first_store(stage)):
