@@ -4,7 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd_jit.errors import TapeError
-from autograd_jit.lower.graph import Graph, Init, Inside, Literal, Map, Piece, Reduce, Value, View, dense_strides, verify
+from autograd_jit.lower.graph import (
+    Graph,
+    Init,
+    Inside,
+    Literal,
+    Map,
+    Piece,
+    Reduce,
+    Value,
+    View,
+    dense_strides,
+    verify,
+)
 from autograd_jit.lower.rules.table import shadow, viewed
 from tests.lower.graphs import read
 
