@@ -186,7 +186,8 @@ class ReplaySource:
     # ---------------------------------------------------------------- captured state, run, results
 
     def _captures(self, captures: Captures) -> None:
-        self._unless("unchanged() and check_rest(fun) or check(fun)" if captures.has_words else "check(fun)")
+        rest = " and check_rest(fun)" if captures.has_rest else ""
+        self._unless(f"unchanged(){rest} or check(fun)" if captures.has_words else "check(fun)")
         if self.constants["held"] is not None:
             self._unless("held()")
         names = [self._name("c") for _ in captures.arrays]
