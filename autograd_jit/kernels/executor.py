@@ -83,7 +83,14 @@ argument:
   %slot = load i64, ptr %slot.at
   %target = getelementptr ptr, ptr %slots, i64 %slot
   %is.output = icmp eq i64 %kind, {OUTPUT}
-  br i1 %is.output, label %take.data, label %check.type
+  br i1 %is.output, label %output, label %check.type
+output:
+  %output.type.at = getelementptr i8, ptr %object, i64 {_TYPE}
+  %output.type = load i64, ptr %output.type.at
+  %output.scalar.at = getelementptr i64, ptr %spec, i64 2
+  %output.scalar = load i64, ptr %output.scalar.at
+  %output.is.scalar = icmp eq i64 %output.type, %output.scalar
+  br i1 %output.is.scalar, label %take.scalar, label %take.data
 check.type:
   %type.at = getelementptr i8, ptr %object, i64 {_TYPE}
   %type = load i64, ptr %type.at
@@ -385,7 +392,10 @@ def utility(name: str) -> int:
 
 
 class Spec(NamedTuple):
-    """One argument of a frame: its kind, the slot that its address goes to, and what it must be."""
+    """One argument of a frame: its kind, the slot that its address goes to, and what it must be.
+
+    An output is an array, or a new object of the scalar ``type``, to be filled.
+    """
 
     kind: int
     slot: int

@@ -468,6 +468,8 @@ def verify(graph: Graph) -> None:
                 if operand.value not in known:
                     raise TapeError(f"{operand} is used before it is computed: {node}")
                 _verify_bounds(operand)
+            elif isinstance(operand, Inside):
+                _verify_window(operand.window, operand.shape)
         if isinstance(node, Map):
             for operand in node.args:
                 if operand.shape not in ((), node.out.shape):
@@ -482,9 +484,17 @@ def verify(graph: Graph) -> None:
             raise TapeError(f"output {out} is never computed")
 
 
+def _verify_window(window: Window, shape: tuple[int, ...]) -> None:
+    """Kernels rely on it: a lane that lies in a window lies in its row."""
+    for bounds, size in zip(window, shape, strict=True):
+        if bounds is not None and not 0 <= bounds[0] <= bounds[1] <= size:
+            raise TapeError(f"the window {_bounds(window)} does not fit the shape {shape}")
+
+
 def _verify_bounds(view: View) -> None:
     window = view.window or (None,) * len(view.shape)
     bounds = [inside or (0, size) for inside, size in zip(window, view.shape, strict=True)]
+    _verify_window(window, view.shape)
     if any(first >= stop for first, stop in bounds):
         return
     ends = [(first * stride, (stop - 1) * stride) for (first, stop), stride in zip(bounds, view.strides, strict=True)]

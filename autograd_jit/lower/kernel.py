@@ -104,14 +104,15 @@ class Kernel:
     """A loop nest of ``len(reduced)`` axes, outermost first; ``reduced`` says which axes are summed over.
 
     Most kernels have one stage. With several, the reduced axes are the innermost ones: for every element of the axes
-    before them (every row) the stages run one after the other. ``windows`` says for each window which axes it bounds.
+    before them (every row) the stages run one after the other. ``windows`` says for each window how it bounds each
+    axis: "" not at all, "one" to a single element, "some" otherwise.
     Instructions, stores and reductions are numbered through all stages.
     """
 
     reduced: tuple[bool, ...]
     loads: tuple[Access, ...]
     literals: tuple[str, ...]
-    windows: tuple[tuple[bool, ...], ...]
+    windows: tuple[tuple[str, ...], ...]
     stages: tuple[Stage, ...]
 
     def __hash__(self) -> int:
@@ -388,7 +389,7 @@ class _Build:
             reduced,
             tuple(accesses[:loads]),
             tuple([ELEMENT[literal.dtype] for literal in self.literals]),
-            tuple([tuple([bounds is not None for bounds in window]) for window in windows]),
+            tuple([tuple([_bounding(bounds) for bounds in window]) for window in windows]),
             self._finished(iter(accesses[loads:])),
         )
         placements = tuple(
@@ -421,6 +422,13 @@ def _access(view: View, strides: tuple[int, ...]) -> Access:
     inner = strides[-1] if strides else 0
     kind = {0: "zero", 1: "unit"}.get(inner, "any")
     return Access(ELEMENT[view.dtype], kind)
+
+
+def _bounding(bounds: tuple[int, int] | None) -> str:
+    """How a window bounds an axis. A single element is a matter of structure, as unit axes are: x[0] has no size."""
+    if bounds is None:
+        return ""
+    return "one" if bounds[1] - bounds[0] == 1 else "some"
 
 
 def _cell(literal: Literal) -> bytes:

@@ -5,27 +5,20 @@ from __future__ import annotations
 from ..kernels.llvm import ELEMENT_BYTES
 from ..kernels.vector_ir import Emission, literal
 from .kernel import Access, Kernel, Ref, Stage
-from .llvm_flow import Flow
 from .llvm_operations import combine, memory_type
+from .llvm_windows import Windows
 
 __all__ = ["Memory"]
 
 
-class Memory(Flow):
-    """Loads and stores. ``indices`` are the scalar indices of the loops around the innermost one."""
+class Memory(Windows):
+    """Loads and stores."""
 
     def __init__(self, kernel: Kernel, lanes: int) -> None:
-        super().__init__(lanes)
-        self.kernel = kernel
-        self.dims: list[str] = []
+        super().__init__(kernel, lanes)
         self.strides: list[list[str]] = []
         #: what is the same throughout a row: values of row stages and totals, as scalars
         self.row: dict[Ref, str] = {}
-        self.indices: dict[int, str] = {}
-        #: window -> (first element inside along the innermost axis, how many), on the current row
-        self.spans: dict[int, tuple[str, str]] = {}
-        #: window -> whether the current row meets it at all
-        self.rows_inside: dict[int, str] = {}
 
     # ---------------------------------------------------------------- single elements, vectors
 
@@ -69,40 +62,7 @@ class Memory(Flow):
         if access.window < 0:
             return self._load_scalar(access.element, pointer)
         filler = [(access.element, literal(access.element, 1))]
-        inside = self.rows_inside[access.window]
-        return self._if(inside, filler, lambda: [self._load_scalar(access.element, pointer)])[0]
-
-    def _open_windows(self, stage: Stage) -> None:
-        """Work out, for the current row, where along the innermost axis the windows begin and how long they are."""
-        kernel, s, last = self.kernel, self.scalar, self.kernel.rank - 1
-        for window in kernel.windows_of(stage):
-            bounded = kernel.windows[window]
-            meets = "true"
-            for axis in range(last):
-                if bounded[axis]:
-                    first, length = self._bounds(window, axis)
-                    inside = s.compare("ult", "i64", s.op("sub", "i64", self.indices[axis], first), length)
-                    meets = inside if meets == "true" else s.op("and", "i1", meets, inside)
-            first, length = self._bounds(window, last) if bounded[last] else ("0", self.dims[last])
-            self.rows_inside[window] = meets
-            self.spans[window] = (first, length if meets == "true" else s.select("i64", meets, length, "0"))
-
-    def _bounds(self, window: int, axis: int) -> tuple[str, str]:
-        word = self.kernel.word_of_window(window, axis)
-        first, stop = self._word(word), self._word(word + 1)
-        return first, self.scalar.op("sub", "i64", stop, first)
-
-    def _insides(self, stage: Stage, index: str) -> dict[int, str]:
-        """For each window which of the elements at ``index`` and on lie inside."""
-        out, found = self.out, {}
-        for window in self.kernel.windows_of(stage):
-            first, length = self.spans[window]
-            start = out.broadcast("i64", self.scalar.op("sub", "i64", index, first))
-            if out.lanes > 1:
-                start = out.op("add", "i64", start, f"<{', '.join(f'i64 {i}' for i in range(out.lanes))}>")
-            # unsigned: what lies before the window is very large
-            found[window] = out.compare("ult", "i64", start, out.broadcast("i64", length))
-        return found
+        return self._if(self._meets(access.window), filler, lambda: [self._load_scalar(access.element, pointer)])[0]
 
     # ---------------------------------------------------------------- accesses of any kind
 
@@ -114,21 +74,26 @@ class Memory(Flow):
             moved.append(self.scalar.element("i8", pointer, distance))
         return moved
 
-    def _word(self, index: int, type_: str = "i64") -> str:
-        return self.scalar.let(f"load {type_}, ptr {self.scalar.element('i64', '%args', str(index))}, align 8")
-
     def _load(self, number: int, pointer: str, index: str, mask: str, inside: dict[int, str]) -> str:
         """The elements of an access that changes along the innermost axis."""
         access = self.kernel.loads[number]
-        if access.window >= 0:
-            within = inside[access.window]
-            mask = self.out.op("and", "i1", mask, within) if mask else within
+        if access.window >= 0 and self.is_plain:
+            if not self._is_usual(access.window):
+                return self.out.constant(access.element, 1)
+        elif access.window >= 0:
+            mask = self._both(mask, access.window, inside[access.window])
         if self.kernel.rank == 0:
             return self._load_scalar(access.element, pointer)
         if mask and self.out.lanes == 1:  # one element: there is nothing to mask but the load itself
             filler = [(access.element, literal(access.element, 1))]
             return self._if(mask, filler, lambda: [self._load_any(number, access, pointer, index, "")])[0]
         return self._load_any(number, access, pointer, index, mask)
+
+    def _both(self, mask: str, window: int, inside: str) -> str:
+        """Lanes of the row that lie in a window. One that bounds the row's axis ends no later than the row."""
+        if mask and window not in self.distances:
+            return self.out.op("and", "i1", mask, inside)
+        return inside
 
     def _load_any(self, number: int, access: Access, pointer: str, index: str, mask: str) -> str:
         if access.inner == "unit":

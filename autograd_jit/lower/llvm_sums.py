@@ -107,7 +107,11 @@ class Sums(Memory):
         length = s.let(f"sub i64 {stop}, {start}")
         bulk = s.let(f"and i64 {length}, {-lanes * unroll}")
         end = s.let(f"add nsw i64 {start}, {bulk}")
-        sums = self._loop(start, end, lanes * unroll, list(zip(kinds * unroll, zeros * unroll)), several)
+        carried = list(zip(kinds * unroll, zeros * unroll))
+        if lanes > 1 and self.kernel.windows_of(stage):
+            sums = self._around_box(start, end, lanes * unroll, carried, several, several)
+        else:
+            sums = self._loop(start, end, lanes * unroll, carried, several)
         sums = self._fold(stage, sums, unroll)
         if unroll > 1:
             middle, whole = end, s.let(f"and i64 {length}, {-lanes}")

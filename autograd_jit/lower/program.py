@@ -134,7 +134,8 @@ class Program:
             else:
                 kind = type_.dtype.type if type_.kind == "scalar" else PYTHON_SCALARS[type_.kind]
                 specs.append(Spec(SCALAR, slot, kind))
-        specs += [Spec(OUTPUT, self.slots[out.value]) for out in self.bound.outputs]
+        for out, type_ in zip(self.bound.outputs, self.fresh_types, strict=True):
+            specs.append(Spec(OUTPUT, self.slots[out.value], self.filled_scalar(type_)))
         return executor.specification(specs)
 
     def replayed(self) -> None:
@@ -203,6 +204,13 @@ class Program:
     def fresh_types(self) -> list[TensorType]:
         """Types of the arrays that a run makes for its results."""
         return [out.type for out in self.outputs if out.type is not None and out.kind in ("fresh", "hidden")]
+
+    def filled_scalar(self, type_: TensorType) -> type | None:
+        """The scalar type that a replay makes an object of, for the run to fill, instead of an array of one element.
+
+        Python steps need arrays, which other programs, and runs in the general way, are given.
+        """
+        return FILLED_SCALARS.get(type_.dtype) if type_.kind == "scalar" and self.is_native else None
 
     @property
     def has_draws(self) -> bool:
@@ -557,6 +565,8 @@ def drawn_leaves(op: Op, answer: Any) -> list:
     return [NATIVE_SCALARS[type(leaf)](leaf) if type(leaf) in NATIVE_SCALARS else leaf for leaf in leaves]
 
 
+#: scalars that are objects of their own whenever they are made, which bools are not
+FILLED_SCALARS: dict[np.dtype, type] = {np.dtype(kind): kind for kind in (np.float64, np.float32, np.int64, np.int32)}
 #: Python's integers lie in memory in a way of their own
 NATIVE_SCALARS: dict[type, type] = {int: np.int64, bool: np.bool_}
 PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}

@@ -43,7 +43,7 @@ from ..trace.integers import integer_name
 from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
 from ..trace.tracer import REGISTERED
-from .program import Program, drawn_leaves
+from .program import OutputPlan, Program, drawn_leaves
 
 __all__ = ["ReplaySource"]
 
@@ -186,7 +186,8 @@ class ReplaySource:
     # ---------------------------------------------------------------- captured state, run, results
 
     def _captures(self, captures: Captures) -> None:
-        self._unless("unchanged() and check_rest(fun) or check(fun)" if captures.has_words else "check(fun)")
+        rest = " and check_rest(fun)" if captures.has_rest else ""
+        self._unless(f"unchanged(){rest} or check(fun)" if captures.has_words else "check(fun)")
         if self.constants["held"] is not None:
             self._unless("held()")
         names = [self._name("c") for _ in captures.arrays]
@@ -223,6 +224,10 @@ class ReplaySource:
                 continue
             name = self._name("o")
             fresh.append(name)
+            scalar = self._filled_scalar(program, out)
+            if scalar is not None:
+                self.lines.append(f"{name} = {self._name('t', scalar)}()")
+                continue
             dtype = "" if out.type.dtype == np.float64 else f", {self._name('d', out.type.dtype)}"
             shape = out.type.shape
             self.lines.append(f"{name} = empty({shape[0] if len(shape) == 1 else shape}{dtype})")
@@ -234,6 +239,12 @@ class ReplaySource:
         made = "".join([f"{draw}, " for draw in self.made])
         otherwise = f"retry(args, ({made}))" if made else "divert(args) if answer is True else MISS"
         self.lines.append(f"return {otherwise}")
+
+    def _filled_scalar(self, program: Program, out: OutputPlan) -> type | None:
+        """The type of a scalar result that the run fills: 0.06 us less than an array and its element."""
+        assert out.type is not None
+        is_here = out.kind == "fresh" and program.empty is np.empty  # a device makes its results itself
+        return program.filled_scalar(out.type) if is_here else None
 
     def _result(self, program: Program, fresh: list[str]) -> str:
         names = iter(fresh)
@@ -250,7 +261,8 @@ class ReplaySource:
             else:
                 assert out.type is not None and out.var is not None
                 name, kind = next(names), out.type.kind
-                name = name if kind == "array" else f"{name}[()]" if kind == "scalar" else f"{name}.item()"
+                is_ready = kind == "array" or self._filled_scalar(program, out) is not None
+                name = name if is_ready else f"{name}[()]" if kind == "scalar" else f"{name}.item()"
                 values[out.var.number] = name
                 if out.kind == "fresh":
                     leaves.append(name)

@@ -88,11 +88,20 @@ class Findings:
 
     def enter_again(self, node: Node, place: Place) -> Node:
         """A second path to an object: the paths must go on leading to one object."""
-        self.guards.require(f"{place.expression} is not {node.variable}")
+        is_watched = node.is_watched and self.watch_cell(place)
+        self.guards.require(f"{place.expression} is not {node.variable}", is_watched)
         self.items.append(Item(place.path, ("same object", node.number), f"the object of `{node.paths[0]}`"))
         node.paths.append(place.path)
         self.link(node, place)
         return node
+
+    def watch_cell(self, place: Place) -> bool:
+        """Watch the closure variable at `place`, if it is one of a function that is watched itself."""
+        is_cell = place.slot is not None and place.slot[0] == "cell"
+        if not is_cell or place.owner is None or not place.owner.is_watched:
+            return False
+        self.guards.watch(f"cell_word({place.expression.removesuffix('.cell_contents')})")
+        return True
 
     def note(self, place: Place, *key: Any, shown: str | None = None) -> None:
         """An entry of the structure key for something that needs no node."""

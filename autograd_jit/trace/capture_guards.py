@@ -54,7 +54,7 @@ class Node:
     value: Any  # dropped once the walk is over
     paths: list[str]
     edges: list[tuple[Slot | None, Node]] = field(default_factory=list)
-    is_watched: bool = False  # a function known by words of memory: the root, or in a cell of such a function
+    is_watched: bool = False  # known by words of memory: the root, or the object in a cell of a watched function
     is_indirect: bool = False  # some path to it leads through something that cannot be cloned
 
 
@@ -188,6 +188,12 @@ class Guards:
         body = "\n".join(f"        {line}" for line in [*lines, "return True"])
         failures = "AttributeError, IndexError, KeyError, TypeError, ValueError"
         return f"def check(fn):\n    try:\n{body}\n    except ({failures}):\n        return False\n"
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether words of memory, if there are any, leave guards to be checked."""
+        tests = [line for line in self.lines if not isinstance(line.content, str) or line.content.startswith("if ")]
+        return not all([line.is_watched for line in tests])
 
     def _without_unused_variables(self, lines: list[str]) -> list[str]:
         """The lines without assignments that no guard needs."""

@@ -18,6 +18,7 @@ from .capture_containers import ContainerVisits, user_bases
 from .capture_effects import GENERATOR_TYPES, MUTABLE_TYPES, MUTATORS, verdict
 from .capture_guards import Node, Place
 from .capture_values import IdentityKey, is_library, is_library_class, plain_key
+from .capture_words import IS_KNOWN_LAYOUT
 from .instances import is_cloneable
 from .tracer import BOX_TYPES
 
@@ -143,7 +144,8 @@ class ObjectVisits(ContainerVisits):
 
     def _visit_by_identity(self, value: Any, place: Place) -> Node:
         node = self.enter(value, place, "other", ("is", IdentityKey(value)))
-        self.guards.require(f"{node.variable} is not {self.guards.constant(value)}")
+        node.is_watched = IS_KNOWN_LAYOUT and self.watch_cell(place)
+        self.guards.require(f"{node.variable} is not {self.guards.constant(value)}", node.is_watched)
         return node
 
     def _visit_generator(self, value: Any, place: Place) -> Node:

@@ -108,10 +108,10 @@ class Walk(ObjectVisits, StateChanges):
         variable = self.guards.variable(place.expression, place.path)
         same = f"same_plain({variable}, {self.guards.constant(key, shared=False)})"
         if is_deeply_immutable(value):
-            is_watched = self._watch_cell(place)
+            is_watched = self.watch_cell(place)
             self.guards.require(f"{variable} is not {self.guards.constant(value)} and not {same}", is_watched)
         elif type(value) is list and all(map(is_deeply_immutable, value)):
-            is_watched = self._watch_cell(place)
+            is_watched = self.watch_cell(place)
             if is_watched:
                 self.guards.watch(f"list_words({variable})")
             self._guard_elements(variable, list(value), variable, same, is_watched)
@@ -120,14 +120,6 @@ class Walk(ObjectVisits, StateChanges):
             self._guard_elements(variable, list(value.values()), f"{variable}.values()", same)
         else:
             self.guards.require(f"not {same}")
-
-    def _watch_cell(self, place: Place) -> bool:
-        """Watch the closure variable at `place`, if it is one of a function that is watched itself."""
-        is_cell = place.slot is not None and place.slot[0] == "cell"
-        if not is_cell or place.owner is None or not place.owner.is_watched:
-            return False
-        self.guards.watch(f"cell_word({place.expression.removesuffix('.cell_contents')})")
-        return True
 
     def _guard_elements(
         self, variable: str, elements: list[Any], expression: str, otherwise: str, is_watched: bool = False
@@ -196,7 +188,7 @@ class Walk(ObjectVisits, StateChanges):
         node = self.enter(function, place, "function", key)
         node.is_indirect = is_fixed
         of_method = place.slot == ("function",) and place.owner is not None and place.owner.is_watched
-        node.is_watched = IS_KNOWN_LAYOUT and (place.slot == ("root",) or of_method or self._watch_cell(place))
+        node.is_watched = IS_KNOWN_LAYOUT and (place.slot == ("root",) or of_method or self.watch_cell(place))
         if node.is_watched:
             self.guards.watch(f"code_word({node.variable})")
         self._guard_function(node, function, is_fixed or place.is_fixed)

@@ -115,6 +115,7 @@ class Captures:
         self.check_rest_source = found.guards.check_source(layouts=False, watched=False)
         self.words_source = found.guards.words_source()
         self.has_words = bool(found.guards.watches)
+        self.has_rest = found.guards.has_rest
         self.bind_source = found.guards.bind_source(direct)
         drawing = [node for node in found.nodes.values() if node.kind == "generator"]
         self.bind_generators_source = found.guards.bind_source(drawing)

@@ -15,7 +15,7 @@ from autograd_jit.lower import emit_python
 from autograd_jit.lower.axis_order import turn_short_rows
 from autograd_jit.lower.compile import compile_kernel
 from autograd_jit.lower.fuse import fuse
-from autograd_jit.lower.graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Value, View, verify
+from autograd_jit.lower.graph import Gemm, Graph, Init, Inside, Literal, Map, Piece, Reduce, Term, Value, View, verify
 from autograd_jit.lower.kernel import ELEMENT, Launch, build
 from autograd_jit.lower.plan import row_buffers, stored_values
 from autograd_jit.lower.short_axes import unroll_short_axes
@@ -40,8 +40,12 @@ UFUNCS = {
 REDUCTIONS = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "all": np.all, "any": np.any}
 
 
-def read(view: Operand, memory: Memory) -> np.ndarray:
+def read(view: Term, memory: Memory) -> np.ndarray:
     """The array that an operand stands for."""
+    if isinstance(view, Inside):
+        inside = np.zeros(view.shape, bool)
+        inside[tuple([slice(*bounds) if bounds else slice(None) for bounds in view.window])] = True
+        return inside
     if isinstance(view, Literal):
         return np.asarray(view.value, view.dtype)
     size = view.dtype.itemsize

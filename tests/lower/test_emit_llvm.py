@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from autograd_jit.lower.builder import Builder
+from autograd_jit.lower.emit_llvm import LITERALS_IN_REGISTERS, emit
 from autograd_jit.lower.graph import Literal, View
-from tests.lower.graphs import UFUNCS, by_kernels, run_native
+from tests.lower.graphs import UFUNCS, by_kernels, by_numpy, launches, run_native
 
 F8, F4, I8, I4, BOOL = map(np.dtype, (np.float64, np.float32, np.int64, np.int32, np.bool_))
 SIZES = [0, 1, 2, 7, 8, 9, 31, 64, 511, 512, 513, 2047, 2049, 100_003]
@@ -233,3 +234,26 @@ def test_a_scatter_adds_repeated_positions():
     want = np.zeros(4)
     np.add.at(want, places, np.arange(6.0))
     np.testing.assert_array_equal(run(b, [whole.view()], np.arange(6.0), places)[0], want)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 100])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32])
+@pytest.mark.parametrize("terms", [LITERALS_IN_REGISTERS // 2, 2 * LITERALS_IN_REGISTERS])
+def test_few_literals_stay_in_registers_and_many_in_memory(size, dtype, terms):
+    """Where they are used by operations, stored, and added up."""
+    b = Builder()
+    dtype = np.dtype(dtype)
+    x = b.input((size,), dtype)
+    value = x
+    for term in range(terms):
+        value = b.map("multiply", (value, x), dtype, (size,))
+        value = b.map("add", (value, Literal(dtype.type(term + 1), dtype)), dtype, (size,))
+    seven = b.map("copy", (Literal(dtype.type(7), dtype),), dtype, (size,))
+    b.graph.outputs = [value, seven, b.reduce("sum", seven, (0,))]
+    arrays = [np.resize(np.array([1, -1, 0, 2], dtype), size)]
+    expected, _ = by_numpy(b.graph, arrays)
+    for got, want in zip(by_kernels(b.graph, arrays, run_native), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+    _, (launch, *_) = launches(b.graph)
+    loop = emit(launch.kernel).partition("L1:")[2].partition("L1.done:")[0]
+    assert size == 1 or ("ptr %args" in loop) == (len(launch.kernel.literals) > LITERALS_IN_REGISTERS)

@@ -4,7 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd_jit.errors import TapeError
-from autograd_jit.lower.graph import Graph, Init, Literal, Map, Piece, Reduce, Value, View, dense_strides, verify
+from autograd_jit.lower.graph import (
+    Graph,
+    Init,
+    Inside,
+    Literal,
+    Map,
+    Piece,
+    Reduce,
+    Value,
+    View,
+    dense_strides,
+    verify,
+)
 from autograd_jit.lower.rules.table import shadow, viewed
 from tests.lower.graphs import read
 
@@ -82,6 +94,9 @@ def broken_graphs():
     yield "leaves its buffer", Graph([x], {}, [Map("exp", (View(x, (3,), (-1,), 1),), y)], [])
     yield "without init", Graph([x], {}, [Piece(View(b, (3,), (1,), 0), x.view(), False)], [])
     yield "leaves its buffer", Graph([x], {}, [Init(b, None), Piece(View(b, (3,), (1,), 2), x.view(), False)], [])
+    ahead = View(x, (3,), (1,), 0, ((1, 4),))
+    yield "does not fit the shape", Graph([x], {}, [Map("exp", (ahead,), y)], [])
+    yield "does not fit the shape", Graph([x], {}, [Map("where", (Inside((3,), ((2, 1),)), x.view(), x.view()), y)], [])
 
 
 @pytest.mark.parametrize(("message", "graph"), list(broken_graphs()))

@@ -157,4 +157,4 @@ def test_windows_know_no_sizes():
         return launch.kernel
 
     assert kernel(5) == kernel(1000)
-    assert kernel(5).windows == ((True,), (True,))
+    assert kernel(5).windows == (("some",), ("some",))

@@ -105,3 +105,16 @@ def test_error_settings_miss():
     compiled = ready(lambda x: anp.log(x + 1), X)
     with np.errstate(all="raise"):
         assert fast(compiled, X) is MISS
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32, np.bool_])
+def test_scalar_results_are_objects_of_their_own(dtype):
+    """The run fills an object that nobody else has: neither another call's result nor one of NumPy's singletons."""
+    total = jit(lambda x: (anp.max(x), anp.min(x)))
+    kept = []
+    for low in range(4):
+        x = np.array([low, low + 2, low + 1]).astype(dtype)
+        kept.append((total(x), np.max(x), np.min(x)))
+    for (high, low), largest, least in kept:
+        assert type(high) is type(largest) is type(low) and (high, low) == (largest, least)
+    assert total.stats.replays == 3 and np.bool_(False) == False and np.float64() == 0  # noqa: E712

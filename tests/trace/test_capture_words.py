@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import math
+import types
 import weakref
 
 import numpy as np
@@ -21,16 +23,17 @@ A = np.array([1.0, -2.0, 3.0])
 
 def make():
     """A function, and functions that change its variables."""
-    rate, name, parts, data = 0.5, "a", [1, 2.5], np.ones(3)
+    rate, name, parts, data, library = 0.5, "a", [1, 2.5], np.ones(3), math
 
     def halve(x):
         return x * rate
 
     def fun(x):
-        return halve(x) * data + parts[1] if name == "a" else x
+        return halve(x) * data + parts[1] * library.pi if name == "a" else x
 
     def assign(**values):
-        nonlocal rate, name, parts, data, halve
+        nonlocal rate, name, parts, data, halve, library
+        library = values.get("library", library)
         rate, name = values.get("rate", rate), values.get("name", name)
         parts, data, halve = values.get("parts", parts), values.get("data", data), values.get("halve", halve)
 
@@ -44,6 +47,7 @@ CHANGES = {
     "a list that grows": lambda assign, parts, halve: parts.append(3),
     "a list that shrinks": lambda assign, parts, halve: parts.pop(),
     "another list": lambda assign, parts, halve: assign(parts=[1, 9.5]),
+    "another module": lambda assign, parts, halve: assign(library=types.SimpleNamespace(pi=3)),
     "another function": lambda assign, parts, halve: assign(halve=lambda x: x * 4),
     "other code of a function": lambda assign, parts, halve: setattr(
         halve, "__code__", halve.__code__.replace(co_name="h")
@@ -126,3 +130,28 @@ def test_an_object_at_the_address_of_a_dead_one_is_no_match():
     for number in range(200):
         assign((float(number), 2))  # the first tuple would be free, and its memory taken, if nothing held it
         assert unchanged() is False
+
+
+def test_words_alone_tell_modules_functions_and_what_two_variables_share():
+    """Nothing is left to check in Python where a function captures these only; an array is the user's, and checked."""
+    library, data = np, np.ones(3)
+
+    def inner(x):
+        return library.pi * x
+
+    def fun(x):
+        return inner(x) if x[0] > library.e else fun(-x)
+
+    def on_data(x):
+        return inner(x) * data
+
+    captures = scan(fun)
+    unchanged = watch(captures, fun)
+    assert unchanged() and not captures.has_rest
+    assert scan(on_data).has_rest
+    library = math
+    assert not unchanged() and not captures.check_values(fun)
+    library = np
+    assert unchanged()
+    fun, kept = inner, fun
+    assert not unchanged() and not captures.check_values(kept)
