@@ -6,11 +6,24 @@ import importlib
 import sys
 from typing import Any, Final
 
-from . import elementwise, indexing, joining, linalg, products, reductions, sequences, views
+from . import (
+    complex_elementwise,
+    complex_parts,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    products,
+    reductions,
+    sequences,
+    views,
+)
 from .table import RULES, Rule
 
 __all__ = [
     "RULES",
+    "complex_elementwise",
+    "complex_parts",
     "elementwise",
     "find",
     "indexing",
