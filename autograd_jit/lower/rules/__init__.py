@@ -9,6 +9,7 @@ from typing import Any, Final
 from . import (
     complex_elementwise,
     complex_parts,
+    complex_products,
     elementwise,
     indexing,
     joining,
@@ -24,6 +25,7 @@ __all__ = [
     "RULES",
     "complex_elementwise",
     "complex_parts",
+    "complex_products",
     "elementwise",
     "find",
     "indexing",
