@@ -694,7 +694,7 @@ PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np
 def describe(check: Check, actual: bytes) -> str:
     """What a guard found, and where in the user's code it stands."""
     guard: Guard = check.guard
-    found = np.frombuffer(actual, guard.var.type.dtype if guard.var.type.dtype.kind == "c" else check.arg.dtype)
+    found = np.frombuffer(actual, guard.var.type.dtype if guard.kind == "value" else check.arg.dtype)
     shown = found[0].item() if found.size == 1 else f"{found.size} other values"
     return f"{guard.line or guard}: {guard.kind} was {guard.expected!r}, now {shown!r}"
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from . import (
     complex_elementwise,
+    complex_functions,
     complex_parts,
     complex_products,
     elementwise,
@@ -25,6 +26,7 @@ from .table import RULES, Rule
 __all__ = [
     "RULES",
     "complex_elementwise",
+    "complex_functions",
     "complex_parts",
     "complex_products",
     "elementwise",

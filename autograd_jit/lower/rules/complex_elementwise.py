@@ -24,7 +24,7 @@ with np.errstate(all="ignore"):
     _FUSES = bool(np.isneginf(np.square(np.array([1e200 + 1e200j]))[0].real))
 
 
-def _elementwise(formula: Formula) -> Callable:
+def elementwise_rule(formula: Formula) -> Callable:
     """A rule for a ufunc: operands as pairs of the dtype that NumPy computes with."""
 
     def rule(b: Builder, op: Op, *args: Any, **kwargs: Any) -> Whole:
@@ -94,7 +94,7 @@ def _reciprocal(k: Reals, z: Pair) -> Pair:
     return k.pair(re, k.div(k.where(wide, k.neg(ratio), minus), total))
 
 
-def _absolute(k: Reals, z: Pair) -> Operand:
+def hypotenuse(k: Reals, z: Pair) -> Operand:
     """``hypot`` in vectors: the larger part times a square root from 1 to 1.414."""
     re, im = k.absolute(z.re), k.absolute(z.im)
     large, small = k.maximum(re, im), k.minimum(re, im)
@@ -110,6 +110,10 @@ def _angle(k: Reals, z: Pair) -> Operand:
 
 def _conjugate(k: Reals, z: Pair) -> Pair:
     return k.pair(z.re, k.neg(z.im))
+
+
+#: whole exponents up to this are products; NumPy's loop goes to 100
+_LARGEST_POWER = 16
 
 
 def _power(b: Builder, op: Op, x: Any, y: Any, **kwargs: Any) -> Whole:
@@ -158,37 +162,6 @@ def _literal(value: Any) -> complex | None:
     if type(value) is Pair and type(value.re) is Literal and type(value.im) is Literal:
         return complex(value.re.value, value.im.value)
     return None
-
-
-# ---------------------------------------------------------------- exponentials
-
-
-#: whole exponents up to this are products; NumPy's loop goes to 100
-_LARGEST_POWER = 16
-
-#: largest whole number whose exponential a dtype holds, as the C library has it
-_LARGEST = {np.dtype(np.float64): 709.0, np.dtype(np.float32): 88.0}
-
-
-def _exponential(k: Reals, z: Pair) -> Pair:
-    """The C library's ``cexp``: infinities and zeros keep the signs of cosine and sine; what overflows does so late."""
-    limit, zero = _LARGEST[k.part], k.number(0)
-    factor, step = k.number(np.exp(k.part.type(limit))), k.number(limit)
-    re, cosine, sine = z.re, k.cos(z.im), k.sin(z.im)
-    for _ in range(2):
-        large = k.greater(re, step)
-        cosine, sine = [k.where(large, k.mul(x, factor), x) for x in (cosine, sine)]
-        re = k.where(large, k.sub(re, step), re)
-    size = k.exp(k.where(k.greater(re, step), step, re))
-    infinite = k.equal(z.re, k.number(np.inf))
-    size = k.where(infinite, z.re, size)
-    first, second = k.mul(size, cosine), k.mul(size, sine)
-    second = k.where(k.equal(z.im, zero), z.im, second)
-    turns = k.isfinite(z.im)
-    vanishes = k.equal(z.re, k.number(-np.inf))
-    unknown = k.where(infinite, z.re, k.where(vanishes, zero, first))
-    unknown_too = k.where(vanishes, k.copysign(zero, z.im), second)
-    return k.pair(k.where(turns, first, unknown), k.where(turns, second, unknown_too))
 
 
 # ---------------------------------------------------------------- comparisons, parts, casts
@@ -249,17 +222,16 @@ for _function, _formula in {
     ew.square: lambda k, z: product(k, z, z),
     ew.divide: _quotient,
     ew.reciprocal: _reciprocal,
-    ew.absolute: _absolute,
+    ew.absolute: hypotenuse,
     ew.angle_primitive: _angle,
     ew.conj: _conjugate,
-    ew.exp: _exponential,
     ew.equal: _equal,
     ew.not_equal: _not_equal,
     ew.isnan: _predicate("isnan", "either"),
     ew.isinf: _predicate("isinf", "either"),
     ew.isfinite: _predicate("isfinite", "both"),
 }.items():
-    complex_rule_for(_function, _elementwise(_formula))
+    complex_rule_for(_function, elementwise_rule(_formula))
 complex_rule_for(ew.power, _power)
 complex_rule_for(ew.where, _where)
 complex_rule_for(ew.real, _real)

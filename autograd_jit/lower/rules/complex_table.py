@@ -71,9 +71,17 @@ class Reals:
         return pair(self.b, re, im, self.shape)
 
 
-_FULL_NAMES = {"sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "both": "and", "either": "or"}
+_FULL_NAMES = {
+    "sub": "subtract",
+    "mul": "multiply",
+    "div": "divide",
+    "neg": "negative",
+    "both": "and",
+    "either": "or",
+    "not_": "not",
+}
 _GIVE_BOOL = frozenset(
-    "equal not_equal less less_equal greater greater_equal isnan isinf isfinite both either not".split()
+    "equal not_equal less less_equal greater greater_equal isnan isinf isfinite both either not_".split()
 )
 
 

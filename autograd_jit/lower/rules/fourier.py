@@ -13,21 +13,22 @@ from ...numpy import fft
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
 from ..graph import Operand, View
-from ..pairs import PARTS, Whole, halves, storage, stored
+from ..pairs import PARTS, Pair, Whole, halves, storage, stored
 from .complex_table import as_pair, complex_rule_for, part_of
 from .table import Rule, as_operand, require_native, result_type, rule_for, shadow, viewed
 
 _INT = np.dtype(np.int64)
 
 
-def _scale(n: int, norm: str | None, forward: bool, part: np.dtype) -> np.ndarray:
-    """What a transform of ``n`` points is multiplied by, as NumPy computes it; the transform has its dtype. NumPy's
-    default is an integer, for which single precision goes over to double."""
-    if norm == "ortho":
-        return np.reciprocal(np.sqrt(n, dtype=part))
-    if forward == (norm == "forward"):
-        return np.reciprocal(n, dtype=part)
-    return np.ones((), np.float64)
+def _scale(n: int, norm: str | None, forward: bool, part: np.dtype, has_loop: bool) -> np.ndarray:
+    """What a transform of ``n`` points is multiplied by, as NumPy computes it; the transform has its dtype.
+
+    That is single precision where NumPy has a loop of just these types: not for a factor of one, which is an integer,
+    nor for an operand that must be cast."""
+    if norm != "ortho" and forward != (norm == "forward"):
+        return np.ones((), np.float64)
+    factor = np.reciprocal(np.sqrt(n, dtype=part) if norm == "ortho" else n, dtype=part)
+    return factor if has_loop else factor.astype(np.float64)
 
 
 def _transform(b: Builder, op: Op, name: str, view: View, axis: int, scale: np.ndarray) -> Whole:
@@ -79,7 +80,7 @@ def _real_half(b: Builder, x: Any, part: np.dtype, axis: int) -> View:
 def _complex(name: str) -> Rule:
     def rule(b: Builder, op: Op, x: Any, axis: int, norm: str | None) -> Whole:
         type_ = result_type(op)
-        scale = _scale(type_.shape[axis], norm, name == "fft", part_of(type_.dtype))
+        scale = _scale(type_.shape[axis], norm, name == "fft", part_of(type_.dtype), isinstance(x, Pair))
         return _transform(b, op, name, _real_half(b, x, scale.dtype, axis), axis, scale)
 
     return rule
@@ -89,7 +90,7 @@ def _of_reals(b: Builder, op: Op, x: Any, axis: int, norm: str | None) -> Whole:
     operand: Operand = as_operand(x)
     require_native(operand.dtype)
     n = operand.shape[axis]
-    scale = _scale(n, norm, True, part_of(result_type(op).dtype))
+    scale = _scale(n, norm, True, part_of(result_type(op).dtype), has_loop=True)
     view = b.view(b.cast(operand, scale.dtype))
     try:
         _stacked(view, axis)
@@ -100,7 +101,7 @@ def _of_reals(b: Builder, op: Op, x: Any, axis: int, norm: str | None) -> Whole:
 
 def _to_reals(b: Builder, op: Op, x: Any, n: int, axis: int, norm: str | None) -> Whole:
     require_native(result_type(op).dtype)
-    scale = _scale(n, norm, False, result_type(op).dtype)
+    scale = _scale(n, norm, False, result_type(op).dtype, isinstance(x, Pair))
     return _transform(b, op, "irfft", _real_half(b, x, scale.dtype, axis), axis, scale)
 
 
