@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, jvp, value_and_grad
+from autograd_jit import grad, jit, make_jvp, value_and_grad
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
@@ -363,7 +363,7 @@ def _second(function: Any) -> Any:
 
 def _forward(function: Any) -> Any:
     """A derivative by forward mode, in the direction of all ones."""
-    return lambda v, *rest: jvp(lambda x: function(x, *rest), (v,), (anp.ones_like(v),))
+    return lambda v, *rest: make_jvp(function)(v, *rest)(anp.ones(4))
 
 
 def _attack(seed: int, differentiable: bool, wider: bool = False, has_complex: bool = False) -> None:
@@ -425,7 +425,7 @@ def test_random_programs_of_the_wider_grammar(seed):
     _attack(seed, differentiable=seed % 3 == 0, wider=True)
 
 
-@FAST
+@settings(FAST, max_examples=120)  # with two orders and three modes each takes 0.2 s
 @given(st.integers(0, 2**32 - 1))
 def test_random_programs_of_complex_numbers(seed):
     _attack(seed, differentiable=seed % 3 > 0, has_complex=True)
@@ -451,11 +451,12 @@ def test_programs_that_once_failed(seed):
         _attack(seed, differentiable)
 
 
-def test_the_programs_are_compiled():
+@pytest.mark.parametrize("has_complex", [False, True])
+def test_the_programs_are_compiled(has_complex):
     """The comparison means nothing if most calls run interpreted."""
     before = dict(counted)
     for seed in range(60):
-        _attack(seed, differentiable=seed % 2 == 0)
+        _attack(seed, differentiable=seed % 2 == 0, has_complex=has_complex)
     made = {name: counted[name] - before[name] for name in counted}
     assert made["replays"] > 0.25 * made["calls"], made
     assert made["fallbacks"] < 0.3 * made["calls"], made

@@ -1,4 +1,4 @@
-"""Complex numbers as pairs: every rule at infinities, NaN, zeros of both signs and the ends of the range, as NumPy's."""
+"""Complex numbers as pairs: the rules at infinities, NaN, zeros of both signs and the ends of the range are NumPy's."""
 
 import numpy as np
 import pytest
