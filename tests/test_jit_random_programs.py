@@ -97,32 +97,43 @@ WIDER_STATEMENT = (
 
 #: programs of complex numbers: a vector ``z``, a matrix ``h``, besides those of floats
 COMPLEX_UNARY = (
-    "np.exp(1j * {0})|np.conj({0})|{0} * {0}|{0} ** 2|{0} ** 3|1 / ({0} + 3)|np.sqrt({0} + 2)|np.sin({0})|np.tanh({0})"
+    "np.exp(1j * {0})|np.conj({0})|{0} * {0}|{0} ** 2|{0} ** 3|1 / ({0} + 3)|np.sqrt({0} + 2)"
+    "|np.sin({0})|np.tanh({0})"
     "|-{0}|2j * {0}|np.log({0} + 4)|np.cosh({0})|{0} / (1 + np.abs({0}))|{0}.real + 2j * {0}.imag|np.square({0})"
     "|np.where(np.abs({0}) > 0.7, {0}, 1j * {0})|{0} - {0}.imag|np.reciprocal({0} - 3j)"
 ).split("|")
 COMPLEX_BINARY = (
-    "{0} + {1}|{0} - {1}|{0} * {1}|{0} / (3 + np.abs({1}) + 1j)|{0} * np.conj({1})|np.where(np.real({0}) > 0, {0}, {1})"
+    "{0} + {1}|{0} - {1}|{0} * {1}|{0} / (3 + np.abs({1}) + 1j)|{0} * np.conj({1})"
+    "|np.where(np.real({0}) > 0, {0}, {1})"
 ).split("|")
 COMPLEX_VECTOR = (
     "{z}[::-1]|np.roll({z}, 1)|{h} @ {z}|{z} @ {h}|{h}[1]|{h}[:, 2]|np.sum({h}, axis=0)|{h}.mean(1)|{v} + 1j * {z}"
-    "|np.concatenate([{z}[2:], {v}[:2]])|np.stack([{s}, {s} * 1j, {s} * 2, {s} + 1])|{z}[[3, 0, 0, 1]]|np.fft.fft({z})"
+    "|np.concatenate([{z}[2:], {v}[:2]])|np.stack([{s}, {s} * 1j, {s} * 2, {s} + 1])"
+    "|{z}[[3, 0, 0, 1]]|np.fft.fft({z})"
     "|np.fft.ifft({v})|np.fft.fftshift({z})|np.einsum('ij,j->i', {h}, {v})|{v}.astype(complex)|np.diag({h})"
-    "|np.linalg.solve({h} + 9 * np.eye(4), {z})|{z}[np.abs({z}) > -1]|np.fft.rfft({v}, 6)|np.array([1j, 2, -1j, 0.5]) * {z}"
+    "|np.linalg.solve({h} + 9 * np.eye(4), {z})|{z}[np.abs({z}) > -1]|np.fft.rfft({v}, 6)"
+    "|np.array([1j, 2, -1j, 0.5]) * {z}"
     "|{z}.astype(np.complex64)|np.outer({z}, {v})[2]|np.cumsum({z})"
 ).split("|")
 COMPLEX_MATRIX = (
-    "{h}.T|{h} @ {h}|np.outer({z}, {z})|{h} * {z}|{h} + {z}[:, None]|{h}[::-1]|np.exp(-1j * {h})|np.conj({h}).T|{m} + 1j * {h}"
+    "{h}.T|{h} @ {h}|np.outer({z}, {z})|{h} * {z}|{h} + {z}[:, None]|{h}[::-1]|np.exp(-1j * {h})"
+    "|np.conj({h}).T|{m} + 1j * {h}"
     "|np.reshape({h}.ravel()[::-1], (4, 4))|np.fft.fft2({m})|np.fft.ifft2({h})|np.stack([{z}, {v}, {z} * 2, {z} + 1])"
-    "|{m} @ {h}|{h} @ {m}|np.kron({z}[:2], {h}[:, :2])|np.broadcast_to({z}, (4, 4)) * 2|np.fft.fft({h}, axis=0, norm='ortho')"
+    "|{m} @ {h}|{h} @ {m}|np.kron({z}[:2], {h}[:, :2])|np.broadcast_to({z}, (4, 4)) * 2"
+    "|np.fft.fft({h}, axis=0, norm='ortho')"
 ).split("|")
 COMPLEX_TO_REAL = {
-    "v": "np.abs({z})|np.real({z})|{z}.imag|np.angle({z} + 3)|np.abs({h} @ {z})|np.fft.irfft({z}, 4)|np.real({z} * np.conj({z}))",
+    "v": "np.abs({z})|np.real({z})|{z}.imag|np.angle({z} + 3)|np.abs({h} @ {z})|np.fft.irfft({z}, 4)"
+    "|np.real({z} * np.conj({z}))",
     "m": "np.abs({h})|np.real({h})|np.imag({h} @ {h})|np.fft.irfft2({h}, s=(4, 4))",
-    "s": "np.abs({z}[0])|np.sum(np.abs({z}) ** 2)|np.real(np.vdot({z}, {z}))|np.linalg.norm({z})|np.real(np.trace({h}))"
+    "s": "np.abs({z}[0])|np.sum(np.abs({z}) ** 2)|np.real(np.vdot({z}, {z}))|np.linalg.norm({z})"
+    "|np.real(np.trace({h}))"
     "|np.imag(np.sum({h}))",
 }
-COMPLEX_CONDITION = "np.abs({z}[1]) > 0.8|{z}[0] == {z}[1]|{z}[0].real > 0.1|np.any({z} != 0)|np.isfinite({z}[2])".split("|")
+COMPLEX_RESULT = ("({z}, {h}, {z}[0])", "{z} if {s} > 0.2 else {h}")
+COMPLEX_CONDITION = (
+    "np.abs({z}[1]) > 0.8|{z}[0] == {z}[1]|{z}[0].real > 0.1|np.any({z} != 0)|np.isfinite({z}[2])"
+).split("|")
 
 PROLOGUE = """
 class Rows:
@@ -206,7 +217,7 @@ class Writer:
                 self.fill("{{'a': {v}, 'b': [{m}, {s}]}}"),
                 f"({self.fill('{v}')}, {self.fill(self.rng.choice(LEAVING))})",
                 self.fill("{v} if {s} > 0.2 else {m}"),
-                *([self.fill("({z}, {h}, {z}[0])"), self.fill("{z} if {s} > 0.2 else {h}")] if self.has_complex else []),
+                *[self.fill(text) for text in COMPLEX_RESULT if self.has_complex],
             ]
         )
 
@@ -374,7 +385,10 @@ def _attack(seed: int, differentiable: bool, wider: bool = False, has_complex: b
     operators = [grad, value_and_grad, *([_second, _forward] if has_complex else [])]
     operator = rng.choice(operators) if differentiable else None
     with_option = operator in (grad, value_and_grad)
-    compiled = operator(ours["f"], jit=True) if with_option else jit(operator(ours["f"]) if operator else ours["f"])
+    if with_option:
+        compiled = operator(ours["f"], jit=True)
+    else:
+        compiled = jit(operator(ours["f"]) if operator else ours["f"])
     interpreted = operator(theirs["f"]) if operator else theirs["f"]
     values = numpy.random.default_rng(seed)
     for call in range(8):
@@ -394,7 +408,8 @@ def _attack(seed: int, differentiable: bool, wider: bool = False, has_complex: b
             counted["errors"] += 1
             assert got[0] == "error" and type(got[1]) is type(want[1]), f"{where}\n{got} instead of {want}"
         else:
-            single = "float32" in text or "complex64" in text or any(getattr(a, "dtype", None) == numpy.float32 for a in args)
+            single = "float32" in text or "complex64" in text
+            single = single or any(getattr(a, "dtype", None) == numpy.float32 for a in args)
             assert_same_outcome(got, want, where, precision=1e-5 if single else 1e-9)
         states = [space["RNG"].get_state(legacy=False) for space in (ours, theirs)]
         assert repr(states[0]) == repr(states[1]), f"{where}\nthe random generators are in different states"

@@ -159,6 +159,7 @@ PARTWISE = {
     "sum": lambda z: anp.sum(z, axis=0),
     "mean": lambda z: anp.mean(z),
     "trace": lambda z: anp.trace(z),
+    "cumsum": lambda z: anp.cumsum(z, axis=1),
     "kron": lambda z: anp.kron(z, z.real),
     "astype": lambda z: z.real.astype(complex) + z.astype(np.complex64),
     "where with a number": lambda z: anp.where(z.real > 0, z, 1.5),
@@ -224,3 +225,9 @@ def test_gradients_are_one_fused_native_program():
     compiled(x)
     assert "ython step" not in str(compiled.explain())
     assert compiled.stats.replays >= 1
+
+
+def test_parts_are_put_together_without_a_product():
+    from autograd_jit.numpy.special_elementwise import complex_of
+
+    check(complex_of, (np.array([INF, -0.0, NAN, 1.0]), np.array([1.0, INF, -0.0, NAN])), 0.0)

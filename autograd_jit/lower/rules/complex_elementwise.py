@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...numpy import elementwise as ew
-from ...numpy import shaping
+from ...numpy import shaping, special_elementwise
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
 from ..graph import Literal, Operand
@@ -209,6 +209,12 @@ def _imag(b: Builder, op: Op, x: Any) -> Operand:
     return x.im
 
 
+def _complex_of(b: Builder, op: Op, real: Any, imaginary: Any) -> Pair:
+    type_ = result_type(op)
+    k = Reals(b, part_of(type_.dtype), type_.shape)
+    return k.pair(as_pair(b, real, k.part).re, as_pair(b, imaginary, k.part).re)
+
+
 def _itself(b: Builder, op: Op, x: Any) -> Pair:
     return as_pair(b, x, part_of(result_type(op).dtype))
 
@@ -234,6 +240,7 @@ for _function, _formula in {
     complex_rule_for(_function, elementwise_rule(_formula))
 complex_rule_for(ew.power, _power)
 complex_rule_for(ew.where, _where)
+complex_rule_for(special_elementwise.complex_of, _complex_of)
 complex_rule_for(ew.real, _real)
 complex_rule_for(ew.imag, _imag)
 complex_rule_for(shaping._astype, _astype)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ...numpy import indexing, joining, reductions, shaping
+from ...numpy import cumulative, indexing, joining, reductions, shaping
 from . import indexing as _indexing  # noqa: F401 - rules for floats, which these apply
 from . import joining as _joining  # noqa: F401
 from . import reductions as _reductions  # noqa: F401
+from . import sequences as _sequences  # noqa: F401
 from . import views as _views  # noqa: F401
 from .complex_table import by_parts
 
@@ -19,6 +20,7 @@ for _function in (
     shaping._roll,
     indexing.getitem,
     reductions.reduce_sum,
+    cumulative.cumulative_add,
 ):
     by_parts(_function, lambda place: place == 0)
 for _function in (joining._concatenate, joining._stack):
