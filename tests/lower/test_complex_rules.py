@@ -231,3 +231,13 @@ def test_parts_are_put_together_without_a_product():
     from autograd_jit.numpy.special_elementwise import complex_of
 
     check(complex_of, (np.array([INF, -0.0, NAN, 1.0]), np.array([1.0, INF, -0.0, NAN])), 0.0)
+
+
+def test_comparisons_with_python_scalars_take_the_precision_of_the_array():
+    z = np.array([0.1 + 0j, 0.3], np.complex64)
+    compiled = jit(lambda z, a: (z == a, z != a, z == 0.1))
+    for a in (0.1, 0.3, 0.1):
+        for got, want in zip(compiled(z, a), (z == a, z != a, z == 0.1), strict=True):
+            np.testing.assert_array_equal(got, want)
+    for a in (0.1 + 0j, np.float64(0.1)):
+        np.testing.assert_array_equal(jit(lambda z, a: z == a)(z, a), z == a)

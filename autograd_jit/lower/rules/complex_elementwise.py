@@ -9,7 +9,7 @@ import numpy as np
 
 from ...numpy import elementwise as ew
 from ...numpy import shaping, special_elementwise
-from ...trace.tape import Op
+from ...trace.tape import Op, Var
 from ..builder import Builder, NoLowering
 from ..graph import Literal, Operand
 from ..pairs import PARTS, Pair, Whole
@@ -31,25 +31,25 @@ def elementwise_rule(formula: Formula) -> Callable:
         if kwargs:
             raise NoLowering(f"the argument {next(iter(kwargs))}=")
         type_ = result_type(op)
-        part = part_of(type_.dtype) if type_.dtype in PARTS else _common_part(args)
+        part = part_of(type_.dtype) if type_.dtype in PARTS else _common_part(op, args)
         operands = [as_pair(b, arg, part) for arg in args]
         return formula(Reals(b, part, type_.shape), *operands)
 
     return rule
 
 
-def _common_part(args: tuple) -> np.dtype:
-    """The dtype of the halves that a function with real results computes with."""
-    parts = [arg.part for arg in args if type(arg) is Pair]
-    if len(args) == 1:
-        return parts[0]
-    kinds = [arg.dtype if type(arg) is Pair or isinstance(arg, np.generic) else _kind(arg) for arg in args]
-    return part_of(np.result_type(*kinds))
+def _common_part(op: Op, args: tuple) -> np.dtype:
+    """The dtype of the halves that a function with real results computes with, Python's scalars weak."""
+    return part_of(np.result_type(*[_kind(recorded, arg) for recorded, arg in zip(op.args, args, strict=True)]))
 
 
-def _kind(arg: Any) -> Any:
-    """What decides on the common dtype with an operand that is not complex."""
-    return type(arg)(1) if isinstance(arg, (bool, int, float, complex)) else as_operand(arg).dtype
+def _kind(recorded: Any, arg: Any) -> Any:
+    """What decides on the common dtype: a dtype, or a Python scalar."""
+    if isinstance(recorded, Var) and recorded.type.weak:
+        return {"float": 1.0, "int": 1, "bool": True, "complex": 1j}[recorded.type.kind]
+    if isinstance(arg, (bool, int, float, complex)) and not isinstance(arg, np.generic):
+        return type(arg)(1)
+    return arg.dtype if isinstance(arg, (Pair, np.generic)) else as_operand(arg).dtype
 
 
 # ---------------------------------------------------------------- arithmetic
