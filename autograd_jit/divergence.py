@@ -51,7 +51,7 @@ def outcomes(tape: Tape) -> dict[int, bytes]:
 
 
 def describe(guard: Guard, actual: bytes, dtype: np.dtype) -> str:
-    """What a guard found, and where in the user's code it stands."""
-    found: Any = np.frombuffer(actual, dtype)
+    """What a guard found, and where in the user's code it stands. ``dtype``: in which it was compared."""
+    found: Any = np.frombuffer(actual, guard.var.type.dtype if guard.kind == "value" else dtype)
     shown = found[0].item() if found.size == 1 else f"{found.size} other values"
     return f"{guard.line or guard}: {guard.kind} was {guard.expected!r}, now {shown!r}"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from autograd_jit.lower.rules import find
+from autograd_jit.lower.rules.complex_table import COMPLEX_RULES
 from autograd_jit.trace.rules import REGISTRY, Registration
 
 TARGET = Path(__file__).parent / "functions.md"
@@ -23,8 +24,8 @@ HEAD = """# Functions
 
 Made from the registry by `docs/function_table.py`. *Reverse* and *forward*: the modes that a derivative rule serves.
 *Second order* holds where both are there, for rules are written in differentiable functions. *Compiled*: `jit` has a
-kernel for float64 and float32 arrays; the others run as Python steps between kernels. *Arguments* are those of the
-function itself; what is not supported for traced arrays is refused by name.
+kernel for float64 and float32 arrays, and for complex ones where it says so; the others run as Python steps between
+kernels. *Arguments* are those of the function itself; what is not supported for traced arrays is refused by name.
 
 | function | kind | reverse | forward | second order | complex | compiled | arguments |
 |---|---|---|---|---|---|---|---|
@@ -39,7 +40,8 @@ def row(registration: Registration) -> str:
     forward = not plain and (composed or bool(prim.jvps))
     is_step = getattr(registration.function, "value_is_a_call", False)
     parts = "derivatives only" if is_step else "by its parts"
-    compiled = parts if composed else "yes" if find(prim) else ""
+    kinds = [word for word, rule in (("yes", find(prim)), ("complex", COMPLEX_RULES.get(prim))) if rule]
+    compiled = parts if composed else ", ".join(kinds)
     module = registration.module.removeprefix("autograd_jit.")
     marks = [reverse, forward, reverse and forward, registration.complex and not plain]
     cells = ["yes" if mark else "" for mark in marks]

@@ -53,9 +53,10 @@ _COMPLEX = {
     "complex infinities": [1 + 1j, complex(INF, 0), 2.0, complex(0, -INF)],
 }
 _INTEGERS = (np.int8, np.int32, np.int64, np.uint8, np.uint64)
-#: what the compiler is asked about, too: it leaves complex numbers and rare dtypes to NumPy
+#: what the compiler is asked about, too: it leaves rare dtypes to NumPy
 NATIVE = frozenset(
     "zeros,infinities,one infinity,nan,mixed,subnormal,constant,float32 mixed,int32,int64,bool,no rows,"
+    "complex mixed,complex infinities,complex64,"
     "no columns,one element,0-d,scalar,reversed,broadcast".split(",")
 )
 

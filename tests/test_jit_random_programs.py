@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, value_and_grad
+from autograd_jit import grad, jit, make_jvp, value_and_grad
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
@@ -95,6 +95,46 @@ WIDER_STATEMENT = (
     "|acc = 0.0\n    for k in range(n0 % 3): acc += {s}\n    s0 = acc"
 ).split("|")
 
+#: programs of complex numbers: a vector ``z``, a matrix ``h``, besides those of floats
+COMPLEX_UNARY = (
+    "np.exp(1j * {0})|np.conj({0})|{0} * {0}|{0} ** 2|{0} ** 3|1 / ({0} + 3)|np.sqrt({0} + 2)"
+    "|np.sin({0})|np.tanh({0})"
+    "|-{0}|2j * {0}|np.log({0} + 4)|np.cosh({0})|{0} / (1 + np.abs({0}))|{0}.real + 2j * {0}.imag|np.square({0})"
+    "|np.where(np.abs({0}) > 0.7, {0}, 1j * {0})|{0} - {0}.imag|np.reciprocal({0} - 3j)"
+).split("|")
+COMPLEX_BINARY = (
+    "{0} + {1}|{0} - {1}|{0} * {1}|{0} / (3 + np.abs({1}) + 1j)|{0} * np.conj({1})"
+    "|np.where(np.real({0}) > 0, {0}, {1})"
+).split("|")
+COMPLEX_VECTOR = (
+    "{z}[::-1]|np.roll({z}, 1)|{h} @ {z}|{z} @ {h}|{h}[1]|{h}[:, 2]|np.sum({h}, axis=0)|{h}.mean(1)|{v} + 1j * {z}"
+    "|np.concatenate([{z}[2:], {v}[:2]])|np.stack([{s}, {s} * 1j, {s} * 2, {s} + 1])"
+    "|{z}[[3, 0, 0, 1]]|np.fft.fft({z})"
+    "|np.fft.ifft({v})|np.fft.fftshift({z})|np.einsum('ij,j->i', {h}, {v})|{v}.astype(complex)|np.diag({h})"
+    "|np.linalg.solve({h} + 9 * np.eye(4), {z})|{z}[np.abs({z}) > -1]|np.fft.rfft({v}, 6)"
+    "|np.array([1j, 2, -1j, 0.5]) * {z}"
+    "|{z}.astype(np.complex64)|np.outer({z}, {v})[2]|np.cumsum({z})"
+).split("|")
+COMPLEX_MATRIX = (
+    "{h}.T|{h} @ {h}|np.outer({z}, {z})|{h} * {z}|{h} + {z}[:, None]|{h}[::-1]|np.exp(-1j * {h})"
+    "|np.conj({h}).T|{m} + 1j * {h}"
+    "|np.reshape({h}.ravel()[::-1], (4, 4))|np.fft.fft2({m})|np.fft.ifft2({h})|np.stack([{z}, {v}, {z} * 2, {z} + 1])"
+    "|{m} @ {h}|{h} @ {m}|np.kron({z}[:2], {h}[:, :2])|np.broadcast_to({z}, (4, 4)) * 2"
+    "|np.fft.fft({h}, axis=0, norm='ortho')"
+).split("|")
+COMPLEX_TO_REAL = {
+    "v": "np.abs({z})|np.real({z})|{z}.imag|np.angle({z} + 3)|np.abs({h} @ {z})|np.fft.irfft({z}, 4)"
+    "|np.real({z} * np.conj({z}))",
+    "m": "np.abs({h})|np.real({h})|np.imag({h} @ {h})|np.fft.irfft2({h}, s=(4, 4))",
+    "s": "np.abs({z}[0])|np.sum(np.abs({z}) ** 2)|np.real(np.vdot({z}, {z}))|np.linalg.norm({z})"
+    "|np.real(np.trace({h}))"
+    "|np.imag(np.sum({h}))",
+}
+COMPLEX_RESULT = ("({z}, {h}, {z}[0])", "{z} if {s} > 0.2 else {h}")
+COMPLEX_CONDITION = (
+    "np.abs({z}[1]) > 0.8|{z}[0] == {z}[1]|{z}[0].real > 0.1|np.any({z} != 0)|np.isfinite({z}[2])"
+).split("|")
+
 PROLOGUE = """
 class Rows:
     def __init__(self, rows):
@@ -134,7 +174,7 @@ MODEL = Model()
 class Writer:
     """Writes the text of one random function ``f(v0, m0, s0, *, jitter=...)``."""
 
-    def __init__(self, rng: random.Random, differentiable: bool, wider: bool) -> None:
+    def __init__(self, rng: random.Random, differentiable: bool, wider: bool, has_complex: bool = False) -> None:
         self.rng = rng
         self.expressions = {"v": VECTOR, "m": MATRIX, "s": SCALAR}
         self.conditions = CONDITION
@@ -143,18 +183,31 @@ class Writer:
             wide = {"v": 2 * WIDER_VECTOR, "m": WIDER_MATRIX, "s": 2 * WIDER_SCALAR}
             self.expressions = {kind: known + wide[kind] for kind, known in self.expressions.items()}
             self.conditions = CONDITION + 2 * WIDER_CONDITION
+        self.unary = dict.fromkeys("vms", UNARY) | dict.fromkeys("zh", COMPLEX_UNARY)
+        self.binary = dict.fromkeys("vms", BINARY) | dict.fromkeys("zh", COMPLEX_BINARY)
+        self.kinds = "vvvmss"
+        if has_complex:
+            self.kinds = "vmszzzzhh"
+            real = {kind: self.expressions[kind] + 3 * COMPLEX_TO_REAL[kind].split("|") for kind in "vms"}
+            self.expressions = {**real, "z": COMPLEX_VECTOR, "h": COMPLEX_MATRIX}
+            self.conditions = self.conditions + 2 * COMPLEX_CONDITION
+        self.has_complex = has_complex
         self.differentiable = differentiable
         self.lines: list[str] = []
-        self.names = {"v": ["v0", "DATA"], "m": ["m0"], "s": ["s0", "RATE"]}
+        self.names = {"v": ["v0", "DATA"], "m": ["m0"], "s": ["s0", "RATE"], "z": ["z0"], "h": ["h0", "H"]}
         self.count = 0
 
     def text(self) -> str:
+        if self.has_complex:
+            self.line(1, "z0, h0 = v0 * (1 + 0.5j) + 0.3j, m0 + 1j * np.roll(m0, 1)")
         self.block(self.rng.randint(2, 7), 1)
         self.line(1, f"return {self.result()}")
         return f"def f(v0, m0, s0{', n0' if self.wider else ''}):\n" + "\n".join(self.lines) + "\n"
 
     def result(self) -> str:
         total = self.fill("np.sum(np.tanh({v})) + np.sum(np.tanh({m})) * 0.1 + np.tanh({s})")
+        if self.has_complex:
+            total += self.fill(" + np.sum(np.tanh(np.abs({z}))) + np.sum(np.tanh(np.imag({h})))")
         if self.differentiable:
             return total
         return self.rng.choice(
@@ -164,6 +217,7 @@ class Writer:
                 self.fill("{{'a': {v}, 'b': [{m}, {s}]}}"),
                 f"({self.fill('{v}')}, {self.fill(self.rng.choice(LEAVING))})",
                 self.fill("{v} if {s} > 0.2 else {m}"),
+                *[self.fill(text) for text in COMPLEX_RESULT if self.has_complex],
             ]
         )
 
@@ -174,18 +228,18 @@ class Writer:
         return self.rng.choice(self.names[kind])
 
     def fill(self, template: str) -> str:
-        return template.format(v=self.name("v"), m=self.name("m"), s=self.name("s"))
+        return template.format(**{kind: self.name(kind) for kind in self.names})
 
     def expression(self, kind: str) -> str:
         choice = self.rng.random()
         if choice < 0.25:
-            return self.rng.choice(UNARY).format(self.name(kind))
+            return self.rng.choice(self.unary[kind]).format(self.name(kind))
         if choice < 0.5:
-            return self.rng.choice(BINARY).format(self.name(kind), self.name(self.rng.choice([kind, "s"])))
+            return self.rng.choice(self.binary[kind]).format(self.name(kind), self.name(self.rng.choice([kind, "s"])))
         return self.fill(self.rng.choice(self.expressions[kind]))
 
     def assign(self, depth: int) -> None:
-        kind = self.rng.choice("vvvmss")
+        kind = self.rng.choice(self.kinds)
         expression = self.expression(kind)
         known = [name for name in self.names[kind] if name.islower() and name[-1] != "0"]
         if depth > 1:
@@ -251,6 +305,7 @@ def _namespace(text: str, np: Any) -> dict[str, Any]:
         "np": np,
         "__name__": "random_program",
         "DATA": numpy.array([0.4, -1.1, 0.7, 0.2]),
+        "H": numpy.linspace(-0.5, 0.4, 16).reshape(4, 4) * (1 + 0.3j),
         "RATE": 0.6,
         "FLAG": True,
         "RNG": anp.random.RandomState(7),
@@ -312,13 +367,28 @@ def _arguments(rng: numpy.random.Generator, choice: int) -> tuple:
 counted = {"programs": 0, "calls": 0, "replays": 0, "traces": 0, "fallbacks": 0, "errors": 0}
 
 
-def _attack(seed: int, differentiable: bool, wider: bool = False) -> None:
+def _second(function: Any) -> Any:
+    """A function of second derivatives, by reverse over reverse mode."""
+    return grad(lambda v, *rest: anp.sum(anp.tanh(grad(function)(v, *rest))))
+
+
+def _forward(function: Any) -> Any:
+    """A derivative by forward mode, in the direction of all ones."""
+    return lambda v, *rest: make_jvp(function)(v, *rest)(anp.ones(4))
+
+
+def _attack(seed: int, differentiable: bool, wider: bool = False, has_complex: bool = False) -> None:
     rng = random.Random(seed)
-    text = Writer(rng, differentiable, wider).text()
+    text = Writer(rng, differentiable, wider, has_complex).text()
     np = anp if differentiable or rng.random() < 0.5 else numpy
     ours, theirs = _namespace(text, np), _namespace(text, np)
-    operator = rng.choice([grad, value_and_grad]) if differentiable else None
-    compiled = operator(ours["f"], jit=True) if operator else jit(ours["f"])
+    operators = [grad, value_and_grad, *([_second, _forward] if has_complex else [])]
+    operator = rng.choice(operators) if differentiable else None
+    with_option = operator in (grad, value_and_grad)
+    if with_option:
+        compiled = operator(ours["f"], jit=True)
+    else:
+        compiled = jit(operator(ours["f"]) if operator else ours["f"])
     interpreted = operator(theirs["f"]) if operator else theirs["f"]
     values = numpy.random.default_rng(seed)
     for call in range(8):
@@ -338,7 +408,8 @@ def _attack(seed: int, differentiable: bool, wider: bool = False) -> None:
             counted["errors"] += 1
             assert got[0] == "error" and type(got[1]) is type(want[1]), f"{where}\n{got} instead of {want}"
         else:
-            single = "float32" in text or any(getattr(a, "dtype", None) == numpy.float32 for a in args)
+            single = "float32" in text or "complex64" in text
+            single = single or any(getattr(a, "dtype", None) == numpy.float32 for a in args)
             assert_same_outcome(got, want, where, precision=1e-5 if single else 1e-9)
         states = [space["RNG"].get_state(legacy=False) for space in (ours, theirs)]
         assert repr(states[0]) == repr(states[1]), f"{where}\nthe random generators are in different states"
@@ -369,6 +440,19 @@ def test_random_programs_of_the_wider_grammar(seed):
     _attack(seed, differentiable=seed % 3 == 0, wider=True)
 
 
+@settings(FAST, max_examples=120)  # with two orders and three modes each takes 0.2 s
+@given(st.integers(0, 2**32 - 1))
+def test_random_programs_of_complex_numbers(seed):
+    _attack(seed, differentiable=seed % 3 > 0, has_complex=True)
+
+
+@pytest.mark.slow
+@SLOW
+@given(st.integers(0, 2**32 - 1))
+def test_thousands_of_random_programs_of_complex_numbers(seed):
+    _attack(seed, differentiable=seed % 3 > 0, has_complex=True)
+
+
 @pytest.mark.slow
 @SLOW
 @given(st.integers(0, 2**32 - 1))
@@ -382,11 +466,12 @@ def test_programs_that_once_failed(seed):
         _attack(seed, differentiable)
 
 
-def test_the_programs_are_compiled():
+@pytest.mark.parametrize("has_complex", [False, True])
+def test_the_programs_are_compiled(has_complex):
     """The comparison means nothing if most calls run interpreted."""
     before = dict(counted)
     for seed in range(60):
-        _attack(seed, differentiable=seed % 2 == 0)
+        _attack(seed, differentiable=seed % 2 == 0, has_complex=has_complex)
     made = {name: counted[name] - before[name] for name in counted}
     assert made["replays"] > 0.25 * made["calls"], made
     assert made["fallbacks"] < 0.3 * made["calls"], made

@@ -30,6 +30,7 @@ LIBDEVICE: Final[dict[str, str]] = {
     "arctanh": "atanh",
     "power": "pow",
     "absolute": "fabs",
+    "fma": "fma",
     "gamma": "tgamma",
     "ndtr": "normcdf",
     "ndtri": "normcdfinv",

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from . import lapack, sequences
+from . import fourier, lapack, sequences
 from .blas import routine_address
+from .numpy_fourier import LOOPS, loop
 from .numpy_functions import PLACES, function_address
 from .subset import Real
 
@@ -34,6 +35,7 @@ class Routine(NamedTuple):
     function: Callable
     lapack: tuple[str, ...] = ()
     numpy: str = ""
+    fourier: str = ""
 
 
 ROUTINES: Final[dict[str, Routine]] = {
@@ -53,6 +55,7 @@ ROUTINES: Final[dict[str, Routine]] = {
     "convolve": Routine(sequences.convolve),
     "flatnonzero": Routine(sequences.flatnonzero),
     **{name: Routine(sequences.argsort, numpy=name) for name in PLACES if name.startswith("argsort")},
+    **{f"fourier {name}": Routine(fourier.fourier, fourier=name) for name in LOOPS},
     **{name: Routine(sequences.extremum, numpy=name) for name in ("argmax", "argmin")},
 }
 
@@ -69,4 +72,6 @@ def addresses(name: str, dtype: np.dtype) -> list[int]:
     found = [routine_address(letter + part).address for part in routine.lapack]
     if routine.numpy:
         found = [function_address(routine.numpy, dtype)]
+    if routine.fourier:
+        found = list(loop(routine.fourier, dtype))
     return found + [0] * (ADDRESSES - len(found))

@@ -47,6 +47,29 @@ def fmin(x, y):
     return x if x <= y or y != y else y
 
 
+def fma(x, y, z):
+    """``x * y + z`` as hardware rounds it, once: the rounding error of the product is added (Dekker's), and what
+    overflows on the way alone does not. The last bit may differ where a number on the way is subnormal."""
+    product = x * y
+    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)) or product == 0:
+        return z if math.isinf(z) and math.isinf(product) and math.isfinite(x) and math.isfinite(y) else product + z
+    scale = 1.0
+    if max(abs(product), abs(z)) > 2.0**960 or abs(x) > 2.0**960 or abs(y) > 2.0**960:
+        scale = 2.0**600
+        z = z / scale
+        x, y = (x / scale, y) if abs(x) > abs(y) else (x, y / scale)
+        product = x * y
+        if math.isinf(product):
+            return product
+    x_high, y_high = 134217729.0 * x, 134217729.0 * y
+    x_high, y_high = x_high - (x_high - x), y_high - (y_high - y)
+    x_low, y_low = x - x_high, y - y_high
+    error = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    total = product + z
+    back = total - product
+    return (total + (((product - (total - back)) + (z - back)) + error)) * scale
+
+
 def sign(x):
     """-1, 0 or 1; NaN for NaN."""
     if x > 0:
@@ -151,7 +174,7 @@ def pop(stack, blocks):
 FUNCTIONS: Final[dict[str, Callable]] = {
     function.__name__: function
     for function in (
-        maximum, minimum, fmax, fmin, sign, mod, floor_divide, integer_mod, integer_floor_divide, logaddexp, logaddexp2,
-        gammaln, to_int64, to_int32, push, pop,
+        maximum, minimum, fmax, fmin, fma, sign, mod, floor_divide, integer_mod, integer_floor_divide, logaddexp,
+        logaddexp2, gammaln, to_int64, to_int32, push, pop,
     )
 }  # fmt: skip

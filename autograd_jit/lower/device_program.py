@@ -574,9 +574,9 @@ class DeviceFrame(StepRunner):
                 self.device.copy(self.memory.address + layout.offsets[value], x.address, value.nbytes)
                 continue
             array = np.asarray(ready(x, type_))
-            if array.shape != value.shape or array.dtype != value.dtype:
+            if array.shape != type_.shape or array.dtype != type_.dtype:
                 raise Diverged(None, None, "an argument does not have the type that was traced")
-            self._bytes(value).view(value.dtype).reshape(value.shape)[...] = array
+            self._bytes(value).view(type_.dtype).reshape(type_.shape)[...] = array
 
     def _give(self, fresh: list) -> None:
         """Put the results into memory of their own."""
@@ -586,7 +586,7 @@ class DeviceFrame(StepRunner):
             if program.keeps_results:
                 self.device.copy(target.address, self.memory.address + layout.offsets[value], value.nbytes)
             else:
-                target[...] = self._bytes(value).view(value.dtype).reshape(out.shape)
+                target[...] = self._bytes(value).view(target.dtype).reshape(target.shape)
 
 
 _ROUTINE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)

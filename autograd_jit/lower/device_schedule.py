@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..kernels import cuda_routines
+from ..kernels import cuda_routines, device_library
 from . import emit_cuda
 from .emit_cuda import Mapping
 from .graph import Call, Check, Gemm, Graph, Node, Value, View
@@ -140,7 +140,8 @@ class HostNode:
     position: int
 
     def __str__(self) -> str:
-        why = "  # on the device with CuPy" if isinstance(self.node, Call) else ""
+        in_library = isinstance(self.node, Call) and self.node.routine in device_library.ROUTINES
+        why = "  # on the device with CuPy" if in_library else ""
         return f"host: {self.node}{why}"
 
 

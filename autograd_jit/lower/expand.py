@@ -13,9 +13,11 @@ import numpy as np
 
 from ..divergence import compared_dtype
 from ..trace.tape import Constant, Guard, Op, Tape, Var
-from . import rules
+from . import pairs, rules
 from .builder import Builder, NoLowering
-from .graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Step, View
+from .graph import Gemm, Graph, Init, Literal, Map, Piece, Reduce, Step, View
+from .pairs import PARTS, Pair, Whole
+from .rules.complex_table import COMPLEX_RULES
 from .rules.table import RULES
 
 __all__ = ["RULES", "expand"]
@@ -39,12 +41,14 @@ class _Expansion:
     def __init__(self, tape: Tape, calls_gemv: bool) -> None:
         self.tape = tape
         self.builder = Builder(calls_gemv)
-        self.operands: dict[int, Operand] = {}
-        self.constants: dict[int, Operand] = {}
+        self.operands: dict[int, Whole] = {}
+        self.constants: dict[int, Whole] = {}
+        #: whether there has been a complex number: most tapes have none, and are not looked through for them
+        self.has_pairs = any([var.type.dtype in PARTS for var in tape.inputs])
 
     def graph(self) -> Graph:
         for var in self.tape.inputs:
-            self.operands[var.number] = self.builder.input(var.type.shape, var.type.dtype)
+            self.operands[var.number] = self._input(var)
         guards = 0
         for op in self.tape.ops:
             if isinstance(op, Guard):
@@ -55,14 +59,18 @@ class _Expansion:
         self.builder.graph.outputs = [self._output(out) for out in (*self.tape.outputs, *self.tape.roots)]
         return self.builder.graph
 
+    def _input(self, var: Var) -> Whole:
+        return pairs.in_memory(self.builder.input(*pairs.storage(var.type.shape, var.type.dtype)), var.type.dtype)
+
     def _op(self, op: Op) -> None:
         if op.prim.draws is not None:
             return self._draw(op)
-        rule = RULES.get(op.prim) or rules.find(op.prim)
+        is_complex = self._is_complex(op)
+        rule = COMPLEX_RULES.get(op.prim) if is_complex else RULES.get(op.prim) or rules.find(op.prim)
         operands = self.operands
         try:
             if rule is None:
-                raise NoLowering(op.note or "no lowering rule")
+                raise NoLowering(op.note or f"no lowering rule{' for complex numbers' if is_complex else ''}")
             arguments = [operands[a.number] if type(a) is Var else self._argument(a) for a in op.args]
             kwargs = {name: self._argument(value) for name, value in op.kwargs.items()} if op.kwargs else op.kwargs
             results = rule(self.builder, op, *arguments, **kwargs)
@@ -81,17 +89,25 @@ class _Expansion:
         nodes = self.builder.graph.nodes
         if all(isinstance(node, _CANNOT_STOP) for node in nodes):
             self.builder.graph.draws.append(op)
-            results = [self.builder.input(var.type.shape, var.type.dtype) for var in op.outputs]
+            results = [self._input(var) for var in op.outputs]
         else:
             results = self._step(op, "draws random numbers")
         for var, result in zip(op.outputs, results, strict=True):
             self.operands[var.number] = result
 
     def _step(self, op: Op, reason: str) -> list:
-        args = {var.number: self.builder.view(self.operands[var.number]) for var in op.operands()}
-        results = tuple([self.builder.new_value(var.type.shape, var.type.dtype) for var in op.outputs])
+        args = {var.number: pairs.stored(self.builder, self.operands[var.number]) for var in op.operands()}
+        types = [var.type for var in op.outputs]
+        results = tuple([self.builder.new_value(*pairs.storage(type_.shape, type_.dtype)) for type_ in types])
         self.builder.graph.nodes.append(Step(op, args, results, reason))
-        return [value.view() for value in results]
+        return [pairs.in_memory(value.view(), type_.dtype) for value, type_ in zip(results, types, strict=True)]
+
+    def _is_complex(self, op: Op) -> bool:
+        """Whether complex numbers go in or come out."""
+        if any([var.type.dtype in PARTS for var in op.outputs]):
+            self.has_pairs = True
+            return True
+        return self.has_pairs and any([var.type.dtype in PARTS for var in op.operands()])
 
     def _argument(self, arg: Any) -> Any:
         """Vars and Constants as operands; static values unchanged."""
@@ -108,15 +124,20 @@ class _Expansion:
             return slice(self._argument(arg.start), self._argument(arg.stop), self._argument(arg.step))
         return arg
 
-    def _constant(self, constant: Constant) -> Operand:
+    def _constant(self, constant: Constant) -> Whole:
         known = self.constants.get(id(constant))
         if known is None:
-            known = self.constants[id(constant)] = self.builder.constant(constant.value)
+            array = constant.value
+            known = pairs.constant(self.builder, array) if array.dtype in PARTS else self.builder.constant(array)
+            self.constants[id(constant)] = known
         return known
 
     def _check(self, guard: Guard, number: int) -> None:
-        operand = self.operands[guard.var.number]
         b = self.builder
+        whole = self.operands[guard.var.number]
+        if isinstance(whole, Pair) and guard.kind != "truth":
+            return b.check(pairs.stored(b, whole), pairs.bits(guard.expected, guard.var.type.dtype), guard, number)
+        operand = pairs.nonzero(b, whole) if isinstance(whole, Pair) else whole
         dtype = compared_dtype(guard)
         if guard.kind == "truth":
             operand = b.convert(operand, dtype)
@@ -131,5 +152,5 @@ class _Expansion:
 
     def _output(self, out: Any) -> Any:
         if isinstance(out, Var):
-            return self.builder.view(self.operands[out.number])
+            return pairs.stored(self.builder, self.operands[out.number])
         return out

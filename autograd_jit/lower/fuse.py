@@ -15,6 +15,7 @@ import bisect
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -313,7 +314,7 @@ class _Written:
     def __init__(self) -> None:
         self.last: np.ndarray | None = None
         self.latest = -1
-        self.spans: list[tuple[int, int, int]] = []
+        self.spans: list[_Span] = []
 
     def _elements(self, piece: Piece) -> np.ndarray:
         """The part of ``last`` that a piece writes, as a view."""
@@ -331,16 +332,16 @@ class _Written:
             return self.latest + 1
         if piece.region.value.size <= self.EXACT:
             return int(self._elements(piece).max()) + 1
-        low, high = _span(piece.region)
-        return 1 + max([number for first, last, number in self.spans if first <= high and low <= last], default=-1)
+        mine = _span(piece.region, 0)
+        return 1 + max([span.group for span in self.spans if span.meets(mine)], default=-1)
 
     def add(self, piece: Piece, number: int) -> None:
         if piece.region.size == 0:
             return
         self.latest = max(self.latest, number)
         if piece.region.value.size > self.EXACT:
-            low, high = (0, piece.region.value.size) if piece.position is not None else _span(piece.region)
-            self.spans.append((low, high, number))
+            whole = piece.region.value.view()
+            self.spans.append(_span(piece.region if piece.position is None else whole, number))
         elif piece.position is not None:
             self._elements(piece)
             assert self.last is not None
@@ -349,7 +350,26 @@ class _Written:
             self._elements(piece)[...] = number
 
 
-def _span(view: View) -> tuple[int, int]:
-    """The first and last element of the buffer that a view touches."""
-    steps = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
-    return view.offset + sum(s for s in steps if s < 0), view.offset + sum(s for s in steps if s > 0)
+class _Span(NamedTuple):
+    """What a group wrote: elements from ``first`` to ``last``, some multiple of ``step`` apart."""
+
+    first: int
+    last: int
+    step: int
+    group: int
+
+    def meets(self, other: _Span) -> bool:
+        """Whether both may hold one element. Real and imaginary parts lie in one stretch and never meet."""
+        if self.first > other.last or other.first > self.last:
+            return False
+        step = math.gcd(self.step, other.step)
+        return step == 0 or (self.first - other.first) % step == 0
+
+
+def _span(view: View, group: int) -> _Span:
+    """The elements of the buffer that a view touches."""
+    moving = [(size - 1, stride) for size, stride in zip(view.shape, view.strides, strict=True) if size > 1]
+    ends = [steps * stride for steps, stride in moving]
+    first = view.offset + sum([end for end in ends if end < 0])
+    step = math.gcd(*[stride for _, stride in moving])
+    return _Span(first, view.offset + sum([end for end in ends if end > 0]), step, group)

@@ -396,7 +396,9 @@ class Step(Node):
         return self.args.values()
 
     def __str__(self) -> str:
-        return f"{', '.join(map(_typed, self.results))} = python {self.op.prim.name}(...)  # {self.reason}"
+        types = [var.type for var in self.op.outputs]  # those of the tape: the storage of complex numbers is real
+        shown = [_shown(value, type_.shape, type_.dtype) for value, type_ in zip(self.results, types, strict=True)]
+        return f"{', '.join(shown)} = python {self.op.prim.name}(...)  # {self.reason}"
 
 
 class CopyStep(Step):
@@ -456,7 +458,11 @@ class Graph:
 
 
 def _typed(value: Value) -> str:
-    return f"{value}: {value.dtype.name}{list(value.shape) if value.shape else ''}"
+    return _shown(value, value.shape, value.dtype)
+
+
+def _shown(value: Value, shape: tuple[int, ...], dtype: np.dtype) -> str:
+    return f"{value}: {dtype.name}{list(shape) if shape else ''}"
 
 
 def verify(graph: Graph) -> None:

@@ -37,6 +37,7 @@ from .fuse import Group, fuse
 from .graph import Call, Check, CopyStep, Graph, Map, Step, Value, View, dense_strides
 from .kernel import Launch
 from .link import link
+from .pairs import as_complex, storage
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
 from .routines import CompiledRoutine, compiled_routine
@@ -350,9 +351,10 @@ def _deliver_outputs(graph: Graph, tape: Tape) -> list[OutputPlan]:
 
 def _copied(graph: Graph, view: View, type_: TensorType) -> View:
     number = 1_000_000_000 + len(graph.nodes)
-    copy = Value(number, type_.shape, type_.dtype)
-    source = view if view.shape == type_.shape else View(view.value, type_.shape, dense_strides(type_.shape), 0)
-    if is_native(type_.dtype):
+    shape, dtype = storage(type_.shape, type_.dtype)
+    copy = Value(number, shape, dtype)
+    source = view if view.shape == shape else View(view.value, shape, dense_strides(shape), 0)
+    if is_native(dtype):
         graph.nodes.append(Map("copy", (source,), copy))
     else:
         graph.nodes.append(CopyStep(source, copy))
@@ -387,7 +389,7 @@ class StepRunner:
         def plain(value: Any) -> Any:
             kind = type(value)
             if kind is Var:
-                array = self.array(step.args[value.number], held)
+                array = as_complex(self.array(step.args[value.number], held), value.type.dtype)
                 return _as_kind(np.array(array) if is_users else array, value.type)
             if kind is Constant:
                 return value.value
@@ -413,16 +415,16 @@ class StepRunner:
     def keep(self, step: Step, leaves: list, held: dict[Value, Any]) -> None:
         """Store the results of a Python step, if they are of the types that were traced."""
         op = step.op
-        for leaf, value in zip(leaves, step.results, strict=True):
-            array = np.asarray(leaf)
-            if array.shape != value.shape or array.dtype != value.dtype:
+        for leaf, var, value in zip(leaves, op.outputs, step.results, strict=True):
+            array, type_ = np.asarray(leaf), var.type
+            if array.shape != type_.shape or array.dtype != type_.dtype:
                 raise Diverged(
                     None,
                     None,
-                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {value.dtype}{list(value.shape)} "
+                    f"{op.prim.name} gave {array.dtype}{list(array.shape)} where {type_.dtype}{list(type_.shape)} "
                     f"was traced ({op.line})",
                 )
-            self.array(value.view(), held)[...] = array
+            as_complex(self.array(value.view(), held), type_.dtype)[...] = array
 
 
 class Frame(StepRunner):

@@ -223,9 +223,12 @@ class TapeBox(ArrayBox):
     conj = conjugate
 
     def __pow__(self, other: Any) -> Any:
-        """NumPy's operator takes the square root for ``x ** 0.5``, which is another function at -0.0 and -inf."""
+        """NumPy's operator takes the square root for ``x ** 0.5``, which is another function at -0.0 and -inf; squares
+        and reciprocals of complex numbers overflow elsewhere than their powers."""
         if type(other) is float and other == 0.5 and self.dtype.kind in "fc" and type(self) is TapeBox:
             return ew.sqrt(self)
+        if type(self) is TapeBox and type(other) in (int, float) and other in (2, -1) and self.dtype.kind == "c":
+            return ew.square(self) if other == 2 else ew.reciprocal(self)
         if type(other) is int and other == 2 and self.dtype.kind == "b" and type(self) is TapeBox:
             return ew.square(self)  # an int8; the power is an int64
         return super().__pow__(other)

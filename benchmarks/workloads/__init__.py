@@ -1,6 +1,6 @@
 """The programs whose gradients are timed, by field."""
 
-from . import algebra, functions, gradbench, networks, physics, statistics, stencils
+from . import algebra, complex_numbers, functions, gradbench, networks, physics, statistics, stencils
 from .workload import Workload
 
 SUITE: tuple[Workload, ...] = (
@@ -11,5 +11,6 @@ SUITE: tuple[Workload, ...] = (
     *physics.WORKLOADS,
     *stencils.WORKLOADS,
     *algebra.WORKLOADS,
+    *complex_numbers.WORKLOADS,
 )
 BY_NAME = {workload.name: workload for workload in SUITE}

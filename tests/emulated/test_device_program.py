@@ -133,7 +133,7 @@ def test_steps_of_the_host_and_their_transfers(emulated_device):
     compiled = compare(energy, *calls, operator=grad, target="cuda")
     assert compiled.stats.replays == 3
     report = compiled.explain()
-    assert "host: " in report and "python fft" in report
+    assert "host: " in report and "fourier fft" in report
     assert "transfer to host: %" in report and "transfer to device: %" in report
 
 

@@ -77,9 +77,9 @@ def test_dtypes_that_kernels_do_not_know(function, dtype):
 
 
 def test_copies_of_foreign_dtypes_are_shown():
-    graph = graph_of(lambda z: z.T.reshape(-1), X * 1j)
+    graph = graph_of(lambda z: z.T.reshape(-1), X.astype(np.int16))
     copy, *_ = [node for node in graph.nodes if isinstance(node, CopyStep)]
-    assert "python copy" in str(copy) and "complex128" in str(copy)
+    assert "python copy" in str(copy) and "int16" in str(copy)
 
 
 def test_guards_become_checks_of_bytes():

@@ -13,7 +13,7 @@ from autograd_jit.lower.fuse import (
     MAX_OPERATIONS_LARGE,
     fuse,
 )
-from autograd_jit.lower.graph import Graph, Literal, Map, Reduce, View
+from autograd_jit.lower.graph import Graph, Literal, Map, Piece, Reduce, View
 from autograd_jit.lower.kernel import build
 from autograd_jit.lower.plan import row_buffers, stored_values
 from autograd_jit.lower.recompute import COST
@@ -277,3 +277,19 @@ def test_group_text(size):
     x = b.input((size, 2), F8)
     (group,) = groups_of(b, b.reduce("sum", b.map("exp", (x,), F8, (size, 2)), (0,)))
     assert str(group).splitlines()[0] == f"loop over [{size}, 2], reducing (0,):"
+
+
+def test_interleaved_parts_of_a_large_buffer_are_written_by_one_group():
+    """Real and imaginary parts lie in one stretch of memory and have no element in common."""
+    n = 100_000
+    b = Builder()
+    x = b.input((n,), F8)
+    whole = b.interleaved(b.view(b.map("sin", (x,), F8, (n,))), b.view(b.map("cos", (x,), F8, (n,))))
+    b.graph.outputs = [whole]
+    assert len([group for group in fuse(b.graph) if group.domain is not None]) == 1
+    beside = b.assemble((2 * n,), F8, None)
+    for start in (0, 2):  # these overlap: the second comes behind the first
+        b.piece(View(beside, (n - 1,), (2,), start), b.map("exp", (x,), F8, (n,))._replace(shape=(n - 1,)), add=False)
+    b.graph.outputs = [beside.view()]
+    pieces = [n for n, group in enumerate(fuse(b.graph)) for node in group.nodes if isinstance(node, Piece)]
+    assert pieces[-1] > pieces[-2]

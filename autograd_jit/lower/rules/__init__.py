@@ -6,13 +6,32 @@ import importlib
 import sys
 from typing import Any, Final
 
-from . import elementwise, indexing, joining, linalg, products, reductions, sequences, views
+from . import (
+    complex_elementwise,
+    complex_functions,
+    complex_parts,
+    complex_products,
+    elementwise,
+    fourier,
+    indexing,
+    joining,
+    linalg,
+    products,
+    reductions,
+    sequences,
+    views,
+)
 from .table import RULES, Rule
 
 __all__ = [
     "RULES",
+    "complex_elementwise",
+    "complex_functions",
+    "complex_parts",
+    "complex_products",
     "elementwise",
     "find",
+    "fourier",
     "indexing",
     "joining",
     "linalg",
