@@ -52,6 +52,7 @@ ROUTINES: Final[dict[str, Routine]] = {
     "searchsorted": Routine(sequences.searchsorted),
     "convolve": Routine(sequences.convolve),
     "flatnonzero": Routine(sequences.flatnonzero),
+    "groups": Routine(sequences.groups),
     **{name: Routine(sequences.argsort, numpy=name) for name in PLACES if name.startswith("argsort")},
     **{name: Routine(sequences.extremum, numpy=name) for name in ("argmax", "argmin")},
 }

@@ -6,13 +6,14 @@ import importlib
 import sys
 from typing import Any, Final
 
-from . import elementwise, indexing, joining, linalg, products, reductions, sequences, views
+from . import elementwise, groups, indexing, joining, linalg, products, reductions, sequences, views
 from .table import RULES, Rule
 
 __all__ = [
     "RULES",
     "elementwise",
     "find",
+    "groups",
     "indexing",
     "joining",
     "linalg",
