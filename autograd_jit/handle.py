@@ -308,7 +308,6 @@ class Handle:
 
         dynamic = dynamic_leaves(leaves)
         bound = compiled.captures.bind(self.fun)
-        inputs = (*dynamic, *bound)
         generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         is_to_be_verified = self._is_to_be_verified()
         path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
@@ -319,6 +318,7 @@ class Handle:
                 why = "the contents of a captured array changed, or code of a registered type"
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
+            inputs = (*dynamic, *signature.values_of(path.numbers), *bound)
             try:
                 outputs = path.program.run(inputs, generators)
             except Diverged as divergence:
@@ -446,7 +446,8 @@ class Handle:
         on_cpu = self.options.target == "cpu"
         call = (args, kwargs) if on_cpu else host_copies(args, kwargs)
         try:
-            traced = trace_call(self.build, self.fun, compiled.captures, *call, "tape", signature.boxes_integers)
+            boxing = signature.boxes_integers, signature.inputs_from_now_on()
+            traced = trace_call(self.build, self.fun, compiled.captures, *call, "tape", *boxing)
         except BaseException:
             self.stats.fallbacks += 1
             raise
@@ -464,7 +465,7 @@ class Handle:
             compiled.interpreted = traced.reason
             self._warn(traced.reason)
             return traced.result
-        integers = signature.taken(traced.integers)
+        integers = signature.taken(traced.integers, traced.meets_floats_only)
         path = self._lower(compiled, traced, integers, why, args, kwargs)
         if path is None:
             return traced.result
@@ -514,10 +515,12 @@ class Handle:
         held = Held(arrays, checks) if arrays or checks else None
         source = None
         if program.has_call_path and not kwargs:
-            source = ReplaySource(program, compiled.captures, args, integers, held.unchanged if held else None)
+            source = ReplaySource(
+                program, compiled.captures, args, integers, held.unchanged if held else None, traced.numbers
+            )
         compiled.history.append(trace_report(self.name, traced, integers, program, why, made, loaded))
         _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
-        return Path(program, source, held)
+        return Path(program, source, held, traced.numbers)
 
     def _lower_for_device(self, compiled: Compiled, tape: Any, args: tuple, kwargs: dict) -> Any:
         from .kernels.cuda_device import current_device

@@ -56,6 +56,8 @@ class Path:
     program: Any
     source: Any  # ReplaySource, or None where a Python step draws random numbers
     held: Held | None
+    #: expressions of integer arguments whose values are inputs, between the arguments and captured arrays
+    numbers: tuple[str, ...] = ()
     branches: dict[tuple[int, bytes], Path] = field(default_factory=dict)
     #: jitted functions' handles that have a fast path of it
     holders: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
