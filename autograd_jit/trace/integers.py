@@ -119,7 +119,8 @@ class IntegerBox(PythonScalarTapeBox):
 
     def as_operand(self, primitive: Any, args: tuple) -> Any:
         """What a primitive gets that is given this box among others: a float, where it computes with floats."""
-        if primitive.name in _WITH_FLOATS and all([arg is self or _is_float(arg) for arg in args]):
+        among_floats = primitive.name in _WITH_FLOATS and all([arg is self or _is_float(arg) for arg in args])
+        if among_floats or primitive.name in _OF_FLOATS:
             return self._node.take_among_floats()
         return self._value
 
@@ -146,6 +147,10 @@ def _is_float(value: Any) -> bool:
 _FLOATS = frozenset(map(np.dtype, (np.float64, np.float32, np.complex128, np.complex64)))
 #: primitives of two operands to which an integer among floats is a float
 _WITH_FLOATS = frozenset(["add", "subtract", "multiply", "divide", "true_divide"])
+#: primitives of one operand that make a float of an integer first
+_OF_FLOATS = frozenset(
+    "sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arctan arcsinh".split()
+)
 
 
 def _is_expression(value: Any) -> bool:

@@ -296,8 +296,10 @@ def _make_wrapper(prim: Primitive) -> Callable:
             if not (x_boxed or y_boxed):
                 if type(x) not in _CONTAINERS and type(y) not in _CONTAINERS:
                     return fun(*args)
-            elif len(args) == 1:
-                if x_boxed and (prim.differentiable or x._node.sees_nondifferentiable):
+            elif len(args) == 1:  # x is boxed
+                if x.stands_for_integer:
+                    return _apply(prim, args, kwargs)
+                if prim.differentiable or x._node.sees_nondifferentiable:
                     return x._node.apply(prim, x._trace, [x._value], kwargs, ((0, x._node),))
             elif prim.differentiable:
                 if x_boxed and y_boxed:

@@ -391,6 +391,12 @@ FORMULAS = {
     "result": lambda x, n: (0.5 * n, n / 4, n * 1.0, x[0] * n, n),
     "complex": lambda x, n: np.real(x * (n * 1j)) + n,
     "function": lambda x, n: x * np.sqrt(n) + np.exp(-0.1 * n),
+    "functions": lambda x, n: (
+        x / np.sqrt(n + 8)
+        + np.log(n + 9.0) * np.exp(-n / 10)
+        + sum([f(n + 8) for f in (np.sqrt, np.log1p, np.log2, np.tanh, np.arctan, np.cbrt, np.square, np.reciprocal)])
+    ),
+    "roots": lambda x, n: x / np.sqrt(n + 1) + np.exp(-0.1 * n) * np.log(1 + n),
     "squared": lambda x, n: x * (n * n) / 7.0 - (n - 3) * 0.5,
 }
 
@@ -403,7 +409,7 @@ def test_formulas_of_an_integer_give_what_they_give_interpreted(name, dtype):
     compare(FORMULAS[name], *[(x, n) for n in (0, 1, 2, 3, 4, 5, 6, -1, 3, 40, 12, -7, 0, *large, 5)])
 
 
-@pytest.mark.parametrize("name", ["rate", "decay", "inverse", "share", "schedule", "from the left", "both numbers"])
+@pytest.mark.parametrize("name", ["rate", "decay", "inverse", "share", "schedule", "from the left", "both numbers", "roots"])
 def test_a_step_counter_in_a_formula_is_an_input(name):
     def loss(x, n):
         return np.sum(FORMULAS[name](x, n) ** 2)
