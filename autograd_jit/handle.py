@@ -469,11 +469,12 @@ class Handle:
         path = self._lower(compiled, traced, integers, why, args, kwargs)
         if path is None:
             return traced.result
-        entry = self._entry(compiled, signature.key)
+        key = signature.key_with(integers)
+        entry = self._entry(compiled, key)
         entry.paths.append(path)
         entry.draws |= path.program.has_draws
         entry.last = path  # the first replay goes the slow way, which notes that the program is used again
-        program_memory.added(compiled, signature.key, entry)
+        program_memory.added(compiled, key, entry)
         return traced.result
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:

@@ -67,6 +67,12 @@ class Signature:
             return self.shape
         return self.shape, self.integer_facts.key(self.integers)
 
+    def key_with(self, expressions: Iterable[str]) -> Hashable:
+        """The key for a program that depends on these expressions of integers."""
+        if self.integer_facts is None:
+            return self.shape
+        return self.shape, self.integer_facts.key_with(expressions, self.integers)
+
     @property
     def boxes_integers(self) -> bool:
         return self.integer_facts is not None and self.integer_facts.boxes

@@ -256,6 +256,15 @@ class IntegerFacts:
         sources = self.sources
         return sources, evaluated(sources, integers)
 
+    def key_with(self, sources: Iterable[str], integers: Iterable[int]) -> tuple:
+        """`key` for a program that depends on these expressions, whatever other threads have made of them since."""
+        while True:
+            key = self.key(integers)
+            missing = [source for source in sources if source not in key[0]]
+            if not missing or key[0] == self.names:  # all of them follow from the integers themselves
+                return key
+            self.sources += tuple(missing)
+
     def add(self, sources: Mapping[str, int], meets_floats_only: Mapping[str, bool]) -> None:
         """The expressions that a trace depended on; too many, and it is the integers themselves.
 
@@ -277,11 +286,11 @@ class IntegerFacts:
 
         Not before: a program that holds a number has its expression in the key under which it is put down.
         """
-        for source in [each for each, values in self._seen.items() if len(values) >= MOST_CONSTANTS]:
-            del self._seen[source]
+        for source in [each for each, values in list(self._seen.items()) if len(values) >= MOST_CONSTANTS]:
+            self._seen.pop(source, None)  # another thread may have been first
             kept = [each for each in self.sources if each not in (source, in_range(source))]
             self.sources = (*kept, in_range(source))
-            self.numbers = (*self.numbers, source)
+            self.numbers = (*[each for each in self.numbers if each != source], source)
         return self.numbers
 
     def _keep_constant(self, source: str) -> None:

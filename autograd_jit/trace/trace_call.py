@@ -26,7 +26,7 @@ from .integers import LARGEST_EXACT, IntegerBox, evaluated, in_range, integer_na
 from .leaks import evict, may_have_leaked, return_originals
 from .recorder import LeaveTrace, Recorder
 from .registered import meet_types
-from .tape import Guard, Op, Tape, tensor_type
+from .tape import Op, Tape, tensor_type
 from .tracer import BOX_TYPES, REGISTERED, concrete
 
 __all__ = ["TracedCall", "is_dynamic", "leaf_names", "trace_call"]
@@ -147,9 +147,17 @@ def _trace_call(
 
 
 def _of_integers(recorder: Recorder) -> dict[str, bool]:
-    """The expressions of integers that met floats; not those inputs, where the run took values out of the tape."""
-    takes = any([isinstance(op, Guard) and op.kind != "truth" for op in recorder.ops])
-    return recorder.meets_floats_only | (dict.fromkeys(recorder.numbers, False) if takes else {})
+    """The expressions of integers that met floats; not those inputs of which the run took what it computed."""
+    if not recorder.numbers:
+        return recorder.meets_floats_only
+    depends = {var.number for var in recorder.numbers.values()}
+    for op in recorder.ops:
+        if isinstance(op, Op):
+            if any([var.number in depends for var in op.operands()]):
+                depends.update([var.number for var in op.outputs])
+        elif op.kind != "truth" and op.var.number in depends:
+            return recorder.meets_floats_only | dict.fromkeys(recorder.numbers, False)
+    return recorder.meets_floats_only
 
 
 def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:

@@ -2,6 +2,7 @@
 
 import math
 import string
+import threading
 import warnings
 
 import numpy as onp
@@ -409,7 +410,9 @@ def test_formulas_of_an_integer_give_what_they_give_interpreted(name, dtype):
     compare(FORMULAS[name], *[(x, n) for n in (0, 1, 2, 3, 4, 5, 6, -1, 3, 40, 12, -7, 0, *large, 5)])
 
 
-@pytest.mark.parametrize("name", ["rate", "decay", "inverse", "share", "schedule", "from the left", "both numbers", "roots"])
+@pytest.mark.parametrize(
+    "name", ["rate", "decay", "inverse", "share", "schedule", "from the left", "both numbers", "roots"]
+)
 def test_a_step_counter_in_a_formula_is_an_input(name):
     def loss(x, n):
         return np.sum(FORMULAS[name](x, n) ** 2)
@@ -441,6 +444,32 @@ def test_numbers_that_are_taken_out_of_the_tape_stay_constants():
             assert_same(compiled(X, n), plain(X, n))
     assert compiled.stats.fallbacks == 0
     assert compiled.stats.replays >= 39
+
+
+def test_other_values_that_are_taken_leave_a_step_an_input():
+    compiled = jit(lambda x, n: x * (0.1 * n) + x[int(x[0])])
+    for n in range(30):
+        assert_same(compiled(X, n), X * (0.1 * n) + X[0])
+    assert compiled.stats.traces <= 3
+
+
+def test_threads_that_step_on():
+    """Each thread counts for itself; which numbers are constants is decided between them."""
+    compiled = jit(lambda x, n: x * (0.1 * n) + n / (n + 1))
+    wrong = []
+
+    def run(first):
+        for n in range(first, first + 60):
+            if not onp.allclose(compiled(X, n), X * (0.1 * n) + n / (n + 1), rtol=1e-12):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in (0, 3, 50, 51)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert compiled.stats.fallbacks == 0
 
 
 def test_division_by_a_step_that_becomes_zero():
