@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from . import program_memory
+from . import background, program_memory
 from .config import CompileMode, config
 from .device_array import adopted, host_copies, lies_on_device, on_host, sent_back
+from .divergence import Diverged, outcomes
 from .errors import ArgumentError, BackendError, FallbackWarning, VerificationError
 from .known_programs import (
     MAX_FUNCTIONS,
@@ -45,7 +46,8 @@ from .known_programs import (
     waiting_of,
 )
 from .options import Options
-from .reports import Stats, trace_report
+from .recorded import Lowering, Recorded
+from .reports import Stats, TraceReport
 from .signatures import (
     ObjectBuild,
     Signature,
@@ -62,6 +64,7 @@ from .signatures import (
 from .trace import tree
 from .trace.draws import session
 from .trace.float_errors import default_error_state, error_state, stops_on_errors, warnings_raise
+from .trace.packed_tape import PackedTape
 from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
 from .verification import period_of
@@ -304,14 +307,13 @@ class Handle:
         rewind: Callable[[], None],
     ) -> Any:
         """Replay path after path, then trace. ``rewind``: the next attempt is served the draws of the one before."""
-        from .lower.program import Diverged
-
         dynamic = dynamic_leaves(leaves)
         bound = compiled.captures.bind(self.fun)
         generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         is_to_be_verified = self._is_to_be_verified()
         path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
         tried: set[int] = set()
+        left: tuple[Path, int | None, bytes | None] | None = None
         while path is not None and id(path) not in tried:
             tried.add(id(path))
             if path.held is not None and not path.held.unchanged():
@@ -319,14 +321,18 @@ class Handle:
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
             inputs = (*dynamic, *signature.values_of(path.numbers), *bound)
+            program = self._program_of(path)
+            if compiled.interpreted:  # it could not be lowered
+                return self._fall_back(args, kwargs, compiled.interpreted)
             try:
-                outputs = path.program.run(inputs, generators)
+                outputs = program.run(inputs, generators)
             except Diverged as divergence:
                 rewind()
                 self.stats.guard_failures += divergence.guard is not None
                 why = f"another path: {divergence}"
-                path = entry.after(path, divergence.guard, divergence.actual)
-                if divergence.guard is None:  # a Python step gave another type: which path gives that nobody knows
+                left = path, divergence.guard, divergence.actual
+                path = entry.after(*left)
+                if path is None and (left[1] is None or left[1] < 0):  # no guard of the tape: nobody knows what goes on
                     path = next((other for other in entry.paths if id(other) not in tried), None)
                 continue
             except BackendError as error:
@@ -337,11 +343,12 @@ class Handle:
                 self.stats.fallbacks += 1
                 return self.interpreted(*args, **kwargs)
             self.stats.replays += 1
-            path.program.replayed()
+            if left is not None and left[1] is not None and left[2] is not None:
+                left[0].branches[left[1], left[2]] = path
             self._use(compiled, entry, signature, path, args, kwargs)
-            result = tree.unflatten(path.program.tape.structure, outputs)
+            result = tree.unflatten(program.tape.structure, outputs)
             if is_to_be_verified:
-                self._verify(result, (args, kwargs), (path.program.tape, inputs, generators), rewind)
+                self._verify(result, (args, kwargs), (program.tape, inputs, generators), rewind)
             return result
         if self.mode == "lazy" and not entry.paths and not entry.waiting.is_over:
             return self._deferred(entry.waiting, args, kwargs)
@@ -371,15 +378,31 @@ class Handle:
     def _use(
         self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict
     ) -> None:
-        """Let later calls try ``path`` first, and directly where that is possible."""
+        """Let later calls try ``path`` first, and directly where that is possible. It has come again: it is lowered."""
         entry.last = path
         program_memory.used(entry)
-        if path.source is not None and not kwargs and self.period != 1 and not compiled.compares_inputs:
+        path.program.replayed()  # which may be another than the one that has just run
+        if not path.program.is_lowered:
+            if path.lowering is None and path.program.is_worth_lowering:
+                self._lowering(compiled, signature.key, entry, path, (args, kwargs)).begin()
+            return
+        if not kwargs and self.period != 1 and not compiled.compares_inputs and self._has_source(compiled, path, args):
             self.recent[signature.key] = self.fast = self._fast_path(entry, path)
             while len(self.recent) > MAX_RECENT:
                 self.recent.popitem(last=False)
                 self.followed_by.clear()
             self.turns = tuple(self.recent.values())  # in one piece, for threads that go through it
+
+    def _has_source(self, compiled: Compiled, path: Path, args: tuple) -> bool:
+        """Whether the generated call path can serve the program; makes its source."""
+        if path.source is None and path.program.has_call_path:
+            from .lower.replay import ReplaySource
+
+            unchanged = path.held.unchanged if path.held else None
+            path.source = ReplaySource(
+                path.program, compiled.captures, args, path.integers, unchanged, path.numbers
+            )
+        return path.source is not None
 
     def _fast_path(self, entry: Entry, path: Path) -> Callable[[tuple], Any]:
         """The generated function that replays a native path."""
@@ -432,7 +455,6 @@ class Handle:
     def _trace(
         self, compiled: Compiled, entry: Entry, signature: Signature, why: str, args: tuple, kwargs: dict
     ) -> Any:
-        from .kernels import executor
         from .trace.trace_call import trace_call
 
         limit = self._limit_reached(entry, why)
@@ -440,9 +462,6 @@ class Handle:
             entry.interpreted = limit
             compiled.history.append(f"{self.name}: interpreted from now on: {limit}")
             return self._fall_back(args, kwargs, limit)
-        if not executor.supported():
-            compiled.interpreted = "this Python or NumPy lays out its objects in a way that the executor does not know"
-            return self._fall_back(args, kwargs, compiled.interpreted)
         on_cpu = self.options.target == "cpu"
         call = (args, kwargs) if on_cpu else host_copies(args, kwargs)
         try:
@@ -466,16 +485,24 @@ class Handle:
             self._warn(traced.reason)
             return traced.result
         integers = signature.taken(traced.integers, traced.meets_floats_only)
-        path = self._lower(compiled, traced, integers, why, args, kwargs)
-        if path is None:
-            return traced.result
+        path = self._new_path(compiled, traced, integers, why)
         key = signature.key_with(integers)
         entry = self._entry(compiled, key)
         entry.paths.append(path)
         entry.draws |= path.program.has_draws
         entry.last = path  # the first replay goes the slow way, which notes that the program is used again
-        program_memory.added(compiled, key, entry)
+        program_memory.added(compiled, key, entry, path.program)
+        self._lower_in_time(compiled, key, entry, path, args, kwargs)
         return traced.result
+
+    def _new_path(self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str) -> Path:
+        """The path of a trace, which is not lowered yet."""
+        arrays, checks = (*compiled.captures.held_arrays, *traced.companions.arrays), traced.companions.checks
+        held = Held(arrays, checks) if arrays or checks else None
+        report = TraceReport.of(traced, integers, why)
+        compiled.history.append(report)
+        _logger.info("%s: %s", self.name, report.head[0])
+        return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, traced.numbers, report)
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
         """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""
@@ -487,43 +514,77 @@ class Handle:
             return f"{entry.unused} calls in a row took a path of their own; the last: {why}"
         return None
 
-    def _lower(
-        self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str, args: tuple, kwargs: dict
-    ) -> Path | None:
-        from .lower.compile import counters
-        from .lower.program import lower
-        from .lower.replay import ReplaySource
+    # ---------------------------------------------------------------- lowering
 
-        before = counters.compiled, counters.loaded
-        try:
+    def _lower_in_time(
+        self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, args: tuple, kwargs: dict
+    ) -> None:
+        """Have a new path lowered: now where that is asked for, else in the background if it is a function's first.
+
+        Others may never come again, and wait for their second call; long ones for more.
+        """
+        is_now = self.mode == "eager" or self.options.target != "cpu"
+        if not is_now and (compiled.traces > 1 or not path.program.is_worth_lowering):
+            if compiled.traces > 1:
+                background.submit(path.program.pack)
+            return
+        lowering = self._lowering(compiled, key, entry, path, (args, kwargs))
+        if not is_now:
+            lowering.begin()
+            return
+        lowering.wait()
+        if compiled.interpreted:
+            self._warn(compiled.interpreted)
+
+    def _lowering(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> Lowering:
+        """The lowering of a path's tape; its end is noted by whichever thread does it."""
+        recorded, mode = path.program, self.mode
+        tape = recorded.tape.unpacked() if isinstance(recorded.tape, PackedTape) else recorded.tape
+
+        def make(formed: Callable[[int], None]) -> tuple[Any, int, int]:
+            from .kernels import executor
+            from .lower.compile import tally
+
+            if not executor.supported():
+                raise NotImplementedError(
+                    "this Python or NumPy lays out its objects in a way that the executor does not know"
+                )
+            before = tally.compiled, tally.loaded
             if self.options.target == "cpu":
-                program = lower(traced.tape, self.mode)
-            else:
-                program = self._lower_for_device(compiled, traced.tape, args, kwargs)
-        except BackendError as error:
-            compiled.interpreted = f"a kernel could not be compiled: {error}"
-            self._warn(compiled.interpreted)
-            return None
-        except Exception as error:  # a defect of ours must not cost the user the answer, which is there
-            compiled.interpreted = f"lowering failed, please report it: {type(error).__name__}: {error}"
-            self._warn(compiled.interpreted)
-            return None
-        made, loaded = counters.compiled - before[0], counters.loaded - before[1]
-        self.stats.kernels_compiled += made
-        self.stats.kernels_loaded += loaded
-        self.stats.python_steps += len(program.steps)
-        arrays, checks = (*compiled.captures.held_arrays, *traced.companions.arrays), traced.companions.checks
-        held = Held(arrays, checks) if arrays or checks else None
-        source = None
-        if program.has_call_path and not kwargs:
-            source = ReplaySource(
-                program, compiled.captures, args, integers, held.unchanged if held else None, traced.numbers
-            )
-        compiled.history.append(trace_report(self.name, traced, integers, program, why, made, loaded))
-        _logger.info("%s: %s", self.name, compiled.history[-1].partition("\n")[0])
-        return Path(program, source, held, traced.numbers)
+                from .lower.program import lower
 
-    def _lower_for_device(self, compiled: Compiled, tape: Any, args: tuple, kwargs: dict) -> Any:
+                program: Any = lower(tape, mode, formed if mode != "eager" else None)
+            else:
+                program = self._lower_for_device(tape, *call)
+            return program, tally.compiled - before[0], tally.loaded - before[1]
+
+        def settle(made: tuple[Any, int, int] | None, error: Exception | None) -> None:
+            if made is None:
+                compiled.interpreted = _why_not_lowered(error)
+            else:
+                path.note_lowered(made[0])
+                path.report.note_lowered(*made)
+                self.stats.made.add(*made)
+                if path in entry.paths:
+                    program_memory.added(compiled, key, entry, path.program)
+                _logger.info("%s: %s", self.name, path.report.lowered[0].strip())
+            self.stats.made.pending.remove(lowering)
+
+        lowering = path.lowering = Lowering(make, settle, recorded.is_worth_waiting)
+        self.stats.made.pending.append(lowering)
+        return lowering
+
+    def _program_of(self, path: Path) -> Any:
+        """The program to run: the lowered one if it is there, or will be in a moment; else the tape."""
+        lowering = path.lowering
+        if lowering is not None and not path.program.is_lowered:
+            if lowering.is_lost:
+                path.lowering = None
+            else:
+                lowering.wait_if_short()
+        return path.program
+
+    def _lower_for_device(self, tape: Any, args: tuple, kwargs: dict) -> Any:
         from .kernels.cuda_device import current_device
         from .lower.device_program import lower_for_device
 
@@ -582,7 +643,21 @@ class Handle:
     # ---------------------------------------------------------------- seeing inside
 
     def program(self, args: tuple, kwargs: dict) -> Any:
-        """The program for these arguments, traced now if need be (which runs the function once)."""
+        """The program for these arguments, traced and lowered now if need be (which runs the function once)."""
+        entry, compiled = self._traced_entry(args, kwargs), self.compiled
+        path = entry.last
+        assert path is not None and compiled is not None
+        if not path.program.is_lowered:
+            if path.lowering is None or path.lowering.is_lost:
+                key = next(key for key, known in compiled.entries.items() if known is entry)
+                self._lowering(compiled, key, entry, path, (args, kwargs))
+            path.lowering.wait()
+        if not path.program.is_lowered:
+            raise ArgumentError(f"{self.name} has no program for these arguments: {compiled.interpreted}")
+        return path.program
+
+    def _traced_entry(self, args: tuple, kwargs: dict) -> Entry:
+        """What is known of these arguments, traced now if need be."""
         entry = self._known_entry(args, kwargs)
         if entry is None or entry.last is None:
             self.slow(args, kwargs)
@@ -593,7 +668,7 @@ class Handle:
         if entry is None or entry.last is None:
             because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
             raise ArgumentError(f"{self.name} has no tape for these arguments: it runs interpreted ({because})")
-        return entry.last.program
+        return entry
 
     def _known_entry(self, args: tuple, kwargs: dict) -> Entry | None:
         compiled = self._find_compiled()
@@ -604,7 +679,9 @@ class Handle:
 
     def tape(self, *args: Any, **kwargs: Any) -> Any:
         """The recorded tape for these arguments; prints as Python."""
-        return self.program(args, kwargs).tape
+        path = self._traced_entry(args, kwargs).last
+        assert path is not None
+        return path.program.tape
 
     def kernels(self, *args: Any, **kwargs: Any) -> Any:
         """The fused kernels for these arguments; prints their source."""
@@ -612,12 +689,12 @@ class Handle:
 
     def explain(self) -> str:
         """Every trace: why, guards, Python steps, kernels and times; and why not, where it runs interpreted."""
-        lines = [f"{self.name}: {self.stats}"]
+        lines = [f"{self.name}: {self.stats}"]  # which waits for what is being made
         compiled = self.compiled
         if compiled is None:
             deferred = "its calls run interpreted: compiling them is not yet worth its time"
             return f"{lines[0]}\n  {deferred if self.stats.deferred else 'not called yet'}"
-        lines += ["  " + line.replace("\n", "\n  ") for line in compiled.history]
+        lines += ["  " + str(line).replace("\n", "\n  ") for line in compiled.history]
         if compiled.interpreted:
             lines.append(f"  runs interpreted: {compiled.interpreted}")
         reasons = [entry.interpreted for entry in compiled.entries.values() if entry.interpreted]
@@ -646,6 +723,15 @@ def _callers_level() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autograd_jit."):
         level, frame = level + 1, frame.f_back
     return level
+
+
+def _why_not_lowered(error: Exception | None) -> str:
+    """Why a function runs interpreted: a defect of ours must not cost the user the answer, which is there."""
+    if type(error) is NotImplementedError:
+        return str(error)
+    if isinstance(error, BackendError):
+        return f"a kernel could not be compiled: {error}"
+    return f"lowering failed, please report it: {type(error).__name__}: {error}"
 
 
 def _never(args: tuple) -> Any:

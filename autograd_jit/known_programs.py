@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import itertools
 import math
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .reports import TraceReport
 from .trace.integers import IntegerFacts
 
 __all__ = [
@@ -51,21 +51,30 @@ MISS = _Miss()
 
 @dataclass
 class Path:
-    """One program of a signature, and where to go when one of its guards fails."""
+    """One program of a signature, and where to go when one of its guards fails.
+
+    ``program`` is the recorded tape (`Recorded`), later what it is lowered to. ``outcomes``: what each guard found, by
+    its number, in the order of a run. ``integers``: expressions of integer arguments and their values.
+    """
 
     program: Any
-    source: Any  # ReplaySource, or None where a Python step draws random numbers
     held: Held | None
+    outcomes: dict[int, bytes]
+    integers: dict[str, int] = field(default_factory=dict)
     #: expressions of integer arguments whose values are inputs, between the arguments and captured arrays
     numbers: tuple[str, ...] = ()
+    report: Any = None
+    #: the program's `Lowering`, once it has been asked for
+    lowering: Any = None
+    source: Any = None  # ReplaySource, made when the program is used; None where a Python step draws random numbers
     branches: dict[tuple[int, bytes], Path] = field(default_factory=dict)
     #: jitted functions' handles that have a fast path of it
     holders: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
 
-    @functools.cached_property
-    def outcomes(self) -> dict[int, bytes]:
-        """What each guard of this path found, by its number, in the order of a run."""
-        return {check.number: check.expected for check in self.program.checks.values()}
+    def note_lowered(self, program: Any) -> None:
+        """The tape is lowered to ``program``, which has conditions of its own among its guards: below zero."""
+        self.program = program
+        self.outcomes = {check.number: check.expected for check in program.checks.values()} | self.outcomes
 
     def is_prefix_of(self, other: Path, guard: int, actual: bytes) -> bool:
         """Whether ``other`` takes this path's turns up to ``guard``, and there the one of ``actual``."""
@@ -143,13 +152,12 @@ class Entry:
         """The path that goes on where ``path`` found ``actual`` at ``guard``, if it has been seen."""
         if guard is None or actual is None:
             return None
-        key = (guard, actual)
-        if key not in path.branches:
+        known = path.branches.get((guard, actual))
+        if known is None:
             known = next((other for other in self.paths if path.is_prefix_of(other, guard, actual)), None)
-            if known is None:
-                return None
-            path.branches[key] = known
-        return path.branches[key]
+            if known is not None:
+                path.branches[guard, actual] = known
+        return known
 
 
 class Held:
@@ -190,7 +198,7 @@ class Compiled:
         self.entries: OrderedDict[Hashable, Entry] = OrderedDict()
         #: what is made of integer arguments, by the signature without their values
         self.integers: OrderedDict[Hashable, IntegerFacts] = OrderedDict()
-        self.history: list[str] = []
+        self.history: list[str | TraceReport] = []
         self.interpreted: str | None = captures.why_interpreted
         self.warned: set[str] = set()
         self.compares_inputs = captures.compares_identity

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from .config import config
 from .known_programs import Compiled, Entry
@@ -37,8 +39,10 @@ _estimate = 0
 _lock = threading.Lock()
 
 
-def added(compiled: Compiled, key: Hashable, entry: Entry) -> None:
-    """A program was added to ``entry``: throw others out, least recently used first, until all are within the limit.
+def added(compiled: Compiled, key: Hashable, entry: Entry, program: Any) -> None:
+    """``entry`` has ``program``, a new one or that of a tape which it had.
+
+    Others are thrown out, least recently used first, until all are within the limit.
 
     The entry itself stays, however large: its program is about to run.
     """
@@ -46,7 +50,7 @@ def added(compiled: Compiled, key: Hashable, entry: Entry) -> None:
     with _lock:
         _kept[id(entry)] = _Kept(weakref.ref(entry), weakref.ref(compiled), key)
         _kept.move_to_end(id(entry))
-        _estimate += entry.paths[-1].program.bytes_kept
+        _estimate += program.bytes_kept
         if _estimate + _code_bytes() > config.memory_limit:
             _shrink(entry)
 
@@ -76,9 +80,9 @@ def _count() -> int:
 
 
 def _code_bytes() -> int:
-    from .lower.compile import code_bytes
-
-    return code_bytes()
+    # imported with the first kernel and not before; another thread may be at that just now
+    count = getattr(sys.modules.get("autograd_jit.lower.compile"), "code_bytes", None)
+    return count() if count is not None else 0
 
 
 def _shrink(newest: Entry) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Stats", "trace_report"]
+if TYPE_CHECKING:
+    from .recorded import Lowering
+
+__all__ = ["Made", "Stats", "TraceReport"]
 
 
 @dataclass
@@ -15,7 +18,8 @@ class Stats:
     ``calls`` = replays + traces + fallbacks + inlined + deferred. ``deferred``: calls that ran interpreted because
     compiling them is not yet worth its time (``compile="lazy"``). ``inlined``: calls made inside another
     transformation, which run interpreted as part of it. ``python_steps``: Python steps in the programs made.
-    ``kernels_compiled``: kernels that neither memory nor disk had.
+    ``kernels_compiled``: kernels that neither memory nor disk had. Who reads these two, or ``kernels_loaded``, waits
+    for the programs that are being made.
     """
 
     traces: int = 0
@@ -23,29 +27,82 @@ class Stats:
     guard_failures: int = 0
     fallbacks: int = 0
     inlined: int = 0
-    python_steps: int = 0
-    kernels_compiled: int = 0
-    kernels_loaded: int = 0
     deferred: int = 0
+    made: Made = field(default_factory=lambda: Made(), repr=False)
 
     @property
     def calls(self) -> int:
         return self.replays + self.traces + self.fallbacks + self.inlined + self.deferred
 
+    @property
+    def python_steps(self) -> int:
+        return self.made.complete().python_steps
 
-def trace_report(
-    name: str, traced: Any, integers: dict[str, int], program: Any, why: str, made: int, loaded: int
-) -> str:
+    @property
+    def kernels_compiled(self) -> int:
+        return self.made.complete().kernels_compiled
+
+    @property
+    def kernels_loaded(self) -> int:
+        return self.made.complete().kernels_loaded
+
+    def __str__(self) -> str:
+        counts = [(f.name, getattr(self, f.name)) for f in fields(self) if f.repr]
+        counts += [(f.name, getattr(self, f.name)) for f in fields(Made) if f.repr]
+        return f"Stats({', '.join([f'{name}={value}' for name, value in counts])})"
+
+    __repr__ = __str__
+
+
+@dataclass
+class Made:
+    """What was made for a jitted function's programs, and the lowerings that are still on their way."""
+
+    python_steps: int = 0
+    kernels_compiled: int = 0
+    kernels_loaded: int = 0
+    pending: list[Lowering] = field(default_factory=list, repr=False)
+
+    def add(self, program: Any, compiled: int, loaded: int) -> None:
+        """A program is there, for which so many kernels were compiled and loaded."""
+        self.python_steps += len(program.steps)
+        self.kernels_compiled += compiled
+        self.kernels_loaded += loaded
+
+    def complete(self) -> Made:
+        """Itself, when nothing is on its way any more."""
+        for lowering in list(self.pending):
+            lowering.wait()
+        return self
+
+
+@dataclass(eq=False)
+class TraceReport:
     """What `explain` says of a trace: its times, kernels, guards and Python steps."""
-    lines = [
-        f"traced in {traced.seconds * 1e3:.1f} ms, lowered in {program.seconds * 1e3:.1f} ms: {why}",
-        f"  {len(traced.tape.ops)} operations, {len(program.table)} kernel launches of "
-        f"{len({k.kernel for k in program.kernels})} kernels ({made} compiled, {loaded} from disk, "
-        f"{sum(k.seconds for k in program.kernels if k.origin == 'compiled') * 1e3:.0f} ms of compiling in all)",
-    ]
-    lines += [f"  integer: {source} == {value}" for source, value in integers.items()]
-    lines += [f"  guard: {guard}  # {guard.line}" for guard in traced.tape.guards[:20]]
-    if len(traced.tape.guards) > 20:
-        lines.append(f"  ... and {len(traced.tape.guards) - 20} more guards")
-    lines += [f"  {remark}" for remark in program.remarks[:20]]
-    return "\n".join(lines)
+
+    head: list[str]
+    details: list[str]
+    lowered: list[str] = field(default_factory=lambda: ["  not compiled yet: it has not come again"])
+    remarks: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, traced: Any, integers: dict[str, int], why: str) -> TraceReport:
+        """The report of a trace that is not lowered yet."""
+        details = [f"  integer: {source} == {value}" for source, value in integers.items()]
+        details += [f"  guard: {guard}  # {guard.line}" for guard in traced.tape.guards[:20]]
+        if len(traced.tape.guards) > 20:
+            details.append(f"  ... and {len(traced.tape.guards) - 20} more guards")
+        operations = len(traced.tape.ops)
+        return cls([f"traced in {traced.seconds * 1e3:.1f} ms, {operations} operations: {why}"], details)
+
+    def note_lowered(self, program: Any, made: int, loaded: int) -> None:
+        """Its program is there; so many kernels were compiled for it and loaded."""
+        self.lowered = [
+            f"  lowered in {program.seconds * 1e3:.1f} ms: {len(program.table)} kernel launches of "
+            f"{len({k.kernel for k in program.kernels})} kernels ({made} compiled, {loaded} from disk, "
+            f"{sum(k.seconds for k in program.kernels if k.origin == 'compiled') * 1e3:.0f} ms of compiling in all)"
+        ]
+        self.remarks = [f"  {remark}" for remark in program.remarks[:20]]
+
+    def __str__(self) -> str:
+        return "\n".join([*self.head, *self.lowered, *self.details, *self.remarks])

@@ -43,7 +43,9 @@ def called(count, sizes):
     return function, programs
 
 
-@pytest.mark.parametrize("calls", [1, 2, 4])
+@pytest.mark.parametrize(
+    "calls", [1, 3, 4]
+)  # of two the first size alone is native, and spared: its fast path is the last
 def test_the_least_recently_used_go_first(calls):
     gc.disable()  # their memory comes back at once, without a collection
     try:

@@ -65,9 +65,7 @@ class ObjectCache:
     `salt` is what every key depends on besides its own text (see `environment`): entries of other versions
     and processors may lie in the same folder and are never seen."""
 
-    def __init__(
-        self, folder: str | os.PathLike[str], limit_bytes: int = DEFAULT_LIMIT, *, salt: str = ""
-    ) -> None:
+    def __init__(self, folder: str | os.PathLike[str], limit_bytes: int = DEFAULT_LIMIT, *, salt: str = "") -> None:
         self.folder = Path(folder)
         self.limit_bytes = limit_bytes
         self._salt = salt
@@ -90,6 +88,10 @@ class ObjectCache:
         if content is None:
             _remove(path)
         return content
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, sound or not."""
+        return self._is_usable() and os.path.exists(self._path(key))
 
     def put(self, key: str, content: bytes) -> None:
         """Store an entry; never raises for what the disk does."""

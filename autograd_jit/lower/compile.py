@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from .cache import default_cache
 from .emit_llvm import emit
 from .kernel import Kernel
 
-__all__ = ["CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "counters"]
+__all__ = ["CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "counters", "tally"]
 
 logger = logging.getLogger("autograd_jit")
 
@@ -43,6 +43,16 @@ class Counters:
 
 
 counters = Counters()
+
+
+class Tally(threading.local):
+    """What this thread has compiled and loaded so far: lowering goes on in several."""
+
+    compiled = 0
+    loaded = 0
+
+
+tally = Tally()
 
 
 @dataclass
@@ -112,8 +122,8 @@ if hasattr(os, "register_at_fork"):  # after llvm's, hence taken before llvm's: 
 
 
 def compiled_kernels() -> list[CompiledKernel]:
-    """All kernels in memory."""
-    return list(_known.values())
+    """All kernels in memory. By their references, which are listed in one step: other threads add kernels."""
+    return [kernel for reference in _known.valuerefs() if (kernel := reference()) is not None]
 
 
 def code_bytes() -> int:
@@ -121,11 +131,11 @@ def code_bytes() -> int:
     return sum(kernel.size for kernel in compiled_kernels())
 
 
-def compile_kernel(kernel: Kernel, mode: CompileMode = "eager") -> CompiledKernel:
+def compile_kernel(kernel: Kernel, mode: CompileMode = "eager", text: str = "") -> CompiledKernel:
     """The machine code of ``kernel``: from memory, from disk, or compiled now.
 
     ``mode`` "eager" compiles the full tier; the others the quick one, unless the full one is there already.
-    Raises BackendError where no compiler takes it.
+    ``text``: its IR, where that has been printed. Raises BackendError where no compiler takes it.
     """
     key = (config.compiler, kernel)
     found = _known.get(key)
@@ -134,7 +144,7 @@ def compile_kernel(kernel: Kernel, mode: CompileMode = "eager") -> CompiledKerne
     with lock:
         found = _known.get(key)
         if found is None:
-            found = _load(*key, "full" if mode == "eager" else "quick")
+            found = _load(*key, "full" if mode == "eager" else "quick", text)
             _known[key] = found
         elif found.tier == "quick" and mode == "eager":
             try:
@@ -144,11 +154,35 @@ def compile_kernel(kernel: Kernel, mode: CompileMode = "eager") -> CompiledKerne
         return found
 
 
-def compile_kernels(kernels: Iterable[Kernel], mode: CompileMode = "eager") -> dict[Kernel, CompiledKernel]:
-    """As :func:`compile_kernel`, for all of a program; counts them on stderr as ``config.progress`` says."""
+def compile_kernels(
+    kernels: Iterable[Kernel], mode: CompileMode = "eager", formed: Callable[[int], None] | None = None
+) -> dict[Kernel, CompiledKernel]:
+    """As :func:`compile_kernel`, for all of a program; counts them on stderr as ``config.progress`` says.
+
+    ``formed`` is told before, how many of them neither memory nor disk has."""
     distinct = list(dict.fromkeys(kernels))
+    texts = _printed(distinct) if formed is not None and config.compiler == "llvm" else {}
+    if formed is not None:
+        formed(sum(1 for text in texts.values() if not _is_on_disk(text)))
     shown = _counted(distinct) if _shows_progress() else distinct
-    return {kernel: compile_kernel(kernel, mode) for kernel in shown}
+    return {kernel: compile_kernel(kernel, mode, texts.get(kernel, "")) for kernel in shown}
+
+
+def _printed(kernels: list[Kernel]) -> dict[Kernel, str]:
+    """The IR of those that are not in memory; of what the printer rejects, none."""
+    texts = {}
+    for kernel in kernels:
+        if (config.compiler, kernel) not in _known:
+            try:
+                texts[kernel] = emit(kernel)
+            except Exception:  # it raises again where somebody can try another compiler
+                texts[kernel] = ""
+    return texts
+
+
+def _is_on_disk(text: str) -> bool:
+    cache = default_cache()
+    return any(cache.has(_disk_key(text, tier)) for tier in ("full", "quick"))
 
 
 def _shows_progress() -> bool:
@@ -174,7 +208,7 @@ def _counted(kernels: list[Kernel]) -> Iterator[Kernel]:
             sys.stderr.flush()
 
 
-def _load(compiler: str, kernel: Kernel, tier: Tier) -> CompiledKernel:
+def _load(compiler: str, kernel: Kernel, tier: Tier, text: str = "") -> CompiledKernel:
     started = time.perf_counter()
     if compiler == "numba":
         try:
@@ -182,13 +216,15 @@ def _load(compiler: str, kernel: Kernel, tier: Tier) -> CompiledKernel:
         except Exception as error:
             raise BackendError(f"Numba could not compile a kernel: {error}") from error
     else:
-        found = _by_llvm_or_numba(kernel, tier)
+        found = _by_llvm_or_numba(kernel, tier, text)
     found.seconds = time.perf_counter() - started
     counters.seconds += found.seconds
     if found.origin == "disk":
         counters.loaded += 1
+        tally.loaded += 1
     else:
         counters.compiled += 1
+        tally.compiled += 1
     verb = "cache hit" if found.origin == "disk" else "compiled"
     logger.debug(
         "%s: kernel of %d operations, %s, %s, %.1f ms",
@@ -197,9 +233,9 @@ def _load(compiler: str, kernel: Kernel, tier: Tier) -> CompiledKernel:
     return found
 
 
-def _by_llvm_or_numba(kernel: Kernel, tier: Tier) -> CompiledKernel:
+def _by_llvm_or_numba(kernel: Kernel, tier: Tier, text: str) -> CompiledKernel:
     try:
-        return _by_llvm(kernel, tier)
+        return _by_llvm(kernel, tier, text or emit(kernel))
     except Exception as rejected:  # whatever a printer or a compiler raises: the other may still do it
         logger.info("LLVM rejected a kernel, Numba is tried: %s", rejected)
         try:
@@ -208,8 +244,7 @@ def _by_llvm_or_numba(kernel: Kernel, tier: Tier) -> CompiledKernel:
             raise BackendError(f"no compiler takes a kernel. LLVM: {rejected}; Numba: {error}") from rejected
 
 
-def _by_llvm(kernel: Kernel, tier: Tier) -> CompiledKernel:
-    text = emit(kernel)
+def _by_llvm(kernel: Kernel, tier: Tier, text: str) -> CompiledKernel:
     for known in dict.fromkeys(("full", tier)):  # a full one serves every wish
         code = _from_disk(text, known)
         if code is not None:

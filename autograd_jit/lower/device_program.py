@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..device_array import DeviceArray, sent
+from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, HostMemory, Launchable
@@ -48,12 +49,10 @@ from .device_schedule import (
 from .graph import Call, Check, CopyStep, Graph, Step, Value, View
 from .program import (
     PYTHON_SCALARS,
-    Diverged,
     OutputPlan,
     Stages,
     StepRunner,
     Stopped,
-    describe,
     drawn_leaves,
     finish,
     form,
@@ -102,6 +101,8 @@ class DeviceProgram:
     codes: Codes = field(default_factory=dict)
     seconds: float = 0.0
     frames: list[DeviceFrame] = field(default_factory=list)
+
+    is_lowered = True
 
     @property
     def is_native(self) -> bool:
@@ -419,7 +420,9 @@ class DeviceFrame(StepRunner):
             self.device.synchronize()
         else:
             found[...] = self.mirror.bytes[offset : offset + count]
-        return Diverged(check.number, found.tobytes(), functools.partial(describe, check, found.tobytes()))
+        return Diverged(
+            check.number, found.tobytes(), functools.partial(describe, check.guard, found.tobytes(), check.arg.dtype)
+        )
 
     def _expected(self, expected: bytes) -> int:
         """What a guard expects, on the device."""

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ..divergence import compared_dtype
 from ..trace.tape import Constant, Guard, Op, Tape, Var
 from . import rules
-from .builder import Builder, NoLowering, is_native
+from .builder import Builder, NoLowering
 from .graph import Gemm, Graph, Init, Literal, Map, Operand, Piece, Reduce, Step, View
-from .rules.table import BOOL, RULES
+from .rules.table import RULES
 
 __all__ = ["RULES", "expand"]
-
 
 
 def expand(tape: Tape, calls_gemv: bool = True) -> Graph:
@@ -115,20 +115,17 @@ class _Expansion:
     def _check(self, guard: Guard, number: int) -> None:
         operand = self.operands[guard.var.number]
         b = self.builder
+        dtype = compared_dtype(guard)
         if guard.kind == "truth":
-            operand = b.convert(operand, BOOL)
-            expected: Any = np.asarray(guard.expected, BOOL)
+            operand = b.convert(operand, dtype)
             if operand.shape != ():
                 operand = View(b.view(operand).value, (), (), b.view(operand).offset)
         elif guard.kind == "int" and operand.dtype.kind == "f":
-            operand = b.convert(operand, operand.dtype if is_native(operand.dtype) else np.dtype(float))
-            operand = b.map("trunc", (operand,), operand.dtype, operand.shape)
-            zero = Literal(operand.dtype.type(0), operand.dtype)  # int(-0.5) is 0, as bits: -0.0 + 0.0 is 0.0
-            operand = b.map("add", (operand, zero), operand.dtype, operand.shape)
-            expected = np.asarray(guard.expected, operand.dtype)
-        else:
-            expected = np.asarray(guard.expected, operand.dtype)
-        b.check(operand, expected, guard, number)
+            operand = b.convert(operand, dtype)
+            operand = b.map("trunc", (operand,), dtype, operand.shape)
+            zero = Literal(dtype.type(0), dtype)  # int(-0.5) is 0, as bits: -0.0 + 0.0 is 0.0
+            operand = b.map("add", (operand, zero), dtype, operand.shape)
+        b.check(operand, np.asarray(guard.expected, dtype), guard, number)
 
     def _output(self, out: Any) -> Any:
         if isinstance(out, Var):

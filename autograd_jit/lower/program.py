@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..config import CompileMode
+from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import executor, library
 from ..kernels.executor import OUTPUT, SCALAR, Spec
@@ -26,7 +27,7 @@ from ..trace.aliases import Alias
 from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.packed_tape import pack
-from ..trace.tape import Constant, Guard, Op, Tape, TensorType, Var
+from ..trace.tape import Constant, Op, Tape, TensorType, Var
 from .axis_order import turn_short_rows
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels, swap_lock
@@ -50,7 +51,6 @@ __all__ = [
     "Stages",
     "StepRunner",
     "Stopped",
-    "describe",
     "drawn_leaves",
     "finish",
     "form",
@@ -61,19 +61,6 @@ __all__ = [
 
 #: above this many element operations a run gives up the interpreter lock (which costs about 0.1 us)
 RELEASE_ABOVE = 20_000
-
-
-class Diverged(Exception):
-    """A replay met a guard that does not hold, or a Python step gave a result of another type."""
-
-    def __init__(self, guard: int | None, actual: bytes | None, why: str | Callable[[], str]) -> None:
-        super().__init__(why)
-        self.guard = guard
-        self.actual = actual
-        self.why = why
-
-    def __str__(self) -> str:  # described only where somebody reads it: many calls go on to another path
-        return self.why if isinstance(self.why, str) else self.why()
 
 
 class Stopped(Exception):
@@ -128,6 +115,7 @@ class Program:
     all_frames: weakref.WeakSet[Frame] = field(default_factory=weakref.WeakSet)
     is_hot: bool = False
 
+    is_lowered = True
     #: makes the memory of a result: shape, dtype
     empty = staticmethod(np.empty)
 
@@ -263,13 +251,14 @@ class OutputPlan:
     var: Var | None = None  # of a fresh or hidden one
 
 
-def lower(tape: Tape, mode: CompileMode = "eager") -> Program:
+def lower(tape: Tape, mode: CompileMode = "eager", formed: Callable[[int], None] | None = None) -> Program:
     """All stages, in order: those of `form`, then compile and link.
 
-    ``mode``: when kernels are optimised, as ``config.compile``."""
+    ``mode``: when kernels are optimised, as ``config.compile``. ``formed`` is told how many kernels will be compiled.
+    """
     started = time.perf_counter()
     with collector.paused():
-        program = _lowered(tape, mode)
+        program = _lowered(tape, mode, formed)
         program.tape = pack(tape)
     program.seconds = time.perf_counter() - started
     return program
@@ -302,7 +291,7 @@ def _fixed(graph: Graph) -> list[Value]:
     return [*graph.inputs, *graph.constants, *delivered]
 
 
-def _lowered(tape: Tape, mode: CompileMode) -> Program:
+def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None) -> Program:
     stages = form(tape)
     graph, memory = stages.graph, stages.plan
     slots = {value: number for number, value in enumerate(_fixed(graph))}
@@ -311,7 +300,7 @@ def _lowered(tape: Tape, mode: CompileMode) -> Program:
     program = Program(
         tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, none, none, [], {}, {}, 0, mode=mode
     )
-    compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode)
+    compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode, formed)
     calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
     routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
     with swap_lock:
@@ -675,7 +664,7 @@ class Frame(StepRunner):
             return Diverged(None, None, f"kernel {position} stopped with reason {status & 255}")
         slot, offset = self.program.address_of(check.arg.value)
         actual = ctypes.string_at(int(self.slots[slot]) + offset, len(check.expected))
-        return Diverged(check.number, actual, functools.partial(describe, check, actual))
+        return Diverged(check.number, actual, functools.partial(describe, check.guard, actual, check.arg.dtype))
 
 
 def drawn_leaves(op: Op, answer: Any) -> list:
@@ -687,14 +676,6 @@ def drawn_leaves(op: Op, answer: Any) -> list:
 #: Python's integers lie in memory in a way of their own
 NATIVE_SCALARS: dict[type, type] = {int: np.int64, bool: np.bool_}
 PYTHON_SCALARS: dict[str, type] = {"float": float, "complex": complex, "int": np.int64, "bool": np.bool_}
-
-
-def describe(check: Check, actual: bytes) -> str:
-    """What a guard found, and where in the user's code it stands."""
-    found = np.frombuffer(actual, check.arg.dtype)
-    shown = found[0].item() if found.size == 1 else f"{found.size} other values"
-    guard: Guard = check.guard
-    return f"{guard.line or guard}: {guard.kind} was {guard.expected!r}, now {shown!r}"
 
 
 def _buffer(array: np.ndarray) -> Any:

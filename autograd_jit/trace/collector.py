@@ -11,18 +11,25 @@ import gc
 import threading
 from collections.abc import Iterator
 
-__all__ = ["paused", "relaxed"]
+__all__ = ["in_background", "paused", "relaxed"]
 
 #: new objects between collections, and collections between those of older objects, while a function is recorded
 RELAXED = (50_000, 20, 100)
 _lock = threading.Lock()
+_thread = threading.local()
 _depth = 0
 _before = gc.get_threshold()
 
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """No collections: for this package's own code, which makes no cycles."""
+    """No collections: for this package's own code, which makes no cycles.
+
+    Not in the background: there the switch, which belongs to the process, is the user's.
+    """
+    if getattr(_thread, "is_background", False):
+        yield
+        return
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -30,6 +37,14 @@ def paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def in_background() -> Iterator[None]:
+    """What this thread does is in nobody's way: fewer collections."""
+    _thread.is_background = True
+    with relaxed():
+        yield
 
 
 @contextlib.contextmanager

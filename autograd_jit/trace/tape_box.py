@@ -27,7 +27,15 @@ from .tracer import BOX_TYPES, Box, Primitive, concrete
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["TAPE_BOXES", "LeaveTrace", "NumpyScalarTapeBox", "PythonScalarTapeBox", "TapeBox", "box_class"]
+__all__ = [
+    "TAPE_BOXES",
+    "LeaveTrace",
+    "NumpyScalarTapeBox",
+    "PythonScalarTapeBox",
+    "TapeBox",
+    "box_class",
+    "python_function",
+]
 
 
 class LeaveTrace(BaseException):
@@ -357,7 +365,14 @@ _NATIVE_IF_FINITE: dict[Callable, Primitive] = {
     operator.truediv: ew.divide.primitive,  # type: ignore[attr-defined]
     operator.pow: ew.power.primitive,  # type: ignore[attr-defined]
 }
+#: and back
+_PYTHON_OF = {primitive: function for function, primitive in (_NATIVE | _NATIVE_IF_FINITE).items()}
 LARGEST_EXACT_INTEGER = 2**53
+
+
+def python_function(prim: Primitive) -> Callable | None:
+    """Python's own operation that stands on a tape as ``prim``, where its result is a Python number."""
+    return _PYTHON_OF.get(prim)
 
 
 def native_primitive(function: Callable, values: tuple) -> tuple[Primitive | None, bool]:

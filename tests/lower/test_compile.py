@@ -1,5 +1,6 @@
 import hashlib
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ F8 = np.dtype(np.float64)
 def fresh(tmp_path, monkeypatch):
     """No kernels in memory or on disk."""
     monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path / "kernels"))
-    monkeypatch.setattr(compiling, "_known", {})
+    monkeypatch.setattr(compiling, "_known", weakref.WeakValueDictionary())
 
 
 def kernel_of(*ops):

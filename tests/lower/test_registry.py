@@ -7,6 +7,7 @@ rank); it may not give another answer, and at its own values it must run.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
 import zlib
@@ -22,6 +23,7 @@ from autograd_jit.trace import tree
 from autograd_jit.trace.recorder import LeaveTrace, Recorder
 from autograd_jit.trace.reverse import make_vjp_leaves
 from autograd_jit.trace.tape import verify
+from autograd_jit.trace.tape_replay import TapeReplay
 from autograd_jit.trace.tracer import concrete
 from tests.numpy.generator import Case, cases
 
@@ -74,6 +76,16 @@ def assert_same(actual, expected, leaves) -> None:
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale)
 
 
+def assert_same_bits(actual, expected) -> None:
+    """The tape replayed over NumPy calls the functions that the recorded call called."""
+    for got, want in zip(actual, tree.flatten(expected)[0], strict=True):
+        assert type(got) is type(want)
+        if isinstance(want, (np.ndarray, np.generic, float, complex)):
+            assert np.asarray(got).tobytes() == np.asarray(want).tobytes()
+        else:
+            assert got == want
+
+
 def moved(leaf, seed: int):
     """The leaf at other values near by, in the same domain for most functions."""
     generator = np.random.default_rng(seed)
@@ -97,9 +109,13 @@ def check_replays(function, case: Case) -> None:
         verify(tape)
         program = lower(tape)
         verify_graph(program.stages.graph)
+        over_numpy = TapeReplay(tape)
         assert_same(program.run(tuple(case.leaves)), answer, case.leaves)
+        assert_same_bits(over_numpy.run(tuple(case.leaves)), answer)
         for seed in (1, 2):
             leaves = [moved(leaf, seed) for leaf in case.leaves]
+            with contextlib.suppress(Diverged):
+                assert_same(over_numpy.run(tuple(leaves)), function(leaves), leaves)
             try:
                 replayed = program.run(tuple(leaves))
             except Diverged:

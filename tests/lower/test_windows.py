@@ -1,5 +1,7 @@
 """Assembled buffers in one pass: which ones, what is computed at shifted indices, and to the same bits."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -195,6 +197,6 @@ def test_windows_over_all_strides():
 def test_windows_without_vectors(monkeypatch):
     """A machine of one lane: there is no mask for a load, it must not be made."""
     monkeypatch.setattr(emit_llvm, "native_lanes", lambda *types: 1)
-    monkeypatch.setattr(compile, "_known", {})
+    monkeypatch.setattr(compile, "_known", weakref.WeakValueDictionary())
     b = Builder()
     check(b.graph, *blocks_of_every_kind(b))

@@ -57,7 +57,7 @@ def test_programs_keep_packed_tapes_that_share_their_operations():
         return anp.sum(y) if anp.sum(x) > 1 else anp.sum(y * y)
 
     function = grad(loss, jit=True)
-    tapes = [function.tape(x) for x in (np.ones(3), np.zeros(3), np.ones(5))]
+    tapes = [function._handle.program((x,), {}).tape for x in (np.ones(3), np.zeros(3), np.ones(5))]
     assert all(isinstance(tape, PackedTape) for tape in tapes)
     first, second, third = [tape._packed.templates for tape in tapes]
     assert first[0] is second[0] is third[0]
@@ -69,7 +69,7 @@ def test_templates_go_with_their_tapes():
     from autograd_jit.trace import packed_tape
 
     function = jit(lambda x: anp.tanh(x) + 1234.5678)
-    templates = [function.tape(ARRAY)._packed.templates]
+    templates = [function._handle.program((ARRAY,), {}).tape._packed.templates]
     assert any(template is held for template in templates[0] for held in packed_tape._templates.values())
     before = len(packed_tape._templates)
     function.clear()

@@ -1,0 +1,176 @@
+"""Between a trace and its compiled program: the tape replayed over NumPy, and the lowering that is on its way.
+
+The first call of a function only runs it. Its tape is lowered in the background: that of a tiny call at once, another
+after ten calls, or when they have taken as long as that will; a later trace's (another shape, another path) when it
+comes for the second time. Calls that come meanwhile wait where this is short, and otherwise replay the tape over NumPy.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import background
+from .trace.packed_tape import PackedTape, pack
+from .trace.tape import Constant, Op, Tape
+from .trace.tape_replay import TapeReplay
+
+__all__ = ["Lowering", "Recorded"]
+
+_logger = logging.getLogger("autograd_jit")
+
+#: what a call waits for at most: a tape of so many operations, and so many kernels that are on no disk. Measured:
+#: 15 to 30 us an operation, 3 to 8 ms a kernel, so a tenth of a second.
+SHORT_TAPE, FEW_KERNELS = 1000, 8
+#: what lowering is expected to take: imports and the least of compiling; an operation. It is Python for the most part,
+#: and Python runs one thread at a time, so it costs this even in the background.
+LOWERING_SECONDS, SECONDS_PER_OPERATION = 0.03, 30e-6
+#: what an interpreted call is taken to need: an operation, an element of a result. By this and not by the clock it is
+#: decided when to lower, so that it is decided alike in each run.
+CALL_PER_OPERATION, CALL_PER_ELEMENT = 3e-6, 1.5e-9
+#: a call that takes less is one of those that come a thousand times; so is one that has come so often
+TINY_CALL, MANY_CALLS = 0.001, 10
+
+
+class Recorded:
+    """What a program is until it is lowered: its tape, which replays over NumPy. Threads share it."""
+
+    is_lowered = False
+    kernels: tuple = ()
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.structure = tape.structure
+        self.has_draws = any(isinstance(op, Op) and op.prim.draws is not None for op in tape.ops)
+        self.operations = len(tape.ops)
+        elements = sum([var.type.size for op in tape.ops if isinstance(op, Op) for var in op.outputs])
+        #: of an interpreted call
+        self.call_seconds = CALL_PER_OPERATION * self.operations + CALL_PER_ELEMENT * elements
+        self.calls = 1
+        #: as a compiled program has them
+        self.frames: list[Any] = []
+
+    @functools.cached_property
+    def replay(self) -> TapeReplay:
+        return TapeReplay(self.tape.unpacked() if isinstance(self.tape, PackedTape) else self.tape)
+
+    @functools.cached_property
+    def bytes_kept(self) -> int:
+        """Memory of its constants."""
+        arrays = {
+            id(arg.value): arg.value.nbytes
+            for op in self.tape.ops
+            if isinstance(op, Op)
+            for arg in op.args
+            if type(arg) is Constant
+        }
+        return sum(arrays.values())
+
+    def run(self, inputs: Sequence[Any], generators: Sequence[Any] = ()) -> list:
+        """The output leaves; raises as `Program.run` does."""
+        self.calls += 1
+        return self.replay.run(inputs, generators)
+
+    def replayed(self) -> None:
+        """Nothing is to be optimised yet."""
+
+    @property
+    def lowering_seconds(self) -> float:
+        """What lowering is expected to take."""
+        return LOWERING_SECONDS + SECONDS_PER_OPERATION * self.operations
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether its calls are tiny, or were many."""
+        return (self.call_seconds < TINY_CALL and self.operations <= SHORT_TAPE) or self.calls > MANY_CALLS
+
+    @property
+    def is_worth_lowering(self) -> bool:
+        """Whether it is hot, or its calls have taken as long as lowering will.
+
+        Begun before that, it would make ten calls slower than they are without ``jit``. Tiny calls cannot make up for
+        it anyway, and are many."""
+        return self.is_hot or self.calls * self.call_seconds >= self.lowering_seconds
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Whether a call does better to wait for the lowering that is on its way than to run over NumPy meanwhile."""
+        return self.operations <= SHORT_TAPE and (self.is_hot or self.call_seconds >= self.lowering_seconds)
+
+    def pack(self) -> None:
+        """Keep the tape in less memory, which takes 2 us an operation."""
+        self.tape = pack(self.tape)
+
+
+class Lowering:
+    """A tape on its way to a compiled program, in the background or by whoever needs it.
+
+    ``make(formed)`` gives the program; it calls ``formed`` with the number of kernels that are yet to be compiled.
+    ``settle(program, error)`` is called once, by the thread that made it. ``is_waited_for``: by calls that come
+    meanwhile, if few kernels are missing.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[[int], None]], Any],
+        settle: Callable[[Any, Exception | None], None],
+        is_waited_for: bool,
+    ) -> None:
+        self._make, self._settle = make, settle
+        self._is_waited_for = is_waited_for
+        self._missing: int | None = None
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._known, self._done = threading.Event(), threading.Event()
+        self._process = os.getpid()
+
+    def begin(self) -> None:
+        """Have it done in the background, or now where that cannot be."""
+        if not background.submit(self._work):
+            self._work()
+
+    def _work(self) -> None:
+        with self._lock:
+            if self._is_taken:
+                return
+            self._is_taken = True
+        program, failure = None, None
+        try:
+            program = self._make(self._formed)
+        except Exception as error:
+            failure = error
+        try:
+            self._settle(program, failure)
+        finally:
+            del self._make, self._settle  # they hold the path, which holds this
+            self._known.set()
+            self._done.set()
+
+    def _formed(self, missing: int) -> None:
+        self._missing = missing
+        self._known.set()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was on its way in a process of which this one is a fork."""
+        return self._process != os.getpid() and not self._done.is_set()
+
+    def wait(self) -> None:
+        """Until it is done: by this thread, unless another is at it."""
+        if not self.is_lost:
+            self._work()
+            self._done.wait()
+
+    def wait_if_short(self) -> bool:
+        """Whether it is done; where that is worth while after a tenth of a second, in which this thread may do it."""
+        if not self._done.is_set() and self._is_waited_for:
+            if not self._is_taken:
+                self._work()  # nothing but this call is in a hurry: it need not queue
+            self._known.wait()
+            if self._missing is None or self._missing <= FEW_KERNELS:
+                self._done.wait()
+        return self._done.is_set()

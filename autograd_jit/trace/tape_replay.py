@@ -1,0 +1,235 @@
+"""A tape replayed over NumPy: each operation's own function is called again, in order, without boxes or graphs.
+
+This is the first tier of a compiled function. Making it takes a microsecond an operation and no import, and it gives
+the bits that the interpreted call gives, in less than half of its time for small arrays: the forward pass is not
+recorded for derivatives, and the backward pass is what the tape says. Guards are checked on the way.
+
+    replay = TapeReplay(tape)
+    leaves = replay.run(inputs, generators)       # or Diverged
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..divergence import Diverged, compared_dtype, describe, expected_bytes
+from . import tree
+from .aliases import plain_argument
+from .draws import perform
+from .tape import Constant, Guard, Op, Tape, TensorType, Var
+from .tape_box import python_function
+
+__all__ = ["TapeReplay"]
+
+#: arrays of so many bytes are let go of after their last use, so that the next ones lie in the same, cached memory
+LARGE = 1 << 11
+
+
+@dataclass(eq=False, slots=True)
+class _Step:
+    """An operation, or a guard, ready to be called.
+
+    ``places``: where its arguments lie among the values, where all are values; else None. ``checked``: the class, the
+    shape and the dtype of its one result. ``dead``: places of large arrays that nothing reads later.
+    """
+
+    op: Op | Guard
+    function: Callable | None
+    places: tuple[int, ...] | None
+    out: int
+    checked: tuple[type, tuple[int, ...] | None, np.dtype]
+    dead: tuple[int, ...] = ()
+    number: int = -1
+
+
+class TapeReplay:
+    """``tape`` as calls of NumPy. Has no state: threads may share it."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._template: list[Any] = []
+        self._place_of: dict[int, int] = {}
+        self._static: dict[int, int] = {}  # places of arguments that are no variables, by id; `_template` holds them
+        for var in tape.inputs:
+            self._new_place(var)
+        self._steps: list[_Step] = []
+        guards = 0
+        for op in tape.ops:
+            if isinstance(op, Guard):
+                self._steps.append(_guard_step(op, guards, self._place_of[op.var.number]))
+                guards += 1
+            else:
+                self._steps.append(self._step(op))
+        self._let_go()
+        self._constants = {id(value.value) for value in self._template if type(value) is Constant}
+        self._template = [value.value if type(value) is Constant else value for value in self._template]
+
+    # ---------------------------------------------------------------- making it
+
+    def _new_place(self, var: Var) -> int:
+        place = self._place_of[var.number] = len(self._template)
+        self._template.append(None)
+        return place
+
+    def _place(self, arg: Any) -> int | None:
+        """Where an argument lies; None for a container that may hold variables."""
+        kind = type(arg)
+        if kind is Var:
+            return self._place_of[arg.number]
+        if kind is list or kind is dict or (kind in (tuple, slice) and not _is_static(arg)):
+            return None
+        known = self._static.get(id(arg))
+        if known is None:
+            known = self._static[id(arg)] = len(self._template)
+            self._template.append(arg)
+        return known
+
+    def _step(self, op: Op) -> _Step:
+        function = op.prim.replayed or op.prim.fun
+        places: list[int | None] = [None]
+        if not op.kwargs and op.prim.draws is None and len(op.outputs) == 1 and op.structure is tree.LEAF:
+            places = [self._place(arg) for arg in op.args]
+            if op.outputs[0].type.weak:
+                function = python_function(op.prim) or function
+        known = tuple([place for place in places if place is not None])
+        outs = [self._new_place(var) for var in op.outputs]
+        checked = _checked(op.outputs[0].type) if len(outs) == 1 else (object, None, _NONE)
+        return _Step(op, function, known if len(known) == len(places) else None, outs[0] if outs else -1, checked)
+
+    def _let_go(self) -> None:
+        """Note for each step which large arrays nothing reads after it."""
+        produced = [var for step in self._steps if isinstance(step.op, Op) for var in step.op.outputs]
+        large = {var.number for var in produced if var.type.size * var.type.dtype.itemsize >= LARGE}
+        large -= {out.number for out in self._tape.outputs if isinstance(out, Var)}
+        for step in reversed(self._steps):
+            if not large:
+                break
+            last = large.intersection([var.number for var in step.op.operands()])
+            large -= last
+            step.dead = tuple([self._place_of[number] for number in last])
+
+    # ---------------------------------------------------------------- running it
+
+    def run(self, inputs: Sequence[Any], generators: Sequence[Any] = ()) -> list:
+        """The output leaves. Raises Diverged where the recorded path is not the one that these values take, and
+        whatever an operation raises."""
+        values = self._template.copy()
+        values[: len(inputs)] = inputs
+        for step in self._steps:
+            places = step.places
+            if step.function is None:
+                _check(step, values[step.out])
+            elif places is None:
+                self._general(step, values, generators)
+            else:
+                answer = step.function(*[values[place] for place in places])
+                if not _fits(answer, *step.checked):
+                    raise _other_type(step.op, answer)
+                values[step.out] = answer
+            for place in step.dead:
+                values[place] = None
+        return [self._output(out, values) for out in self._tape.outputs]
+
+    def _general(self, step: _Step, values: list, generators: Sequence[Any]) -> None:
+        """A draw, several results, keywords, or values inside of containers."""
+        op = step.op
+        assert isinstance(op, Op) and step.function is not None
+        if op.prim.draws is not None:
+            answer = perform(op, generators)
+            leaves = tree.flatten(answer)[0] if op.outputs else []
+        else:
+            view = _Values(values, self._place_of)
+            answer = step.function(*plain_argument(op.args, view), **plain_argument(op.kwargs, view))
+            leaves, structure = tree.flatten(answer, opened=True)
+            if structure != op.structure:
+                raise Diverged(None, None, f"{op.prim.name} returned another structure than when it was traced")
+        for var, leaf in zip(op.outputs, leaves, strict=True):
+            if not _fits(leaf, *_checked(var.type)):
+                raise _other_type(op, leaf)
+            values[self._place_of[var.number]] = leaf
+
+    def _output(self, out: Any, values: list) -> Any:
+        if type(out) is Constant:
+            return out.value.copy()
+        if type(out) is not Var:
+            return out.copy() if isinstance(out, np.ndarray) else out
+        value = values[self._place_of[out.number]]
+        return value.copy() if self._is_view_of_constant(value) else value
+
+    def _is_view_of_constant(self, value: Any) -> bool:
+        """Whether it shares the memory of a constant of the tape, which the caller must not be able to write."""
+        while self._constants and isinstance(value, np.ndarray):
+            if id(value) in self._constants:
+                return True
+            value = value.base
+        return False
+
+
+def _is_static(arg: Any) -> bool:
+    """Whether an argument is the same at each replay, and nothing that the function could change."""
+    kind = type(arg)
+    if kind is tuple:
+        return all([_is_static(item) for item in arg])
+    if kind is slice:
+        return _is_static(arg.start) and _is_static(arg.stop) and _is_static(arg.step)
+    return kind not in (Var, Constant, list, dict)
+
+
+class _Values(Mapping):
+    """Values by the numbers of their variables."""
+
+    __slots__ = ("_place_of", "_values")
+
+    def __init__(self, values: list, place_of: dict[int, int]) -> None:
+        self._values, self._place_of = values, place_of
+
+    def __getitem__(self, number: int) -> Any:
+        return self._values[self._place_of[number]]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._place_of)
+
+    def __len__(self) -> int:
+        return len(self._place_of)
+
+
+_NONE = np.dtype(bool)
+_PYTHON = {"float": float, "complex": complex, "int": int, "bool": bool}
+
+
+def _checked(type_: TensorType) -> tuple[type, tuple[int, ...] | None, np.dtype]:
+    """Class, shape and dtype that a result must have; of scalars the class says it all."""
+    if type_.kind == "array":
+        return np.ndarray, type_.shape, type_.dtype
+    return (type_.dtype.type if type_.kind == "scalar" else _PYTHON[type_.kind]), None, type_.dtype
+
+
+def _fits(answer: Any, kind: type, shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
+    is_kind = type(answer) is kind
+    return is_kind and (shape is None or (answer.shape == shape and answer.dtype == dtype))
+
+
+def _guard_step(guard: Guard, number: int, place: int) -> _Step:
+    return _Step(guard, None, None, place, (object, None, _NONE), number=number)
+
+
+def _check(step: _Step, value: Any) -> None:
+    """Raise Diverged unless the guard holds of the value."""
+    guard = step.op
+    assert isinstance(guard, Guard)
+    seen = bool(value) if guard.kind == "truth" else int(value) if guard.kind == "int" else value
+    dtype = compared_dtype(guard)
+    actual = np.asarray(seen, dtype).tobytes()
+    if actual != expected_bytes(guard):
+        raise Diverged(step.number, actual, functools.partial(describe, guard, actual, dtype))
+
+
+def _other_type(op: Op | Guard, answer: Any) -> Diverged:
+    assert isinstance(op, Op)
+    found = f"{answer.dtype}{list(answer.shape)}" if isinstance(answer, np.ndarray) else type(answer).__name__
+    return Diverged(None, None, f"{op.prim.name} gave {found} where {op.outputs[0].type} was traced ({op.line})")

@@ -1,0 +1,133 @@
+"""A tape replayed over NumPy gives the recorded call's bits. All registered functions: tests/lower/test_registry.py."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import autograd_jit.numpy as anp
+from autograd_jit.divergence import Diverged
+from autograd_jit.trace import tree
+from autograd_jit.trace.recorder import Recorder
+from autograd_jit.trace.reverse import make_vjp_leaves
+from autograd_jit.trace.tape_replay import LARGE, TapeReplay
+
+X = np.linspace(-1.0, 2.0, 7)
+
+
+def recorded(function, *leaves):
+    recorder = Recorder("tape")
+    tape = recorder.finish(function(*[recorder.add_input(leaf, f"x{i}") for i, leaf in enumerate(leaves)]))
+    assert recorder.invalid is None
+    return tape
+
+
+def replayed(function, traced, leaves):
+    """What a tape traced at some leaves gives at others."""
+    tape = recorded(function, *traced)
+    return tree.unflatten(tape.structure, TapeReplay(tape).run(leaves))
+
+
+def assert_same_bits(got, want):
+    assert type(got) is type(want)
+    assert np.asarray(got).dtype == np.asarray(want).dtype
+    assert np.asarray(got).tobytes() == np.asarray(want).tobytes()
+
+
+def gradient(x):
+    pull, _, _ = make_vjp_leaves(lambda boxes: [anp.sum(anp.tanh(boxes[0])[1:] * boxes[0][:-1] ** 3)], [x])
+    return pull([np.ones(())])[0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: anp.exp(x) * 2.0 + x[::-1],
+        lambda x: anp.concatenate([x[1:], 3.0 * x[:1], np.arange(3.0)]),
+        lambda x: anp.sum(x * x, axis=0, keepdims=True),
+        lambda x: anp.linalg.eigh(anp.outer(x, x) + np.eye(7))[0],
+        gradient,
+    ],
+)
+def test_same_bits_at_other_values(function):
+    other = np.cos(X)
+    want = function(other)
+    assert_same_bits(replayed(function, [X], [other]), want)
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32, complex, int])
+def test_python_numbers_stay_python_numbers(kind):
+    """Otherwise they would decide the precision of what they meet."""
+    function = lambda s, x: (s * 2 + 1, x / (s - 0.5) * np.float32(3))
+    x = X.astype(np.float32)
+    for got, want in zip(replayed(function, [kind(1), x], [kind(3), x]), function(kind(3), x), strict=True):
+        assert_same_bits(got, want)
+
+
+def test_division_of_python_numbers_raises_as_python_does():
+    tape = recorded(lambda a, b: a / b, 1.0, 2.0)
+    with pytest.raises(ZeroDivisionError):
+        TapeReplay(tape).run([1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("function", "other"),
+    [
+        (lambda x: x * 2 if anp.sum(x) > 0 else x, -X - 5),
+        (lambda x: x[int(x[0]) % 2], X + 1.5),
+        (lambda x: x * float(x[1]), X + 1),
+        (lambda x: x[x > 0.6], X + 1),
+    ],
+)
+def test_other_paths_diverge(function, other):
+    tape = recorded(function, X)
+    replay = TapeReplay(tape)
+    assert_same_bits(replay.run([X])[0], function(X))
+    with pytest.raises(Diverged):
+        replay.run([other])
+
+
+def test_a_guard_that_fails_tells_its_number_and_what_it_found():
+    tape = recorded(lambda x: x * 2 if anp.sum(x) > 0 and x[0] < 0 else x, X)
+    with pytest.raises(Diverged) as caught:
+        TapeReplay(tape).run([X + 2])
+    assert (caught.value.guard, caught.value.actual) == (1, b"\0")
+    assert "truth was True, now False" in str(caught.value)
+
+
+def test_results_that_are_constants_are_the_callers_own():
+    constant = np.arange(3.0)
+    shared = recorded(lambda x: [anp.broadcast_arrays(x, constant)[1], x + 1], np.ones(3))
+    plain = recorded(lambda x: [constant, x + 1], np.ones(3))
+    for replay in (TapeReplay(shared), TapeReplay(plain)):
+        for _ in range(2):
+            result = replay.run([np.ones(3)])[0]
+            np.testing.assert_array_equal(result, np.arange(3.0))
+            result[:] = -1
+
+
+def test_large_values_are_let_go_of_after_their_last_use():
+    def chain(x):
+        for _ in range(6):
+            x = anp.sin(x)
+        return x
+
+    size = 2**17
+    assert size > LARGE
+    x = np.ones(size // 8)
+    replay = TapeReplay(recorded(chain, x))
+    tracemalloc.start()
+    try:
+        result = replay.run([x])[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(result, chain(x))
+    assert 2 * size <= peak < 3.5 * size
+
+
+def test_several_results_and_keywords():
+    function = lambda x: anp.linalg.qr(anp.reshape(x[:4], (2, 2)))
+    got, want = replayed(function, [X], [np.cos(X)]), function(np.cos(X))
+    for one, other in zip(got, want, strict=True):
+        assert_same_bits(one, np.asarray(other))
