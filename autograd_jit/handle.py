@@ -309,7 +309,6 @@ class Handle:
         """Replay path after path, then trace. ``rewind``: the next attempt is served the draws of the one before."""
         dynamic = dynamic_leaves(leaves)
         bound = compiled.captures.bind(self.fun)
-        inputs = (*dynamic, *bound)
         generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         is_to_be_verified = self._is_to_be_verified()
         path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
@@ -321,6 +320,7 @@ class Handle:
                 why = "the contents of a captured array changed, or code of a registered type"
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
+            inputs = (*dynamic, *signature.values_of(path.numbers), *bound)
             program = self._program_of(path)
             if compiled.interpreted:  # it could not be lowered
                 return self._fall_back(args, kwargs, compiled.interpreted)
@@ -399,7 +399,9 @@ class Handle:
             from .lower.replay import ReplaySource
 
             unchanged = path.held.unchanged if path.held else None
-            path.source = ReplaySource(path.program, compiled.captures, args, path.integers, unchanged)
+            path.source = ReplaySource(
+                path.program, compiled.captures, args, path.integers, unchanged, path.numbers
+            )
         return path.source is not None
 
     def _fast_path(self, entry: Entry, path: Path) -> Callable[[tuple], Any]:
@@ -463,7 +465,8 @@ class Handle:
         on_cpu = self.options.target == "cpu"
         call = (args, kwargs) if on_cpu else host_copies(args, kwargs)
         try:
-            traced = trace_call(self.build, self.fun, compiled.captures, *call, "tape", signature.boxes_integers)
+            boxing = signature.boxes_integers, signature.inputs_from_now_on()
+            traced = trace_call(self.build, self.fun, compiled.captures, *call, "tape", *boxing)
         except BaseException:
             self.stats.fallbacks += 1
             raise
@@ -481,13 +484,15 @@ class Handle:
             compiled.interpreted = traced.reason
             self._warn(traced.reason)
             return traced.result
-        path = self._new_path(compiled, traced, signature.taken(traced.integers), why)
-        entry = self._entry(compiled, signature.key)
+        integers = signature.taken(traced.integers, traced.meets_floats_only)
+        path = self._new_path(compiled, traced, integers, why)
+        key = signature.key_with(integers)
+        entry = self._entry(compiled, key)
         entry.paths.append(path)
         entry.draws |= path.program.has_draws
         entry.last = path  # the first replay goes the slow way, which notes that the program is used again
-        program_memory.added(compiled, signature.key, entry, path.program)
-        self._lower_in_time(compiled, signature.key, entry, path, args, kwargs)
+        program_memory.added(compiled, key, entry, path.program)
+        self._lower_in_time(compiled, key, entry, path, args, kwargs)
         return traced.result
 
     def _new_path(self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str) -> Path:
@@ -497,7 +502,7 @@ class Handle:
         report = TraceReport.of(traced, integers, why)
         compiled.history.append(report)
         _logger.info("%s: %s", self.name, report.head[0])
-        return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, report)
+        return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, traced.numbers, report)
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:
         """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""

@@ -61,6 +61,8 @@ class Path:
     held: Held | None
     outcomes: dict[int, bytes]
     integers: dict[str, int] = field(default_factory=dict)
+    #: expressions of integer arguments whose values are inputs, between the arguments and captured arrays
+    numbers: tuple[str, ...] = ()
     report: Any = None
     #: the program's `Lowering`, once it has been asked for
     lowering: Any = None

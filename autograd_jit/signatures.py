@@ -13,7 +13,7 @@ import numpy as np
 from .device_array import DeviceArray
 from .known_programs import MAX_FUNCTIONS, Compiled
 from .trace import tree
-from .trace.integers import IntegerFacts
+from .trace.integers import IntegerFacts, evaluated
 from .trace.tape import TensorType
 from .trace.tracer import BOX_TYPES, REGISTERED
 
@@ -67,22 +67,39 @@ class Signature:
             return self.shape
         return self.shape, self.integer_facts.key(self.integers)
 
+    def key_with(self, expressions: Iterable[str]) -> Hashable:
+        """The key for a program that depends on these expressions of integers."""
+        if self.integer_facts is None:
+            return self.shape
+        return self.shape, self.integer_facts.key_with(expressions, self.integers)
+
     @property
     def boxes_integers(self) -> bool:
         return self.integer_facts is not None and self.integer_facts.boxes
+
+    def inputs_from_now_on(self) -> tuple[str, ...]:
+        """The expressions of integers whose values are inputs of a trace made now."""
+        return () if self.integer_facts is None else self.integer_facts.inputs_from_now_on()
+
+    def values_of(self, numbers: tuple[str, ...]) -> tuple[float, ...]:
+        """The inputs of a program that has such expressions among its inputs."""
+        return tuple(map(float, evaluated(numbers, self.integers)))
 
     def fix_integers(self) -> None:
         """From now on the integers themselves are part of the key, and traces see them plain."""
         if self.integer_facts is not None:
             self.integer_facts.fix()
 
-    def taken(self, expressions: dict[str, int]) -> dict[str, int]:
-        """The expressions that a trace depends on, and their values; its programs go under the key from now on."""
+    def taken(self, expressions: dict[str, int], meets_floats_only: dict[str, bool]) -> dict[str, int]:
+        """The expressions that a trace depends on, and their values; its programs go under the key from now on.
+
+        ``meets_floats_only``: see `IntegerFacts.add`.
+        """
         if self.integer_facts is None:
             return {}
         if not self.integer_facts.boxes:
             expressions = dict(zip(self.integer_facts.names, self.integers))
-        self.integer_facts.add(expressions)
+        self.integer_facts.add(expressions, meets_floats_only)
         return expressions
 
 

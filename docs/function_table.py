@@ -38,7 +38,8 @@ def row(registration: Registration) -> str:
     composed = registration.kind == "composite"
     reverse = not plain and (composed or bool(prim.vjps or prim.vjp_all))
     forward = not plain and (composed or bool(prim.jvps))
-    is_step = getattr(registration.function, "value_is_a_call", False)
+    valued = getattr(registration.function, "valued", None)  # NumPy's call gives the value: a step without a rule
+    is_step = valued is not None and find(valued.primitive) is None
     parts = "derivatives only" if is_step else "by its parts"
     kinds = [word for word, rule in (("yes", find(prim)), ("complex", COMPLEX_RULES.get(prim))) if rule]
     compiled = parts if composed else ", ".join(kinds)

@@ -54,6 +54,7 @@ ROUTINES: Final[dict[str, Routine]] = {
     "searchsorted": Routine(sequences.searchsorted),
     "convolve": Routine(sequences.convolve),
     "flatnonzero": Routine(sequences.flatnonzero),
+    "groups": Routine(sequences.groups),
     **{name: Routine(sequences.argsort, numpy=name) for name in PLACES if name.startswith("argsort")},
     **{f"fourier {name}": Routine(fourier.fourier, fourier=name) for name in LOOPS},
     **{name: Routine(sequences.extremum, numpy=name) for name in ("argmax", "argmin")},

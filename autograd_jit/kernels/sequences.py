@@ -16,6 +16,7 @@ __all__ = [
     "cumulative_sum",
     "extremum",
     "flatnonzero",
+    "groups",
     "recurrence",
     "searchsorted",
 ]
@@ -124,6 +125,37 @@ def flatnonzero(slots: Ints, words: Ints) -> int:
             found += 1
     for i in range(found, count):
         places[i] = 0
+    return 0
+
+
+@routine
+def groups(slots: Ints, words: Ints) -> int:
+    """``index, inverse, counts, found = groups(order, starts)``: elements in sorted order, and for each but the first
+    whether another group starts there. Numbers: 1, elements, groups (guarded by means of ``found``; whatever there are,
+    no number is beyond them)."""
+    order = ints_at(place(slots, words, 12))
+    starts = bools_at(place(slots, words, 17))
+    index = ints_at(place(slots, words, 22))
+    inverse = ints_at(place(slots, words, 24))
+    counts = ints_at(place(slots, words, 26))
+    found = ints_at(place(slots, words, 28))
+    count = words[2]
+    for i in range(count):
+        index[i] = 0
+        counts[i] = 0
+    group = 0
+    index[0] = order[0]
+    inverse[order[0]] = 0
+    counts[0] = 1
+    for i in range(1, words[1]):
+        if starts[i - 1]:
+            group += 1
+            if group < count:
+                index[group] = order[i]
+        known = group if group < count else count - 1
+        inverse[order[i]] = known
+        counts[known] += 1
+    found[0] = group + 1
     return 0
 
 

@@ -68,6 +68,7 @@ class ReplaySource:
         args: tuple,
         integers: dict[str, int],
         held: Callable[[], bool] | None,
+        numbers: tuple[str, ...] = (),
     ) -> None:
         self.frame = frame = program.new_frame()
         self.constants: dict[str, Any] = {
@@ -100,6 +101,7 @@ class ReplaySource:
         self._count = 0
         self._arguments(args)
         self._integers(integers)
+        self.inputs += [f"float({source})" for source in numbers]  # of which `_integers` checks that they are in range
         self._captures(captures)
         if program.has_draws:
             self._draw(program)

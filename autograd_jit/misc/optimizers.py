@@ -6,6 +6,7 @@ before each step.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,37 @@ import numpy as _np
 
 from .flatten import flatten
 
-__all__ = ["adam", "rmsprop", "sgd"]
+__all__ = ["adam", "rmsprop", "sgd", "unflatten_optimizer"]
+
+
+def unflatten_optimizer(optimize: Callable) -> Callable:
+    """An optimizer of flat vectors as one of parameters in any container: for writing one's own.
+
+    ``optimize(grad, x0, callback=None, *args, **kwargs)`` is called with a flat ``x0``, and with functions that take
+    flat vectors; what it returns is put back into the container of the parameters.
+
+    >>> @unflatten_optimizer
+    ... def halve(grad, x0, callback=None, num_iters=100):
+    ...     for i in range(num_iters):
+    ...         x0 = x0 - 0.5 * grad(x0, i)
+    ...     return x0
+    >>> halve(lambda p, i: {"a": p["a"] - 3.0, "b": p["b"]}, {"a": np.zeros(2), "b": 1.0})["a"]
+    array([3., 3.])
+    """
+
+    @functools.wraps(optimize)
+    def optimized(grad: Callable, x0: Any, callback: Callable | None = None, *args: Any, **kwargs: Any) -> Any:
+        flat, unflatten = flatten(x0)
+
+        def flat_grad(x: Any, i: int) -> Any:
+            return flatten(grad(unflatten(x), i))[0]
+
+        def flat_callback(x: Any, i: int, g: Any) -> Any:
+            return callback(unflatten(x), i, unflatten(g))  # type: ignore[misc]
+
+        return unflatten(optimize(flat_grad, flat, flat_callback if callback else None, *args, **kwargs))
+
+    return optimized
 
 
 def _iterate(grad: Callable, x0: Any, callback: Callable | None, num_iters: int, stepper: Callable) -> Any:

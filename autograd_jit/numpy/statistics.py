@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as _np
 
-from ..trace.rules import composite, nondifferentiable
+from ..trace.rules import composite, general, nondifferentiable
 from ..trace.samples import call, complexes, normals, positives
+from ..trace.tracer import getval
 from . import elementwise as ew
 from . import reductions
-from .arguments import as_array, dtype_of, is_traced, normalise_axes, plain_value, refuse_traced, shape_of
-from .indexing import place
+from .arguments import as_array, dtype_of, is_traced, normalise_axes, refuse_traced, shape_of
+from .indexing import getitem
 from .joining import concatenate
 from .products import matmul
 from .shaping import astype, broadcast_to, reshape, transpose
@@ -143,26 +144,26 @@ def _within_one(x: Any) -> Any:
     return reductions.clip(x, -1, 1)
 
 
+_bincount = general(
+    lambda weights, x, minlength: _np.bincount(x, weights, minlength),
+    {0: lambda ans, weights, x, minlength: lambda g: getitem(g, x)},
+    {0: "same"},
+    name="bincount",
+    complex=False,
+    samples=lambda: [call(normals(4), _np.array([0, 2, 2, 5]), 0), call(normals(2), _np.array([1, 0]), 4)],
+)
+
+
 @composite(
     samples=lambda: [call(_np.array([0, 2, 2, 5]), normals(4)), call(_np.array([1, 0]), normals(2), 4)], complex=False
 )
 def bincount(x, /, weights=None, minlength=0):
     """As ``numpy.bincount``; the weights are differentiable."""
-    if not is_traced(x, weights):
+    if not is_traced(x, weights, minlength):
         return _np.bincount(x, weights, minlength)
-    x = plain_value(x)
-    if weights is None:
-        return _np.bincount(x, None, minlength)
-    if x.dtype.kind not in "iub":
-        raise TypeError("Cannot cast array data according to the rule 'safe': bincount counts integers")
-    if x.size and x.min() < 0:
-        raise ValueError("'list' argument must have no negative elements")
-    if not _np.can_cast(dtype_of(weights), _np.float64, "safe"):
-        raise TypeError("Cannot cast array data according to the rule 'safe': bincount adds up double precision")
-    if x.shape != shape_of(weights):
-        raise ValueError("The weights and list don't have the same length.")
-    length = max(int(x.max()) + 1 if x.size else 0, minlength)
-    return place(astype(as_array(weights), _np.float64), x, (length,))
+    if weights is not None:
+        weights = as_array(weights)
+    return _bincount(weights, getval(as_array(x)), int(minlength) if is_traced(minlength) else minlength)
 
 
 # ---------------------------------------------------------------- without derivative

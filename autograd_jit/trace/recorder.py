@@ -91,6 +91,9 @@ class Recorder:
         self.draws: list[Draw] = []
         #: expressions of integer arguments whose values the run took (``integers.py``)
         self.integers: dict[str, int] = {}
+        #: expressions that met floats, and whether nothing else needed their values; those that are inputs, as floats
+        self.meets_floats_only: dict[str, bool] = {}
+        self.numbers: dict[str, Var] = {}
         #: users' code that runs although the function does not capture it
         self.companions = Companions()
         self._numbers = 0

@@ -375,7 +375,7 @@ def valued_by(fun: Callable, refuses: tuple[str, ...] = ()) -> Callable:
             given.apply_defaults()
             return valued(*given.args, **given.kwargs)
 
-        public.value_is_a_call = True  # type: ignore[attr-defined]
+        public.valued = valued  # type: ignore[attr-defined]  # the primitive, for a lowering rule
         return public
 
     return decorate

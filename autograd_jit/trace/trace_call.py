@@ -22,7 +22,7 @@ from .captures import Captures, clone_with
 from .companions import Companions
 from .draws import DrawLog, perform, session, unlogged
 from .instances import attributes
-from .integers import IntegerBox, integer_name
+from .integers import LARGEST_EXACT, IntegerBox, evaluated, in_range, integer_name
 from .leaks import evict, may_have_leaked, return_originals
 from .recorder import LeaveTrace, Recorder
 from .registered import meet_types
@@ -50,6 +50,8 @@ class TracedCall:
     integers: dict[str, int] = field(default_factory=dict)
     failed: bool = False
     companions: Companions | None = None
+    numbers: tuple[str, ...] = ()
+    meets_floats_only: dict[str, bool] = field(default_factory=dict)
 
 
 def trace_call(
@@ -60,15 +62,18 @@ def trace_call(
     kwargs: dict,
     name: str,
     box_integers: bool = False,
+    numbers: tuple[str, ...] = (),
 ) -> TracedCall:
-    """Run ``build(fun)(*args, **kwargs)``, recorded.
+    """Run ``build(fun)(*args, **kwargs)``, recorded. ``numbers``: expressions of integers that are to be inputs.
 
     An exception under the recorder may be the recorder's own doing: the call is made again without it, and
     raises what it raises.
     """
     with collector.relaxed(), session() as log, log.attempt():
         # no variable for the recorder: `may_have_leaked` counts references to it
-        return _trace_call(build, fun, captures, args, kwargs, Recorder(name, base=_recorded_run), box_integers, log)
+        return _trace_call(
+            build, fun, captures, args, kwargs, Recorder(name, base=_recorded_run), box_integers, numbers, log
+        )
 
 
 def _trace_call(
@@ -79,10 +84,11 @@ def _trace_call(
     kwargs: dict,
     recorder: Recorder,
     box_integers: bool,
+    numbers: tuple[str, ...],
     log: DrawLog,
 ) -> TracedCall:
     started = time.perf_counter()
-    given = _boxed_arguments(recorder, args, kwargs, box_integers)
+    given = _boxed_arguments(recorder, args, kwargs, box_integers, numbers)
     leaves, structure = tree.flatten(given, opened=True)
     meet_types(recorder, structure)
     snapshot = captures.snapshot(fun)
@@ -128,7 +134,30 @@ def _trace_call(
         reason = f"it may handle an error that depends on its data ({recorder.handled_error})"
         return TracedCall(result, None, reason, time.perf_counter() - started, is_passing=True)
     seconds = time.perf_counter() - started
-    return TracedCall(result, tape, reason, seconds, integers=recorder.integers, companions=recorder.companions)
+    return TracedCall(
+        result,
+        tape,
+        reason,
+        seconds,
+        integers=recorder.integers,
+        companions=recorder.companions,
+        numbers=tuple(recorder.numbers),
+        meets_floats_only=_of_integers(recorder),
+    )
+
+
+def _of_integers(recorder: Recorder) -> dict[str, bool]:
+    """The expressions of integers that met floats; not those inputs of which the run took what it computed."""
+    if not recorder.numbers:
+        return recorder.meets_floats_only
+    depends = {var.number for var in recorder.numbers.values()}
+    for op in recorder.ops:
+        if isinstance(op, Op):
+            if any([var.number in depends for var in op.operands()]):
+                depends.update([var.number for var in op.outputs])
+        elif op.kind != "truth" and op.var.number in depends:
+            return recorder.meets_floats_only | dict.fromkeys(recorder.numbers, False)
+    return recorder.meets_floats_only
 
 
 def _with_boxes(recorder: Recorder, fun: Callable, captures: Captures) -> Clone:
@@ -172,18 +201,26 @@ def _not_rebuildable(tape: Tape) -> str | None:
     return None if tree.is_rebuildable(tape.structure) else "it returns a dataclass that is more than its fields"
 
 
-def _boxed_arguments(recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool) -> tuple[tuple, dict]:
+def _boxed_arguments(
+    recorder: Recorder, args: tuple, kwargs: dict, box_integers: bool, numbers: tuple[str, ...]
+) -> tuple[tuple, dict]:
     leaves, structure = tree.flatten((args, kwargs), opened=True)
     names = leaf_names(args, kwargs)
-    boxed, integers = [], 0
+    boxed: list[Any] = []
+    integers: list[int] = []
     for leaf, name in zip(leaves, names, strict=True):
         if is_dynamic(leaf):
             boxed.append(recorder.add_input(leaf, name))
         elif box_integers and type(leaf) is int:
-            boxed.append(IntegerBox(recorder, leaf, integer_name(integers)))
-            integers += 1
+            boxed.append(IntegerBox(recorder, leaf, integer_name(len(integers))))
+            integers.append(leaf)
         else:
             boxed.append(leaf)
+    if all([abs(number) <= LARGEST_EXACT for number in evaluated(numbers, integers)]):
+        for source, number in zip(numbers, evaluated(numbers, integers), strict=True):
+            recorder.add_input(float(number), f"number{len(recorder.numbers)}")
+            recorder.numbers[source] = recorder.inputs[-1]
+            recorder.integers[in_range(source)] = True
     return tree.unflatten(structure, boxed)
 
 

@@ -157,21 +157,26 @@ def _apply(prim: Primitive, args: tuple, kwargs: dict) -> Any:
     """Apply a primitive of which at least one positional argument is a box."""
     level = 0
     for arg in args:
-        if type(arg) in BOX_TYPES and arg._trace > level:
-            level = arg._trace
+        if type(arg) in BOX_TYPES:
+            if arg.stands_for_integer:
+                return prim.wrapped(*[_operand(prim, arg, args) for arg in args], **kwargs)
+            if arg._trace > level:
+                level = arg._trace
     values = list(args)
     boxed = []
     for position, arg in enumerate(args):
-        if type(arg) in BOX_TYPES:
-            if arg._trace == level:
-                values[position] = arg._value
-                boxed.append((position, arg._node))
-            elif arg.stands_for_integer:  # rules see plain integers
-                values[position] = arg._value
+        if type(arg) in BOX_TYPES and arg._trace == level:
+            values[position] = arg._value
+            boxed.append((position, arg._node))
     node = boxed[0][1]
     if prim.differentiable or node.sees_nondifferentiable:
         return node.apply(prim, level, values, kwargs, boxed)
     return prim.wrapped(*values, **kwargs)
+
+
+def _operand(prim: Primitive, arg: Any, args: tuple) -> Any:
+    """An integer argument as rules see it: a plain integer, or a float where it is used as one."""
+    return arg.as_operand(prim, args) if type(arg) in BOX_TYPES and arg.stands_for_integer else arg
 
 
 def hidden_boxes(value: Any) -> bool:
@@ -291,16 +296,18 @@ def _make_wrapper(prim: Primitive) -> Callable:
             if not (x_boxed or y_boxed):
                 if type(x) not in _CONTAINERS and type(y) not in _CONTAINERS:
                     return fun(*args)
-            elif len(args) == 1:
-                if x_boxed and (prim.differentiable or x._node.sees_nondifferentiable):
+            elif len(args) == 1:  # x is boxed
+                if x.stands_for_integer:
+                    return _apply(prim, args, kwargs)
+                if prim.differentiable or x._node.sees_nondifferentiable:
                     return x._node.apply(prim, x._trace, [x._value], kwargs, ((0, x._node),))
             elif prim.differentiable:
                 if x_boxed and y_boxed:
+                    if x.stands_for_integer or y.stands_for_integer:
+                        return _apply(prim, args, kwargs)
                     if x._trace == y._trace:
                         both = ((0, x._node), (1, y._node))
                         return x._node.apply(prim, x._trace, [x._value, y._value], kwargs, both)
-                    if x.stands_for_integer or y.stands_for_integer:
-                        return _apply(prim, args, kwargs)
                     x_boxed = x._trace > y._trace
                     y_boxed = not x_boxed
                 if x_boxed and type(y) not in _CONTAINERS:

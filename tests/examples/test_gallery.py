@@ -23,8 +23,6 @@ KNOWN: dict[str, set[str]] = {
     "bayesian_optimization": {"late traces"},
     # Iterates as often as the numbers ask for; each step of it is compiled.
     "fixed_points": {"python steps"},
-    # The sum of two functions is as long as their centres differ: NumPy's `unique` finds out at each call.
-    "function_gradient": {"python steps"},
     # SciPy's solver; the dynamics that it calls are compiled.
     "ode_net": {"python steps"},
 }

@@ -60,3 +60,27 @@ def test_settings_in_the_parameters_stay():
 def test_adam_converges():
     end = optimizers.adam(lambda x, i: 2 * (x - 3.0), 0.0, num_iters=2000, step_size=0.1)
     assert abs(end - 3.0) < 1e-6
+
+
+def test_optimizers_of_flat_vectors_work_on_containers():
+    def halve(grad, x0, callback=None, num_iters=3, factor=0.5):
+        x = x0
+        for i in range(num_iters):
+            g = grad(x, i)
+            if callback:
+                callback(x, i, g)
+            x = x - factor * g
+        return x
+
+    results = []
+    for package, gradient in [(optimizers, grad(loss(np), jit=True)), (autograd.misc.optimizers, None)]:
+        seen = []
+        gradient = gradient or autograd.grad(loss(autograd_numpy))
+        found = package.unflatten_optimizer(halve)(
+            gradient, START, lambda x, i, g, seen=seen: seen.append((x["a"].sum(), i, g["b"][0])), 4, factor=0.01
+        )
+        results.append((found["a"].tolist(), found["b"], seen))
+        without = package.unflatten_optimizer(halve)(gradient, START, factor=0.01, num_iters=4)
+        onp.testing.assert_allclose(without["a"], found["a"])
+    for ours, theirs in zip(*results):
+        onp.testing.assert_allclose(ours, theirs)

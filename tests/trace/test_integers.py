@@ -2,6 +2,7 @@
 
 import math
 import string
+import threading
 import warnings
 
 import numpy as onp
@@ -334,18 +335,18 @@ def test_a_trace_inside_a_trace():
 
 def test_too_many_expressions_are_the_integers_themselves():
     facts = IntegerFacts(2)
-    facts.add([f"(i0 % {k})" for k in range(1, MAX_SOURCES + 1)])
+    facts.add({f"(i0 % {k})": 5 % k for k in range(1, MAX_SOURCES + 1)}, {})
     assert facts.boxes
     assert facts.key([5, 7])[1][2] == 5 % 3
-    facts.add(["(i1 + 1)"])
+    facts.add({"(i1 + 1)": 8}, {})
     assert not facts.boxes
     assert facts.key([5, 7]) == (("i0", "i1"), (5, 7))
 
 
 def test_keys_of_other_expressions_are_other_keys():
     first, second = IntegerFacts(1), IntegerFacts(1)
-    first.add(["(i0 % 2)"])
-    second.add(["i0"])
+    first.add({"(i0 % 2)": 1}, {})
+    second.add({"i0": 1}, {})
     assert first.key([1]) != second.key([1])
 
 
@@ -367,3 +368,131 @@ def test_draws_with_integers_and_minibatches_keep_the_stream():
         assert_same(compiled(X, step, step % 2 + 1), plain(X, step, step % 2 + 1))
     assert compiled.stats.fallbacks == 0
     assert compiled.stats.traces <= 12  # three batches, two sizes, two paths
+
+
+# ---------------------------------------------------------------- integers in formulas
+
+FORMULAS = {
+    "rate": lambda x, n: x * (0.1 * n),
+    "decay": lambda x, n: x * 0.9**n,
+    "inverse": lambda x, n: x / (1 + n),
+    "share": lambda x, n: x * (n / 10) + (3 * n) / (n + 7),
+    "schedule": lambda x, n: x / (1.0 + n) ** 0.5,
+    "from the left": lambda x, n: n * x + n - x,
+    "from the right": lambda x, n: x * n - n + x,
+    "both numbers": lambda x, n: x * n / (n + 1) + 2.5 * n,
+    "annealed": lambda x, n: x * min(1.0, n / 5),
+    "a branch": lambda x, n: x * n if 0.5 * n > 2.0 else x + n,
+    "batch and number": lambda x, n: x[n % 3] * n + np.sum(x[: n % 2]) / (n + 1),
+    "whole part": lambda x, n: x * int(0.5 * n),
+    "whole part of a sum": lambda x, n: np.sum(x) * (0.1 * n) + x[int(n * 0.2) % 3],
+    "whole base": lambda x, n: x * 2**n,
+    "whole exponent": lambda x, n: x**n,
+    "whole division": lambda x, n: x * (n // 2) + n % 3,
+    "result": lambda x, n: (0.5 * n, n / 4, n * 1.0, x[0] * n, n),
+    "complex": lambda x, n: np.real(x * (n * 1j)) + n,
+    "function": lambda x, n: x * np.sqrt(n) + np.exp(-0.1 * n),
+    "functions": lambda x, n: (
+        x / np.sqrt(n + 8)
+        + np.log(n + 9.0) * np.exp(-n / 10)
+        + sum([f(n + 8) for f in (np.sqrt, np.log1p, np.log2, np.tanh, np.arctan, np.cbrt, np.square, np.reciprocal)])
+    ),
+    "roots": lambda x, n: x / np.sqrt(n + 1) + np.exp(-0.1 * n) * np.log(1 + n),
+    "squared": lambda x, n: x * (n * n) / 7.0 - (n - 3) * 0.5,
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("dtype", [float, onp.float32, int])
+def test_formulas_of_an_integer_give_what_they_give_interpreted(name, dtype):
+    x = (X * 2).astype(dtype)
+    large = () if "whole base" in name else (2**53, 2**53 + 1, 2**70)
+    compare(FORMULAS[name], *[(x, n) for n in (0, 1, 2, 3, 4, 5, 6, -1, 3, 40, 12, -7, 0, *large, 5)])
+
+
+@pytest.mark.parametrize(
+    "name", ["rate", "decay", "inverse", "share", "schedule", "from the left", "both numbers", "roots"]
+)
+def test_a_step_counter_in_a_formula_is_an_input(name):
+    def loss(x, n):
+        return np.sum(FORMULAS[name](x, n) ** 2)
+
+    compiled, plain = value_and_grad(loss, jit=True), value_and_grad(loss)
+    for step in range(400):
+        assert_same(compiled(X, step), plain(X, step))
+    assert compiled.stats.traces <= 3  # two numbers, and all others
+    assert compiled.stats.fallbacks == 0
+    assert compiled.stats.replays >= 397
+
+
+def test_steps_that_choose_a_batch_and_a_rate():
+    def loss(x, step):
+        return np.sum((x[step % 4] * (step / 100)) ** 2)
+
+    compiled, plain = value_and_grad(loss, jit=True), value_and_grad(loss)
+    for step in range(100):
+        assert_same(compiled(M, step), plain(M, step))
+    assert compiled.stats.traces <= 2 + 4  # one for each batch
+    assert compiled.stats.fallbacks == 0
+
+
+def test_numbers_that_are_taken_out_of_the_tape_stay_constants():
+    """As an input, each would be a path of its own."""
+    compiled, plain = (jit(FORMULAS["whole part"]), FORMULAS["whole part"])
+    for _ in range(2):
+        for n in range(40):
+            assert_same(compiled(X, n), plain(X, n))
+    assert compiled.stats.fallbacks == 0
+    assert compiled.stats.replays >= 39
+
+
+def test_other_values_that_are_taken_leave_a_step_an_input():
+    compiled = jit(lambda x, n: x * (0.1 * n) + x[int(x[0])])
+    for n in range(30):
+        assert_same(compiled(X, n), X * (0.1 * n) + X[0])
+    assert compiled.stats.traces <= 3
+
+
+def test_threads_that_step_on():
+    """Each thread counts for itself; which numbers are constants is decided between them."""
+    compiled = jit(lambda x, n: x * (0.1 * n) + n / (n + 1))
+    wrong = []
+
+    def run(first):
+        for n in range(first, first + 60):
+            if not onp.allclose(compiled(X, n), X * (0.1 * n) + n / (n + 1), rtol=1e-12):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in (0, 3, 50, 51)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert compiled.stats.fallbacks == 0
+
+
+def test_division_by_a_step_that_becomes_zero():
+    compiled = jit(lambda x, n: x * (1.0 / n))
+    for n in (1, 2, 3, 4, 5):
+        assert_same(compiled(X, n), X * (1.0 / n))
+    with pytest.raises(ZeroDivisionError, match="float division by zero"):
+        compiled(X, 0)
+    assert_same(compiled(X, 6), X * (1.0 / 6))
+
+
+def test_numbers_that_are_no_exact_floats():
+    for n in (2**53 + 1, -(2**53) - 1, 10**30):
+        compiled = jit(lambda x, n: (x * n, n / 3))
+        for k in range(5):
+            compiled(X, k)
+        assert_same(compiled(X, n), (X * n, n / 3))
+        assert_same(compiled(X, n), (X * n, n / 3))
+
+
+def test_tapes_of_numbers_print_them_as_inputs():
+    compiled = jit(FORMULAS["rate"])
+    for n in range(5):
+        compiled(X, n)
+    assert "number0" in str(compiled.tape(X, 5))
+    assert "integer: (abs(i0) <= 9007199254740992) == True" in compiled.explain()

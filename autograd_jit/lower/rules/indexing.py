@@ -142,7 +142,7 @@ def _element_offsets(b: Builder, op: Op, index: Operand, size: int, stride: int)
         raise NoLowering("indexing an empty axis by an array")
     if isinstance(index, View) and index.value in b.graph.constants and index.is_dense:
         return _constant_offsets(b, b.graph.constants[index.value].reshape(index.shape), size, stride)
-    if isinstance(index, View) and _is_place(b, index, size):
+    if isinstance(index, View) and are_places(b, index, size):
         return b.map("multiply", (index, Literal(stride, _INT)), _INT, index.shape)
     index, shape = b.cast(index, _INT), index.shape
     bounds = [
@@ -218,10 +218,15 @@ def _masked(b: Builder, op: Op, view: View, mask: View, count: int) -> _Indexed:
     return _Indexed(selected, _spread(b, position, (count,), len(rest), selected.shape))
 
 
-def _is_place(b: Builder, index: View, size: int) -> bool:
-    """Whether an index is what a search within ``size`` elements found, and so needs no check."""
+def are_places(b: Builder, index: View, size: int) -> bool:
+    """Whether an index is what a routine found within ``size`` elements, and so needs no check."""
     call = b.made_by.get(index.value)
-    return call is not None and call.routine.startswith("arg") and call.numbers[1] <= size
+    if call is None:
+        return False
+    if call.routine == "groups":  # its results: elements, groups, and two that are no places
+        bounds = dict(zip(call.results, call.numbers[1:3]))
+        return index.value in bounds and bounds[index.value] <= size
+    return call.routine.startswith("arg") and call.numbers[1] <= size
 
 
 def _constant_offsets(b: Builder, index: np.ndarray, size: int, stride: int) -> Operand:

@@ -90,7 +90,7 @@ def _rows(b: Builder, view: View, axis: int) -> tuple[View, tuple[int, ...]]:
     return with_shape(dense, (count, view.shape[axis], 1)), dense.shape[:-1]
 
 
-def _by_numpy(b: Builder, name: str, rows: View, result: tuple[int, ...]) -> View:
+def by_numpy(b: Builder, name: str, rows: View, result: tuple[int, ...]) -> View:
     """The result of one of NumPy's functions for each row."""
     if not function_address(name, rows.dtype):
         raise NoLowering("this NumPy does not say where its function is")
@@ -123,7 +123,7 @@ def _argsort(
         raise NoLowering("an unusual order")
     view, axis = _sortable(b, x, axis)
     rows, others = _rows(b, view, axis)
-    found = _by_numpy(b, f"argsort {_KINDS[kind]}", rows, rows.shape[:2])
+    found = by_numpy(b, f"argsort {_KINDS[kind]}", rows, rows.shape[:2])
     whole = with_shape(found, (*others, rows.shape[1]))
     base = shadow(whole)
     return viewed(whole, np.moveaxis(base, -1, axis), base)
@@ -135,7 +135,7 @@ def _extremum(name: str) -> Rule:
             raise NoLowering("an argument out=")
         view, axis = _sortable(b, x, axis)
         rows, _ = _rows(b, view, axis)
-        return with_shape(_by_numpy(b, name, rows, rows.shape[:1]), result_type(op).shape)
+        return with_shape(by_numpy(b, name, rows, rows.shape[:1]), result_type(op).shape)
 
     return rule
 
