@@ -159,8 +159,8 @@ def _partial(sizes: Sizes, element: str) -> int:
 def _loop_launches(step: DeviceLoop, device: CudaDevice, codes: Codes, places: Places) -> list[Launchable]:
     kernel, sizes = step.launch.kernel, step.sizes
     pointers = [places.value(place.value) + place.offset for place in step.launch.placements]
-    for number, access in enumerate(kernel.loads):
-        if access.window >= 0:  # it is given its origin besides
+    for number in range(len(kernel.loads) + len(kernel.stores)):
+        if emit_cuda.has_origin(kernel, number):
             pointers[number] = places.value(step.launch.placements[number].value)
     combines: list[Launchable] = []
     first = len(kernel.loads) + len(kernel.stores)
@@ -186,7 +186,7 @@ def _loop_arguments(launch: Launch, sizes: Sizes, status: int, pointers: list[in
         if kind == "pointer":
             return (pointers[number],)
         if kind == "origin":
-            return (launch.placements[number].offset // itemsize(launch.kernel.loads[number].element),)
+            return (launch.placements[number].offset // launch.placements[number].value.dtype.itemsize,)
         if kind == "atomic":  # an array as Numba passes it: nobody's, then elements, size of one, address, shape, step
             size, count = itemsize(parameter.element), launch.placements[number].value.size
             return (0, 0, count, size, pointers[number], count, size)

@@ -69,18 +69,19 @@ def device_parameters(kernel: Kernel, mapping: Mapping) -> list[Parameter]:
     """The parameters of a CUDA kernel, in order: those of the printed form without strides of totals, and sizes.
 
     Besides the kinds that :class:`Parameter` names: "status"; "atomic", memory that is added to by atomic operations;
-    "origin", where in its buffer a load under a window begins, in elements: that may be outside, and a pointer must
-    not be; "size", under its own name.
+    "origin", where in its buffer a load or store begins, in elements (:func:`has_origin`); "size", under its own
+    name.
     """
     stores = len(kernel.loads) + len(kernel.stores)
     found = [Parameter("status", "status", 0)]
     for parameter in parameters(kernel):
         if parameter.kind == "stride" and parameter.number >= stores:
             continue
-        if parameter.kind == "pointer" and _is_atomic(kernel, parameter.number):
+        is_pointer = parameter.kind == "pointer"
+        if is_pointer and _is_atomic(kernel, parameter.number):
             parameter = parameter._replace(kind="atomic")
         found.append(parameter)
-        if parameter.kind == "pointer" and _has_origin(kernel, parameter.number):
+        if is_pointer and has_origin(kernel, parameter.number):
             found.append(Parameter(f"{parameter.name}_o", "origin", parameter.number))
     sizes = ("total",) if mapping == "element" else ("rows", "terms", "chunk", "chunks")
     return [*found, *[Parameter(name, "size", 0) for name in sizes]]
@@ -110,8 +111,15 @@ def unsupported(kernel: Kernel) -> list[str]:
     return sorted({i.op for i in others if not cuda_math.has(i.op, i.element)})
 
 
-def _has_origin(kernel: Kernel, access: int) -> bool:
-    return access < len(kernel.loads) and kernel.loads[access].window >= 0
+def has_origin(kernel: Kernel, access: int) -> bool:
+    """Whether a load or store is given the start of its buffer, and where in it it begins.
+
+    Loads under a window may begin outside, where a pointer must not be. Numba takes a negative index of an atomic
+    operation for one from the end, so what walks backwards counts from the start.
+    """
+    if access < len(kernel.loads):
+        return kernel.loads[access].window >= 0
+    return _is_atomic(kernel, access)
 
 
 def _is_atomic(kernel: Kernel, access: int) -> bool:
@@ -292,7 +300,7 @@ class _CudaPrinter(_Printer):
 
     def _position(self, index: int, inner: str) -> str:
         place = super()._position(index, inner)
-        if not _has_origin(self.kernel, index):
+        if not has_origin(self.kernel, index):
             return place
         return f"{self.names[index]}_o" if place == "0" else f"{place} + {self.names[index]}_o"
 
