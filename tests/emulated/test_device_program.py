@@ -10,7 +10,7 @@ import pytest
 import autograd_jit.numpy as anp
 from autograd_jit import grad, hessian, jit, value_and_grad
 from autograd_jit.kernels.cuda_device import current_device
-from autograd_jit.lower import device_program
+from autograd_jit.lower import device_memory, device_program
 from tests.emulated.programs import PROGRAMS
 from tests.jit_support import assert_replayed, compare
 
@@ -64,6 +64,79 @@ def test_a_fused_chain_is_one_graph_and_no_transfer_but_inputs_and_outputs(emula
     assert {name: counts[name] for name in wanted} == wanted
     assert counts["launches"] <= 2  # the chain, and the sums of its chunks
     assert counts["h2d_bytes"] < 8 * 1000 + 512 and counts["d2h_bytes"] < 8 * 1000 + 1024
+
+
+LARGE = device_memory.COMPARED_BYTES // 8
+
+
+def _sent(emulated_device, function, *args) -> int:
+    """Bytes that a call sends to the device, and nothing wrong with its answer."""
+    with emulated_device.counting() as counts:
+        got = function(*args)
+    np.testing.assert_array_equal(got, np.asarray(function.__wrapped__(*args)))
+    return counts["h2d_bytes"]
+
+
+LAYOUTS = {
+    "contiguous": lambda: np.arange(2.0 * LARGE).reshape(2, LARGE),
+    "transposed": lambda: np.arange(2.0 * LARGE).reshape(LARGE, 2).T,
+    "every second": lambda: np.arange(4.0 * LARGE).reshape(2, 2 * LARGE)[:, ::2],
+    "backwards": lambda: np.arange(2.0 * LARGE).reshape(2, LARGE)[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_captured_arrays_are_sent_when_they_changed(emulated_device, layout):
+    """Whatever changes of an array's bits, and wherever, is noticed; what did not change stays on the device."""
+    data = LAYOUTS[layout]()
+    compiled = jit(lambda x: data + x, target="cuda")
+    x = np.array([[1.0], [2.0]])
+    for _ in range(3):
+        compiled(x)
+    assert _sent(emulated_device, compiled, x) < 1024
+    assert _sent(emulated_device, compiled, x + 1) < 1024
+    for place in ((0, 0), (1, LARGE - 1), (1, 7)):
+        data[place] = -0.0 if place == (0, 0) else 1e9
+        assert data.nbytes <= _sent(emulated_device, compiled, x) < data.nbytes + 1024
+        assert np.signbit(compiled(-x * 0.0)[0, 0])
+        assert _sent(emulated_device, compiled, x) < 1024
+    data[1, 3] = np.nan
+    assert _sent(emulated_device, compiled, x) > data.nbytes
+    assert compiled.stats.fallbacks == 0
+    assert f"{data.nbytes} of them only where they differ from the call before" in compiled.explain()
+
+
+def test_large_arguments_are_sent_when_they_changed(emulated_device):
+    def loss(w, x, y):
+        return anp.sum((x * w - y) ** 2)
+
+    gradient = grad(loss, jit=True, target="cuda")
+    w, x, y = np.full(1, 0.5), np.arange(LARGE + 3.0), np.arange(LARGE + 3.0)
+    for _ in range(3):
+        gradient(w, x, y)
+    with emulated_device.counting() as counts:
+        same = gradient(w, x, y.copy())
+    assert counts["h2d"] == 1 and counts["h2d_bytes"] < 1024
+    for arrays, least in ((x + 1, y), x.nbytes), ((x + 1, y + 1), x.nbytes), ((x, y), 2 * x.nbytes):
+        with emulated_device.counting() as counts:
+            found = gradient(w, *arrays)
+        np.testing.assert_allclose(found, grad(loss)(w, *arrays), rtol=1e-12)
+        assert least <= counts["h2d_bytes"] < least + 1024 and counts["h2d"] <= 2
+    assert found == same
+
+
+def test_a_call_that_diverges_leaves_nothing_stale(emulated_device):
+    data = np.ones(LARGE)
+
+    def branch(x):
+        return anp.sum(data * x) if x[0] > 0 else anp.sum(data - x)
+
+    compiled = jit(branch, target="cuda")
+    for value in (1.0, 1.0, -1.0, -1.0, 2.0, -2.0, 2.0):
+        data[-1] = data[-1] * 1.5
+        x = np.array([value])
+        np.testing.assert_allclose(compiled(x), branch(x), rtol=1e-12)
+    assert compiled.stats.fallbacks == 0
 
 
 def test_every_seed_gives_the_same_bits(emulated_device):
@@ -198,7 +271,7 @@ def test_nothing_is_written_between_buffers(emulated_device, name, monkeypatch):
     """Every value in memory of its own, with a gap behind it that must keep its poison."""
     from autograd_jit.lower import plan
 
-    monkeypatch.setattr(device_program, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 256) * 256 + 256)
+    monkeypatch.setattr(device_memory, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 256) * 256 + 256)
     monkeypatch.setattr(plan, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 64) * 64 + 64)
     monkeypatch.setattr(plan._Arena, "free", lambda self, value: None)
     program = PROGRAMS[name]
