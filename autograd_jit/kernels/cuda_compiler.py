@@ -14,7 +14,8 @@ import hashlib
 import importlib.metadata
 import linecache
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,11 +83,19 @@ def compile_source(source: str, signature: Sequence[str], capability: tuple[int,
         return DeviceCode.from_bytes(stored), "disk"
     try:
         with _compiling:
-            code = _compile(python_kernel(source), signature, capability)
+            code = _apart(lambda: _compile(python_kernel(source), signature, capability))
     except Exception as error:
         raise BackendError(f"the CUDA compiler rejects a kernel: {error}\n{source}") from error
     default_cache().put(key, code.to_bytes())
     return code, "compiled"
+
+
+def _apart(make: Callable[[], DeviceCode]) -> DeviceCode:
+    """``make()``, on a stack of its own: Numba leaves exceptions in cycles, which hold frames, and those all callers.
+
+    The callers' programs and their memory would stay until the next collection."""
+    with ThreadPoolExecutor(1) as worker:
+        return worker.submit(make).result()
 
 
 def python_kernel(source: str) -> Any:

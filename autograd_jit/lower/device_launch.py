@@ -11,11 +11,13 @@ from ..kernels import cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, Dim, Launchable
 from . import emit_cuda
+from .compile import counters
 from .device_schedule import Combine, DeviceCall, DeviceCheck, DeviceGemm, DeviceLoop, Sizes, itemsize, scalar
 from .emit_cuda import Mapping
 from .emit_python import Parameter
 from .graph import Call, Check, Gemm, Value, View
 from .kernel import ELEMENT, Kernel, Launch
+from .progress import counted
 
 __all__ = ["Codes", "DeviceKernel", "DeviceStep", "Places", "compile_steps", "launches", "partial_bytes"]
 
@@ -55,16 +57,19 @@ class Places(NamedTuple):
 
 
 def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
-    """The code of all kernels that device steps launch; other steps are passed over.
+    """The code of all kernels that device steps launch; other steps are passed over. Counts
+    them on stderr as ``config.progress`` says.
 
     Raises BackendError where the compiler rejects a kernel.
     """
+    needed = {found[0]: found for step in steps for found in _needed(step)}
     codes: Codes = {}
-    for key, kernel, source, signature in (needed for step in steps for needed in _needed(step)):
-        if key not in codes:
-            started = time.perf_counter()
-            code, origin = compile_source(source, signature, capability)
-            codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
+    for key, kernel, source, signature in counted(list(needed.values()), lambda found: True):
+        started = time.perf_counter()
+        code, origin = compile_source(source, signature, capability)
+        codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
+        counters.compiled += origin == "compiled"
+        counters.loaded += origin == "disk"
     return codes
 
 

@@ -25,6 +25,7 @@ from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
 from ..trace import collector
 from ..trace.draws import perform
+from ..trace.packed_tape import pack
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
 from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches
@@ -234,7 +235,7 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
         layout = lay_out(stages, items, on_device)
         bound = replace(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
-        program = DeviceProgram(tape, bound, device, outputs, items, layout, on_device)
+        program = DeviceProgram(pack(tape), bound, device, outputs, items, layout, on_device)
         program.codes = compile_steps(items, device.capability)
     program.seconds = time.perf_counter() - started
     return program

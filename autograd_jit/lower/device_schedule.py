@@ -17,7 +17,7 @@ import numpy as np
 from ..kernels import cuda_routines
 from . import emit_cuda
 from .emit_cuda import Mapping
-from .graph import Call, Check, Gemm, Graph, Node, Value, View
+from .graph import Call, Check, Gemm, Graph, Node, Step, Value, View
 from .kernel import Kernel, Launch
 from .program import Stages
 
@@ -74,6 +74,7 @@ class DeviceLoop:
 
     launch: Launch
     sizes: Sizes
+    position: int = -1
 
     def __str__(self) -> str:
         over = "x".join(map(str, self.launch.dims)) or "one element"
@@ -83,6 +84,7 @@ class DeviceLoop:
 @dataclass(frozen=True, eq=False)
 class DeviceGemm:
     node: Gemm
+    position: int = -1
 
     def __str__(self) -> str:
         return f"product {self.node}"
@@ -127,6 +129,7 @@ class HostLoop:
 
     launch: Launch
     reason: str
+    position: int = -1
 
     def __str__(self) -> str:
         return f"host: kernel over {'x'.join(map(str, self.launch.dims)) or 'one element'}  # {self.reason}"
@@ -140,6 +143,8 @@ class HostNode:
     position: int
 
     def __str__(self) -> str:
+        if isinstance(self.node, Step):
+            return f"Python step: {self.node}"  # in the CPU's words
         why = "  # on the device with CuPy" if isinstance(self.node, Call) else ""
         return f"host: {self.node}{why}"
 
@@ -170,6 +175,8 @@ Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCa
 def schedule(stages: Stages, library_offers: Callable[[str], bool] = lambda routine: False) -> list[Item]:
     """All steps in the order in which they run, with the copies that they need.
 
+    The ``position`` of a step is that of its group.
+
     ``library_offers``: whether the device library has a routine.
     """
     return _Scheduler(stages.graph, library_offers).all(stages)
@@ -186,21 +193,21 @@ class _Scheduler:
     def all(self, stages: Stages) -> list[Item]:
         for position, (group, launch) in enumerate(zip(stages.groups, stages.launches, strict=True)):
             if launch is not None:
-                self._loop(launch)
+                self._loop(launch, position)
             else:
                 self._node(group.nodes[0], position)
         self._need([out.value for out in stages.graph.outputs if isinstance(out, View)], True)
         return self.items
 
-    def _loop(self, launch: Launch) -> None:
+    def _loop(self, launch: Launch, position: int) -> None:
         values = [placement.value for placement in launch.placements]
         written = values[len(launch.kernel.loads) :]
         unknown = emit_cuda.unsupported(launch.kernel)
         if unknown:
             reason = f"the device has no {', '.join(unknown)}"
-            self._add(HostLoop(launch, reason), values, written, False)
+            self._add(HostLoop(launch, reason, position), values, written, False)
         elif any(value.size for value in written):  # a sum over nothing is zero
-            self._add(DeviceLoop(launch, sizes_of(launch.kernel, launch.dims)), values, written, True)
+            self._add(DeviceLoop(launch, sizes_of(launch.kernel, launch.dims), position), values, written, True)
 
     def _node(self, node: Node, position: int) -> None:
         read = [operand.value for operand in node.operands() if isinstance(operand, View)]
@@ -211,7 +218,7 @@ class _Scheduler:
                 self._add(HostNode(node, position), read, (), False)
         elif isinstance(node, Gemm):
             if node.out.size:
-                self._add(DeviceGemm(node), read, node.outs, True)
+                self._add(DeviceGemm(node, position), read, node.outs, True)
         elif isinstance(node, Call) and node.routine in cuda_routines.ROUTINES:
             self._add(DeviceCall(node, position), read, node.outs, True)
         elif isinstance(node, Call) and self.library_offers(node.routine):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, hessian, jit, value_and_grad
+from autograd_jit import config, grad, hessian, jit, value_and_grad
 from autograd_jit.kernels.cuda_device import current_device
 from autograd_jit.lower import device_memory, device_program
 from tests.emulated.programs import PROGRAMS
@@ -206,7 +206,7 @@ def test_steps_of_the_host_and_their_transfers(emulated_device):
     compiled = compare(energy, *calls, operator=grad, target="cuda")
     assert compiled.stats.replays == 3
     report = compiled.explain()
-    assert "host: " in report and "python fft" in report
+    assert "Python step: " in report and "python fft" in report
     assert "transfer to host: %" in report and "transfer to device: %" in report
 
 
@@ -262,8 +262,21 @@ def test_kernels_and_explain_show_the_device(emulated_device):
     listing = compiled.kernels(*arguments)
     assert len(listing) >= 1 and "cuda.syncthreads()" in str(listing) and "kernel0" in str(listing)
     assert listing.schedule and listing[0].dims
+    assert len(listing.groups) == len(listing.schedule)
+    assert all(group.nodes for group, line in zip(listing.groups, listing.schedule) if "transfer" not in line)
     report = compiled.explain()
     assert "transfer to device: x0, x1" in report and "transfer to host: results" in report
+
+
+def test_kernels_are_counted(emulated_device, capsys):
+    """In the figures of a function and, on request, on stderr while they are compiled."""
+    compiled = jit(lambda x: anp.sum(anp.exp(x) * 3.25) + anp.cumsum(x), target="cuda")
+    x = np.linspace(0.1, 1, 7)
+    with config(progress=True):
+        compiled(x)
+    count = len(compiled.kernels(x))
+    assert compiled.stats.kernels_compiled + compiled.stats.kernels_loaded == count > 1
+    assert capsys.readouterr().err.endswith(f"\rautograd_jit: kernels ready: {count} of {count}\n")
 
 
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "long chain"])
