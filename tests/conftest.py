@@ -1,19 +1,31 @@
 """Options and fixtures of the whole suite."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from unittest import mock
 
 import pytest
 
-from tests.emulation.plugin import (
-    compiler_packages,
-    emulated_device,
-    pytest_addoption,
-    pytest_configure,
-)
+from tests.emulation import plugin
+from tests.emulation.plugin import compiler_packages, emulated_device, pytest_configure
 
-__all__ = ["compiler_packages", "emulated_device", "pytest_addoption", "pytest_configure"]
+__all__ = ["compiler_packages", "emulated_device", "pytest_configure"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sample", metavar="N:SEED", help="run one test in N; the seed (any text) says which")
+    plugin.pytest_addoption(parser)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    given = config.getoption("--sample")
+    if given is None:
+        return
+    count, _, seed = given.partition(":")
+    kept = [item for item in items if zlib.crc32(f"{seed} {item.nodeid}".encode()) % int(count) == 0]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
 
 
 @pytest.hookimpl(hookwrapper=True)

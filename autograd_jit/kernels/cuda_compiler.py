@@ -22,10 +22,13 @@ from typing import Any, Final
 from ..errors import BackendError
 from . import cuda_math
 
-__all__ = ["DeviceCode", "compile_source", "missing_packages"]
+__all__ = ["DeviceCode", "compile_source", "missing_packages", "toolkit_major", "versions"]
 
 #: packages that compiling for CUDA takes, by their names on the package index
 PACKAGES: Final = ("numba-cuda", "cuda-core", "cuda-bindings")
+
+#: packages of the compilers proper, which may be installed without Python's knowledge
+TOOLS: Final = ("cuda-toolkit", "nvidia-nvvm", "nvidia-nvjitlink")
 
 _ELEMENTS: Final = {"double": "float64", "float": "float32", "i64": "int64", "i32": "int32", "i1": "int8"}
 
@@ -53,19 +56,25 @@ class DeviceCode:
 @functools.cache
 def missing_packages() -> tuple[str, ...]:
     """Packages that are not installed."""
-    missing = []
-    for package in PACKAGES:
-        try:
-            importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(package)
-    return tuple(missing)
+    return tuple([package for package in PACKAGES if _version(package) is None])
 
 
 @functools.cache
 def versions() -> str:
     """Everything besides the source that the code depends on."""
-    return " ".join([f"{package} {importlib.metadata.version(package)}" for package in (*PACKAGES, "numba")])
+    return " ".join([f"{package} {_version(package)}" for package in (*PACKAGES, "numba", *TOOLS)])
+
+
+def toolkit_major() -> int:
+    """The version of CUDA that code is made for; 0 where the tool kit is no Python package."""
+    return int((_version("cuda-toolkit") or "0").partition(".")[0])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def compile_source(source: str, signature: Sequence[str], capability: tuple[int, int]) -> tuple[DeviceCode, str]:

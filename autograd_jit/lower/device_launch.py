@@ -136,7 +136,7 @@ def _gemm_launch(node: Gemm, device: CudaDevice, codes: Codes, places: Places) -
     n = node.right.shape[2]
     operands = [_address(view, places) for view in (node.left, node.right, node.out.view())]
     tile = cuda_sources.TILE
-    grid = (-(-n // tile), -(-m // tile), min(batch, 65535))
+    grid = (-(-n // tile) * -(-m // tile), 1, min(batch, 65535))
     arguments = (places.status, *operands, batch, m, n, k, *node.left.strides, *node.right.strides)
     return Launchable(device.load(codes[f"gemm {ELEMENT[node.out.dtype]}"].code), grid, (tile, tile, 1), arguments)
 

@@ -9,6 +9,7 @@ import pytest
 
 import autograd_jit.numpy as anp
 from autograd_jit import config, grad, hessian, jit, value_and_grad
+from autograd_jit.errors import FallbackWarning
 from autograd_jit.kernels.cuda_device import current_device
 from autograd_jit.lower import device_memory, device_program
 from tests.emulated.programs import PROGRAMS
@@ -266,6 +267,39 @@ def test_kernels_and_explain_show_the_device(emulated_device):
     assert all(group.nodes for group, line in zip(listing.groups, listing.schedule) if "transfer" not in line)
     report = compiled.explain()
     assert "transfer to device: x0, x1" in report and "transfer to host: results" in report
+
+
+def test_after_a_fault_calls_run_interpreted_and_say_why(emulated_device):
+    gradient = grad(PROGRAMS["chain"].function, jit=True, target="cuda")
+    arguments = PROGRAMS["chain"].arguments(0)
+    for _ in range(3):
+        expected = gradient(*arguments)
+    with emulated_device.broken(), pytest.warns(FallbackWarning, match="CUDA_ERROR_LAUNCH_FAILED.*new process"):
+        found = gradient(*arguments)
+    assert largest_error(found, expected) < 1e-12
+    assert gradient.stats.fallbacks == 1
+    assert largest_error(gradient(*arguments), expected) < 1e-12 and gradient.stats.fallbacks == 1
+
+
+def test_another_context_is_current(emulated_device):
+    """torch.cuda.set_device and the like change what the driver takes for the thread's device."""
+    from cuda.bindings import driver
+
+    gradient = grad(PROGRAMS["chain"].function, jit=True, target="cuda")
+    arguments = PROGRAMS["chain"].arguments(0)
+    for _ in range(3):
+        expected = gradient(*arguments)
+        driver.cuCtxSetCurrent(driver.CUcontext(0))
+    assert largest_error(gradient(*arguments), expected) < 1e-12
+    assert int(driver.cuCtxGetCurrent()[1]) != 0 and gradient.stats.fallbacks == 0
+
+
+def test_products_of_many_rows_fit_a_grid(emulated_device):
+    """The driver takes 65,535 blocks along all axes of a grid but the first."""
+    compiled = jit(lambda a, b: a @ b, target="cuda")
+    arguments = np.ones((65_536 * 16 + 1, 2)), np.ones((2, 3))
+    compiled(*arguments)
+    compiled._handle.program(arguments, {}).new_frame()  # captures its graph
 
 
 def test_kernels_are_counted(emulated_device, capsys):
