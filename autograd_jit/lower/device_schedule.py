@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -82,45 +82,44 @@ class DeviceLoop:
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceGemm:
-    node: Gemm
+class _NodeStep:
+    """A node that runs alone. ``position``: what the status becomes where the run ends there."""
+
+    node: Any
     position: int = -1
 
+    word: ClassVar[str]
+
     def __str__(self) -> str:
-        return f"product {self.node}"
+        return f"{self.word} {self.node}"
 
 
-@dataclass(frozen=True, eq=False)
-class DeviceCheck:
-    """A guard on the device; ``position`` is what the status becomes where it fails."""
+class DeviceGemm(_NodeStep):
+    """A product of matrices on the device."""
+
+    node: Gemm
+    word = "product"
+
+
+class DeviceCheck(_NodeStep):
+    """A guard on the device."""
 
     node: Check
-    position: int
-
-    def __str__(self) -> str:
-        return f"guard {self.node}"
+    word = "guard"
 
 
-@dataclass(frozen=True, eq=False)
-class DeviceCall:
-    """A routine as a kernel of :mod:`.cuda_routines`; ``position`` is what the status becomes where it stops."""
+class DeviceCall(_NodeStep):
+    """A routine as a kernel of :mod:`.cuda_routines`."""
 
     node: Call
-    position: int
-
-    def __str__(self) -> str:
-        return f"routine {self.node}"
+    word = "routine"
 
 
-@dataclass(frozen=True, eq=False)
-class LibraryCall:
+class LibraryCall(_NodeStep):
     """A routine of :mod:`.device_library`: on the device, but called by the host, and so in no graph."""
 
     node: Call
-    position: int
-
-    def __str__(self) -> str:
-        return f"device library: {self.node}"
+    word = "device library:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,38 +134,38 @@ class HostLoop:
         return f"host: kernel over {'x'.join(map(str, self.launch.dims)) or 'one element'}  # {self.reason}"
 
 
-@dataclass(frozen=True, eq=False)
-class HostNode:
+class HostNode(_NodeStep):
     """A routine, a Python step or a guard on the host."""
 
     node: Node
-    position: int
+    word = "host:"
 
     def __str__(self) -> str:
         if isinstance(self.node, Step):
             return f"Python step: {self.node}"  # in the CPU's words
-        why = "  # on the device with CuPy" if isinstance(self.node, Call) else ""
-        return f"host: {self.node}{why}"
+        return f"{super().__str__()}  # on the device with CuPy" if isinstance(self.node, Call) else super().__str__()
 
 
 @dataclass(frozen=True)
-class Fetch:
+class _Transfer:
+    value: Value
+
+    target: ClassVar[str]
+
+    def __str__(self) -> str:
+        return f"transfer to {self.target}: {self.value}, {self.value.nbytes} bytes"
+
+
+class Fetch(_Transfer):
     """Copy a value from the device to the host."""
 
-    value: Value
-
-    def __str__(self) -> str:
-        return f"transfer to host: {self.value}, {self.value.nbytes} bytes"
+    target = "host"
 
 
-@dataclass(frozen=True)
-class Send:
+class Send(_Transfer):
     """Copy a value from the host to the device."""
 
-    value: Value
-
-    def __str__(self) -> str:
-        return f"transfer to device: {self.value}, {self.value.nbytes} bytes"
+    target = "device"
 
 
 Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCall | HostLoop | HostNode | Fetch | Send
