@@ -93,9 +93,11 @@ class DeviceArray:
             "version": 3,
         }
 
-    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+    def __dlpack__(self, *, stream: Any = None, dl_device: Any = None, copy: bool | None = None, **options: Any) -> Any:
         from .kernels.dlpack import capsule
 
+        if copy or dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError("a DeviceArray is read in place, on its own device: to_host() copies it to the host")
         self.device.synchronize()  # whatever stream it is read from
         return capsule(self)
 
@@ -220,6 +222,11 @@ def _adopted(device: CudaDevice, array: Any) -> DeviceArray:
     from cuda.core.utils import StridedMemoryView
 
     view = StridedMemoryView.from_any_interface(array, stream_ptr=int(device.stream.handle))
+    if view.device_id != device.ordinal:
+        raise ArgumentError(
+            f"an array on CUDA device {view.device_id}: compiled functions run on device {device.ordinal} (move it "
+            f"there, or choose that device for the process with CUDA_VISIBLE_DEVICES)"
+        )
     dtype = np.dtype(view.dtype)
     if dtype.kind not in "fciub":
         raise ArgumentError(f"an array of dtype {dtype} has no place in a compiled function: it holds numbers")

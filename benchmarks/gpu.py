@@ -34,6 +34,7 @@ import numpy as onp
 
 import autograd_jit.numpy as np
 from autograd_jit import grad
+from autograd_jit.errors import BackendError
 
 #: seconds that one measurement may take
 BUDGET = 1.0
@@ -168,25 +169,36 @@ def measure(workload: Workload, dtype: type, bandwidth: float, budget: float) ->
     found = tree.map_leaves(lambda a: a.to_host(), graph(*on_device))
     pairs = zip(_leaves(found), _leaves(exact), strict=True)
     row.error = max([float(onp.max(onp.abs(a - b)) / onp.max(onp.abs(b))) for a, b in pairs])
-    row.kernels = len([line for line in graph.kernels(*on_device).schedule if not line.startswith("host")])
-    row.milliseconds["graph"] = milliseconds(lambda: graph(*on_device), budget)
+    of_device = ("kernel", "product", "guard", "routine")
+    row.kernels = sum([line.startswith(of_device) for line in graph.kernels(*on_device).schedule])
+    _time(row, "graph", graph, on_device, budget)
     with mock.patch.object(device_program, "USES_GRAPHS", False):
         launches = ours()
         launches.clear()
         launches(*on_device)
-        row.milliseconds["launches"] = milliseconds(lambda: launches(*on_device), budget)
+        _time(row, "launches", launches, on_device, budget)
     with mock.patch.object(fuse, "MAX_OPERATIONS", 1):
         unfused = ours()
         unfused.clear()
         unfused(*on_device)
-        row.milliseconds["unfused"] = milliseconds(lambda: unfused(*on_device), budget)
+        _time(row, "unfused", unfused, on_device, budget)
         unfused.clear()
-    traffic = sum(a.nbytes for a in _leaves(arguments)) + sum(a.nbytes for a in _leaves(found))
-    row.bandwidth_share = traffic / (row.milliseconds["graph"] * 1e-3) / bandwidth
+    if "graph" in row.milliseconds:
+        traffic = sum(a.nbytes for a in [*_leaves(arguments), *_leaves(found)])
+        row.bandwidth_share = traffic / (row.milliseconds["graph"] * 1e-3) / bandwidth
     _rivals(workload, arguments, row, budget)
     cpu = grad(workload.function, jit=True, target="cpu")
-    row.milliseconds["cpu"] = milliseconds(lambda: cpu(*arguments), budget)
+    _time(row, "cpu", cpu, arguments, budget)
     return row
+
+
+def _time(row: Row, column: str, function: Callable, arguments: tuple, budget: float) -> None:
+    """A column of ours; none where calls ran interpreted, for want of memory on the device."""
+    taken = milliseconds(lambda: function(*arguments), budget)
+    if function.stats.fallbacks:  # type: ignore[attr-defined]
+        _note_once(f"no {column} column for {row.workload}, {row.dtype}: it ran interpreted")
+    else:
+        row.milliseconds[column] = taken
 
 
 def _leaves(value: Any) -> list:
@@ -275,7 +287,10 @@ def main(argv: list[str] | None = None) -> int:
     rows = []
     for workload in workloads(sizes, 64 if options.emulated else 4096):
         for dtype in (onp.float32, onp.float64):
-            rows.append(measure(workload, dtype, bandwidth, budget))
+            try:
+                rows.append(measure(workload, dtype, bandwidth, budget))
+            except (BackendError, MemoryError) as reason:  # the largest take gigabytes on both sides
+                _note_once(f"no row for {workload.name}, {onp.dtype(dtype).name}: {reason}")
             print(f"\r\x1b[K{len(rows)} rows", end="", file=sys.stderr, flush=True)
     print("\r\x1b[K", end="", file=sys.stderr)
     print(table(rows))

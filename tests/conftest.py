@@ -1,10 +1,40 @@
 """Options and fixtures of the whole suite."""
 
-from tests.emulation.plugin import (
-    compiler_packages,
-    emulated_device,
-    pytest_addoption,
-    pytest_configure,
-)
+import os
+import zlib
+from collections.abc import Iterator
+from unittest import mock
 
-__all__ = ["compiler_packages", "emulated_device", "pytest_addoption", "pytest_configure"]
+import pytest
+
+from tests.emulation import plugin
+from tests.emulation.plugin import compiler_packages, emulated_device, pytest_configure
+
+__all__ = ["compiler_packages", "emulated_device", "pytest_configure"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sample", metavar="N:SEED", help="run one test in N; the seed (any text) says which")
+    plugin.pytest_addoption(parser)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    given = config.getoption("--sample")
+    if given is None:
+        return
+    count, _, seed = given.partition(":")
+    kept = [item for item in items if zlib.crc32(f"{seed} {item.nodeid}".encode()) % int(count) == 0]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Tests marked `cpu` run with that target, and so do the processes that they start, whatever is set for the run."""
+    if item.get_closest_marker("cpu") is None:
+        yield
+        return
+    from autograd_jit import config
+
+    with mock.patch.dict(os.environ, {"AUTOGRAD_JIT_TARGET": "cpu"}), config(target="cpu"):
+        yield

@@ -12,6 +12,7 @@ from autograd_jit.errors import ArgumentError
 from autograd_jit.lower import compile as compiling
 
 
+@pytest.mark.cpu
 def test_defaults():
     fresh = Config()
     assert (fresh.compiler, fresh.compile, fresh.progress) == ("llvm", "background", "auto")
@@ -71,6 +72,7 @@ def test_environment(monkeypatch):
         Config()
 
 
+@pytest.mark.cpu
 def test_progress_counts_new_kernels_on_stderr(capsys, monkeypatch):
     monkeypatch.setattr(compiling, "_known", weakref.WeakValueDictionary())
     x = np.linspace(0.1, 1, 7)
@@ -83,6 +85,7 @@ def test_progress_counts_new_kernels_on_stderr(capsys, monkeypatch):
     assert count > 0 and shown.endswith(f"\rautograd_jit: kernels ready: {count} of {count}\n")
 
 
+@pytest.mark.cpu
 def test_the_llvm_compiler_never_imports_numba():
     program = (
         "import sys, numpy, autograd_jit.numpy as np; from autograd_jit import grad\n"

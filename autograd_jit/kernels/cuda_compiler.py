@@ -14,17 +14,21 @@ import hashlib
 import importlib.metadata
 import linecache
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import BackendError
 from . import cuda_math
 
-__all__ = ["DeviceCode", "compile_source", "missing_packages"]
+__all__ = ["DeviceCode", "compile_source", "missing_packages", "toolkit_major", "versions"]
 
 #: packages that compiling for CUDA takes, by their names on the package index
 PACKAGES: Final = ("numba-cuda", "cuda-core", "cuda-bindings")
+
+#: packages of the compilers proper, which may be installed without Python's knowledge
+TOOLS: Final = ("cuda-toolkit", "nvidia-nvvm", "nvidia-nvjitlink")
 
 _ELEMENTS: Final = {"double": "float64", "float": "float32", "i64": "int64", "i32": "int32", "i1": "int8"}
 
@@ -52,19 +56,25 @@ class DeviceCode:
 @functools.cache
 def missing_packages() -> tuple[str, ...]:
     """Packages that are not installed."""
-    missing = []
-    for package in PACKAGES:
-        try:
-            importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(package)
-    return tuple(missing)
+    return tuple([package for package in PACKAGES if _version(package) is None])
 
 
 @functools.cache
 def versions() -> str:
     """Everything besides the source that the code depends on."""
-    return " ".join([f"{package} {importlib.metadata.version(package)}" for package in (*PACKAGES, "numba")])
+    return " ".join([f"{package} {_version(package)}" for package in (*PACKAGES, "numba", *TOOLS)])
+
+
+def toolkit_major() -> int:
+    """The version of CUDA that code is made for; 0 where the tool kit is no Python package."""
+    return int((_version("cuda-toolkit") or "0").partition(".")[0])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def compile_source(source: str, signature: Sequence[str], capability: tuple[int, int]) -> tuple[DeviceCode, str]:
@@ -82,11 +92,19 @@ def compile_source(source: str, signature: Sequence[str], capability: tuple[int,
         return DeviceCode.from_bytes(stored), "disk"
     try:
         with _compiling:
-            code = _compile(python_kernel(source), signature, capability)
+            code = _apart(lambda: _compile(python_kernel(source), signature, capability))
     except Exception as error:
         raise BackendError(f"the CUDA compiler rejects a kernel: {error}\n{source}") from error
     default_cache().put(key, code.to_bytes())
     return code, "compiled"
+
+
+def _apart(make: Callable[[], DeviceCode]) -> DeviceCode:
+    """``make()``, on a stack of its own: Numba leaves exceptions in cycles, which hold frames, and those all callers.
+
+    The callers' programs and their memory would stay until the next collection."""
+    with ThreadPoolExecutor(1) as worker:
+        return worker.submit(make).result()
 
 
 def python_kernel(source: str) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..errors import BackendError
-from .cuda_compiler import DeviceCode, missing_packages
+from .cuda_compiler import DeviceCode, missing_packages, toolkit_major
 
 __all__ = ["CudaDevice", "Dim", "Launchable", "current_device", "why_unavailable"]
 
@@ -70,10 +70,9 @@ class CudaDevice:
 
         self._device = Device(ordinal)
         self._device.set_current()
-        self._local = threading.local()
         #: one thread at a time: while a graph is captured, the driver refuses what others do
         self.lock = threading.RLock()
-        self._local.is_current = True
+        self._context = _current_context()
         self.ordinal = ordinal
         self.process = os.getpid()
         self.stream = self._device.create_stream()
@@ -84,73 +83,74 @@ class CudaDevice:
         self._kernels: dict[DeviceCode, Any] = {}
 
     def make_current(self) -> None:
-        """Make it the calling thread's device: the driver keeps one for each thread.
+        """Make it the calling thread's device: the driver keeps one for each thread, and other libraries change it
+        (``torch.cuda.set_device``).
 
         Raises BackendError in a process that was forked since: the driver does not survive that."""
         if self.process != os.getpid():
             raise BackendError("the CUDA device was in use when this process was forked from another: use spawn")
-        if not getattr(self._local, "is_current", False):
+        if _current_context() != self._context:
             self._device.set_current()
-            self._local.is_current = True
 
     # ---------------------------------------------------------------- memory
 
     def allocate(self, nbytes: int) -> DeviceMemory:
-        with self.lock:
+        with self.lock, _reported():
             return DeviceMemory(self._device.allocate(max(nbytes, 1), stream=self.stream), nbytes)
 
     def copy_in(self, target: int, source: int, nbytes: int) -> None:
         """From the host to the device, in the order of the stream."""
-        from cuda.bindings import driver
-
-        with self.lock:
-            _checked(driver.cuMemcpyHtoDAsync(target, source, nbytes, int(self.stream.handle)))
+        self._copy("cuMemcpyHtoDAsync", target, source, nbytes)
 
     def copy_out(self, target: int, source: int, nbytes: int) -> None:
         """From the device to the host; there after :meth:`synchronize`."""
-        from cuda.bindings import driver
-
-        with self.lock:
-            _checked(driver.cuMemcpyDtoHAsync(target, source, nbytes, int(self.stream.handle)))
+        self._copy("cuMemcpyDtoHAsync", target, source, nbytes)
 
     def copy(self, target: int, source: int, nbytes: int) -> None:
         """From one place of the device to another."""
+        self._copy("cuMemcpyDtoDAsync", target, source, nbytes)
+
+    def _copy(self, function: str, target: int, source: int, nbytes: int) -> None:
         from cuda.bindings import driver
 
-        with self.lock:
-            _checked(driver.cuMemcpyDtoDAsync(target, source, nbytes, int(self.stream.handle)))
+        if nbytes:
+            with self.lock:
+                _checked(getattr(driver, function)(target, source, nbytes, int(self.stream.handle)))
 
     def synchronize(self) -> None:
-        with self.lock:
+        """Wait for all that was asked for. Raises BackendError where some of it failed."""
+        with self.lock, _reported():
             self.stream.sync()
 
     # ---------------------------------------------------------------- code
 
     def load(self, code: DeviceCode) -> Any:
         """A kernel ready to be launched."""
+        from cuda.bindings import driver
         from cuda.core import ObjectCode
 
-        with self.lock:
+        with self.lock, _reported():
             kernel = self._kernels.get(code)
             if kernel is None:
                 kernel = ObjectCode.from_cubin(code.cubin, name=code.name).get_kernel(code.name)
+                _checked(driver.cuKernelGetFunction(kernel.handle))  # else its first launch loads it, in a capture
                 self._kernels[code] = kernel
             return kernel
 
     def launch(self, launches: Sequence[Launchable]) -> None:
         """Run kernels one after the other, each launched by itself."""
-        with self.lock:
+        with self.lock, _reported():
             _launch(self.stream, launches)
 
     def capture(self, launches: Sequence[Launchable]) -> Callable[[], None]:
         """A function that runs the kernels as one graph."""
-        with self.lock:
+        with self.lock, _reported():
             builder = self._device.create_graph_builder().begin_building()
             _launch(builder, launches)
             graph = builder.end_building().complete()
 
         def replay() -> None:
-            with self.lock:
+            with self.lock, _reported():
                 graph.launch(self.stream)
 
         return replay
@@ -161,6 +161,29 @@ def _launch(target: Any, launches: Sequence[Launchable]) -> None:
 
     for kernel, grid, block, arguments in launches:
         launch(target, LaunchConfig(grid=grid, block=block), kernel, *arguments)
+
+
+class _reported:  # a context manager: of contextlib's kind it would take a microsecond a replay
+    """Makes what ``cuda.core`` raises a BackendError.
+
+    After a fault of a kernel the driver answers nothing else in this process, so every later call fails, too, and runs
+    interpreted."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, BackendError):
+            raise BackendError(
+                f"the CUDA device fails ({error}); after a fault in a kernel, or where another process has reset the "
+                f"device, only a new process can use it again"
+            ) from error
+
+
+def _current_context() -> int:
+    from cuda.bindings import driver
+
+    return int(_checked(driver.cuCtxGetCurrent()))
 
 
 def _checked(answer: Any) -> Any:
@@ -205,6 +228,12 @@ def why_unavailable() -> str | None:
         return f"the NVIDIA driver is not installed ({error}); install it from your distribution or from NVIDIA"
     if int(status) != 0:
         return f"the NVIDIA driver does not start ({status.name}); nvidia-smi says more"
+    version = _checked(driver.cuDriverGetVersion())
+    if version // 1000 < toolkit_major():
+        return (
+            f"the NVIDIA driver is made for CUDA {version // 1000}.{version % 1000 // 10}, and the installed compiler "
+            f"writes code for CUDA {toolkit_major()}; a newer driver takes it"
+        )
     status, count = driver.cuDeviceGetCount()
     if int(status) != 0 or count == 0:
         return "the NVIDIA driver finds no device; nvidia-smi lists what it sees, CUDA_VISIBLE_DEVICES may hide devices"

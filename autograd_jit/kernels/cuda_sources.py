@@ -36,7 +36,8 @@ def kernel(status, left, right, out, batch, m, n, k, ls0, ls1, ls2, rs0, rs1, rs
     a = cuda.shared.array((16, 17), {real})
     b = cuda.shared.array((16, 17), {real})
     x, y = cuda.threadIdx.x, cuda.threadIdx.y
-    column, row = cuda.blockIdx.x * 16 + x, cuda.blockIdx.y * 16 + y
+    across = (n + 15) // 16
+    column, row = cuda.blockIdx.x % across * 16 + x, cuda.blockIdx.x // across * 16 + y
     matrix = cuda.blockIdx.z
     while matrix < batch:
         total = {zero}
@@ -65,7 +66,8 @@ def gemm(element: str) -> str:
     """``out[b] = left[b] @ right[b]`` for any strides of the operands; the rows of ``out`` follow one another.
 
     A block of 16 x 16 threads computes a square of the result from squares of the operands in shared memory, padded by
-    a column so that neighbouring threads meet different banks.
+    a column so that neighbouring threads meet different banks. All squares lie along one axis of the grid: the others
+    end at 65,535.
     """
     real, zero = ("float64", "0.0") if element == "double" else ("float32", "float32(0.0)")
     return _GEMM.replace("{real}", real).replace("{zero}", zero)

@@ -13,11 +13,10 @@ import contextlib
 import hashlib
 import logging
 import os
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +26,7 @@ from ..kernels.llvm import CodegenError, CompiledCode, Tier, compile_ir, load_ob
 from .cache import default_cache
 from .emit_llvm import emit
 from .kernel import Kernel
+from .progress import counted
 
 __all__ = ["CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "counters", "tally"]
 
@@ -164,7 +164,8 @@ def compile_kernels(
     texts = _printed(distinct) if formed is not None and config.compiler == "llvm" else {}
     if formed is not None:
         formed(sum(1 for text in texts.values() if not _is_on_disk(text)))
-    shown = _counted(distinct) if _shows_progress() else distinct
+    compiler = config.compiler
+    shown = counted(distinct, lambda kernel: (compiler, kernel) not in _known)
     return {kernel: compile_kernel(kernel, mode, texts.get(kernel, "")) for kernel in shown}
 
 
@@ -183,29 +184,6 @@ def _printed(kernels: list[Kernel]) -> dict[Kernel, str]:
 def _is_on_disk(text: str) -> bool:
     cache = default_cache()
     return any(cache.has(_disk_key(text, tier)) for tier in ("full", "quick"))
-
-
-def _shows_progress() -> bool:
-    if config.progress != "auto":
-        return config.progress
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # no stderr, or one that was closed
-        return False
-
-
-def _counted(kernels: list[Kernel]) -> Iterator[Kernel]:
-    """The kernels, one by one, with a line on stderr that counts those that are new."""
-    compiler = config.compiler
-    new = [kernel for kernel in kernels if (compiler, kernel) not in _known]
-    done = 0
-    for kernel in kernels:
-        yield kernel
-        if kernel in new:
-            done += 1
-            end = "" if done < len(new) else "\r\x1b[K" if config.progress == "auto" else "\n"
-            sys.stderr.write(f"\rautograd_jit: kernels ready: {done} of {len(new)}{end}")
-            sys.stderr.flush()
 
 
 def _load(compiler: str, kernel: Kernel, tier: Tier, text: str = "") -> CompiledKernel:

@@ -11,11 +11,13 @@ from ..kernels import cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, Dim, Launchable
 from . import emit_cuda
+from .compile import counters
 from .device_schedule import Combine, DeviceCall, DeviceCheck, DeviceGemm, DeviceLoop, Sizes, itemsize, scalar
 from .emit_cuda import Mapping
 from .emit_python import Parameter
 from .graph import Call, Check, Gemm, Value, View
 from .kernel import ELEMENT, Kernel, Launch
+from .progress import counted
 
 __all__ = ["Codes", "DeviceKernel", "DeviceStep", "Places", "compile_steps", "launches", "partial_bytes"]
 
@@ -55,16 +57,19 @@ class Places(NamedTuple):
 
 
 def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
-    """The code of all kernels that device steps launch; other steps are passed over.
+    """The code of all kernels that device steps launch; other steps are passed over. Counts
+    them on stderr as ``config.progress`` says.
 
     Raises BackendError where the compiler rejects a kernel.
     """
+    needed = {found[0]: found for step in steps for found in _needed(step)}
     codes: Codes = {}
-    for key, kernel, source, signature in (needed for step in steps for needed in _needed(step)):
-        if key not in codes:
-            started = time.perf_counter()
-            code, origin = compile_source(source, signature, capability)
-            codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
+    for key, kernel, source, signature in counted(list(needed.values()), lambda found: True):
+        started = time.perf_counter()
+        code, origin = compile_source(source, signature, capability)
+        codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
+        counters.compiled += origin == "compiled"
+        counters.loaded += origin == "disk"
     return codes
 
 
@@ -131,7 +136,7 @@ def _gemm_launch(node: Gemm, device: CudaDevice, codes: Codes, places: Places) -
     n = node.right.shape[2]
     operands = [_address(view, places) for view in (node.left, node.right, node.out.view())]
     tile = cuda_sources.TILE
-    grid = (-(-n // tile), -(-m // tile), min(batch, 65535))
+    grid = (-(-n // tile) * -(-m // tile), 1, min(batch, 65535))
     arguments = (places.status, *operands, batch, m, n, k, *node.left.strides, *node.right.strides)
     return Launchable(device.load(codes[f"gemm {ELEMENT[node.out.dtype]}"].code), grid, (tile, tile, 1), arguments)
 
@@ -159,8 +164,8 @@ def _partial(sizes: Sizes, element: str) -> int:
 def _loop_launches(step: DeviceLoop, device: CudaDevice, codes: Codes, places: Places) -> list[Launchable]:
     kernel, sizes = step.launch.kernel, step.sizes
     pointers = [places.value(place.value) + place.offset for place in step.launch.placements]
-    for number, access in enumerate(kernel.loads):
-        if access.window >= 0:  # it is given its origin besides
+    for number in range(len(kernel.loads) + len(kernel.stores)):
+        if emit_cuda.has_origin(kernel, number):
             pointers[number] = places.value(step.launch.placements[number].value)
     combines: list[Launchable] = []
     first = len(kernel.loads) + len(kernel.stores)
@@ -186,7 +191,7 @@ def _loop_arguments(launch: Launch, sizes: Sizes, status: int, pointers: list[in
         if kind == "pointer":
             return (pointers[number],)
         if kind == "origin":
-            return (launch.placements[number].offset // itemsize(launch.kernel.loads[number].element),)
+            return (launch.placements[number].offset // launch.placements[number].value.dtype.itemsize,)
         if kind == "atomic":  # an array as Numba passes it: nobody's, then elements, size of one, address, shape, step
             size, count = itemsize(parameter.element), launch.placements[number].value.size
             return (0, 0, count, size, pointers[number], count, size)

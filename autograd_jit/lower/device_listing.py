@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .device_program import DeviceKernel, DeviceProgram
-from .device_schedule import DeviceLoop
+from .device_schedule import DeviceLoop, Fetch, Send
+from .fuse import Group
 
 __all__ = ["DeviceListing"]
 
@@ -40,6 +41,7 @@ class DeviceListing:
     """The distinct kernels of a device program; as :class:`.listing.KernelListing`.
 
     ``schedule``: the steps of a run with their transfers; what lies between two steps of the host is one CUDA graph.
+    ``groups``, as long: the operations of each; of a transfer none.
     """
 
     def __init__(self, program: DeviceProgram) -> None:
@@ -50,6 +52,8 @@ class DeviceListing:
             for number, compiled in enumerate(program.kernels)
         ]
         self.schedule = [str(item) for item in program.items]
+        made = program.stages.groups
+        self.groups = [Group(None) if isinstance(item, Fetch | Send) else made[item.position] for item in program.items]
 
     @property
     def sources(self) -> list[str]:

@@ -1,14 +1,10 @@
 """A tape made runnable on a CUDA device.
 
-A run lies in one block of the device's memory and one of the host's, the *mirror*, laid out alike:
-
-    inputs on the device | inputs of the host | status | outputs | constants | intermediates | partial sums
-
-Inputs of the host and the status go to the device in one copy, status and outputs come back in one; between them
-everything that lies between two steps of the host is one CUDA graph, captured when the frame is made. The status is
-the place of the first guard that failed or routine that stopped, or -1; kernels after it do nothing. The device library
-is called by the host, so it ends a graph too, but it works in the device's memory: nothing is copied for it. It is
-called only when all before it went well: what would be given to it else is garbage.
+Inputs of the host and the status go to the device, status and outputs come back in one copy (:mod:`.device_memory`);
+between them everything that lies between two steps of the host is one CUDA graph, captured when the frame is made. The
+status is the place of the first guard that failed or routine that stopped, or -1; kernels after it do nothing. The
+device library is called by the host, so it ends a graph too, but it works in the device's memory: nothing is copied for
+it. It is called only when all before it went well: what would be given to it else is garbage.
 """
 
 from __future__ import annotations
@@ -27,12 +23,14 @@ from ..device_array import DeviceArray, sent
 from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import device_library
-from ..kernels.cuda_device import CudaDevice, DeviceMemory, HostMemory, Launchable
+from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
 from ..trace import collector
 from ..trace.draws import perform
+from ..trace.packed_tape import pack
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
-from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches, partial_bytes
+from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches
+from .device_memory import RUNNING, Layout, Mirror, lay_out
 from .device_schedule import (
     DeviceCall,
     DeviceCheck,
@@ -62,29 +60,10 @@ from .program import (
 
 __all__ = ["DeviceProgram", "lower_for_device"]
 
-ALIGNMENT = 256
 #: whether steps on the device are captured as graphs, or launched one by one (for measuring what that costs)
 USES_GRAPHS = True
-#: status of a run that nothing has ended
-RUNNING = -1
 #: what `explain` lists
 _REMARKABLE = (Fetch, Send, LibraryCall, HostLoop, HostNode)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where everything lies in a block, in bytes. ``uploaded``, ``downloaded``: spans that are copied in one piece."""
-
-    offsets: dict[Value, int]
-    status: int
-    uploaded: tuple[int, int]
-    downloaded: tuple[int, int]
-    partial_sums: int
-    nbytes: int
-
-    def address_of(self, value: Value) -> tuple[int, int]:
-        """As :meth:`Program.address_of`; there is one slot, the block."""
-        return 0, self.offsets[value]
 
 
 @dataclass(eq=False)
@@ -132,7 +111,9 @@ class DeviceProgram:
         first, stop = self.layout.uploaded
         names = [var.name for var, stays in zip(self.tape.inputs, self.stays) if not stays]
         back = 0 if self.keeps_results else self.layout.downloaded[1] - self.layout.downloaded[0]
-        found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes"]
+        kept = sum([value.nbytes for value in self.layout.compared])
+        only = f", {kept} of them only where they differ from the call before" if kept else ""
+        found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes{only}"]
         found += [str(item) for item in self.items if isinstance(item, _REMARKABLE)]
         results = f"results, {back} bytes" if back else "no results: they stay on the device"
         return [*found, f"transfer to host: {results}"]
@@ -252,10 +233,10 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
         items = schedule(stages, device_library.offers)
         drawn = len(graph.inputs) - len(tape.inputs)
         on_device = (*stays, *[False] * drawn)
-        layout = _lay_out(stages, items, on_device)
+        layout = lay_out(stages, items, on_device)
         bound = replace(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
-        program = DeviceProgram(tape, bound, device, outputs, items, layout, on_device)
+        program = DeviceProgram(pack(tape), bound, device, outputs, items, layout, on_device)
         program.codes = compile_steps(items, device.capability)
     program.seconds = time.perf_counter() - started
     return program
@@ -264,41 +245,6 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
 def _as_arrays(outputs: list[OutputPlan]) -> list[OutputPlan]:
     """The same, with scalars as arrays: what stays on the device is one."""
     return [out if out.type is None else replace(out, type=replace(out.type, kind="array")) for out in outputs]
-
-
-# ---------------------------------------------------------------- memory
-
-
-def _lay_out(stages: Stages, items: list[Item], stays: Sequence[bool]) -> Layout:
-    graph = stages.graph
-    offsets: dict[Value, int] = {}
-    end = 0
-
-    def place(values: Sequence[Value]) -> None:
-        nonlocal end
-        for value in values:
-            if value not in offsets:
-                offsets[value] = end
-                end += _rounded(value.nbytes)
-
-    place([value for value, stay in zip(graph.inputs, stays, strict=True) if stay])
-    uploaded = end
-    place([value for value, stay in zip(graph.inputs, stays, strict=True) if not stay])
-    status = end
-    end += ALIGNMENT
-    place([out.value for out in graph.outputs if isinstance(out, View)])
-    downloaded = end
-    place(list(graph.constants))
-    for value, offset in stages.plan.offsets.items():
-        offsets[value] = end + offset
-    end += _rounded(stages.plan.arena_bytes)
-    sums = end
-    end += max([partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
-    return Layout(offsets, status, (uploaded, status + 8), (status, downloaded), sums, end)
-
-
-def _rounded(nbytes: int) -> int:
-    return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
 
 
 # ---------------------------------------------------------------- running
@@ -311,30 +257,25 @@ class DeviceFrame(StepRunner):
         self.program = program
         self.device = program.device
         layout = program.layout
-        needs_mirror = any([isinstance(item, (HostLoop, HostNode)) for item in program.items])
         self.memory: DeviceMemory = self.device.allocate(layout.nbytes)
-        self.mirror = HostMemory(layout.nbytes if needs_mirror else layout.downloaded[1])
+        self.mirror = Mirror(layout)
         self.slots = np.array([self.mirror.address], np.int64)
         self.generators: Sequence[Any] = ()
         self._divergence: Diverged | None = None
         self._lock = threading.Lock()
         self.expected: list[DeviceMemory] = []
-        self._send_constants(needs_mirror)
+        self._send_constants()
         self.segments = self._segments()
         self.device.synchronize()
 
-    def _send_constants(self, mirrored: bool) -> None:
+    def _send_constants(self) -> None:
+        layout = self.program.layout
         for value, array in self.program.bound.constants.items():
-            offset = self.program.layout.offsets[value]
+            offset = layout.offsets[value]
             self.device.copy_in(self.memory.address + offset, array.ctypes.data, array.nbytes)
-            if mirrored:
-                self._bytes(value)[...] = array.reshape(-1).view(np.uint8)
+            if layout.mirrored[1] > offset:
+                self.mirror.of(value)[...] = array.reshape(-1).view(np.uint8)
         self.device.synchronize()
-
-    def _bytes(self, value: Value) -> np.ndarray:
-        """A value in the mirror, as bytes."""
-        offset = self.program.layout.offsets[value]
-        return self.mirror.bytes[offset : offset + value.nbytes]
 
     # ---------------------------------------------------------------- what a run does
 
@@ -403,8 +344,7 @@ class DeviceFrame(StepRunner):
         self._raise_where_ended()
 
     def _raise_where_ended(self) -> None:
-        status = self.program.layout.status
-        position = int(self.mirror.bytes[status : status + 8].view(np.int64)[0])
+        position = int(self.mirror.status[0])
         if position == RUNNING:
             return
         node = self.program.ends[position]
@@ -419,10 +359,9 @@ class DeviceFrame(StepRunner):
             self.device.copy_out(found.ctypes.data, self.memory.address + offset, count)
             self.device.synchronize()
         else:
-            found[...] = self.mirror.bytes[offset : offset + count]
-        return Diverged(
-            check.number, found.tobytes(), functools.partial(describe, check.guard, found.tobytes(), check.arg.dtype)
-        )
+            found[...] = self.mirror.of(check.arg.value)[:count]
+        bits = found.tobytes()
+        return Diverged(check.number, bits, functools.partial(describe, check.guard, bits, check.arg.dtype))
 
     def _expected(self, expected: bytes) -> int:
         """What a guard expects, on the device."""
@@ -485,9 +424,8 @@ class DeviceFrame(StepRunner):
     def array(self, view: View, held: dict[Value, Any]) -> np.ndarray:
         """A value in the mirror."""
         size = view.dtype.itemsize
-        start = self.program.layout.offsets[view.value] + view.offset * size
         strides = tuple([stride * size for stride in view.strides])
-        return np.ndarray(view.shape, view.dtype, self.mirror.bytes, start, strides)
+        return np.ndarray(view.shape, view.dtype, self.mirror.of(view.value), view.offset * size, strides)
 
     # ---------------------------------------------------------------- a run
 
@@ -548,15 +486,12 @@ class DeviceFrame(StepRunner):
             raise
 
     def _make(self, inputs: tuple, fresh: list) -> None:
-        program, layout = self.program, self.program.layout
+        layout = self.program.layout
         self._take(inputs)
-        first, stop = layout.uploaded
-        self.device.copy_in(self.memory.address + first, self.mirror.address + first, stop - first)
+        self.mirror.send(self.device, self.memory.address)
         for segment in self.segments:
             segment()
         first, stop = layout.downloaded
-        if program.keeps_results:
-            stop = layout.status + 8
         self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
         self.device.synchronize()
         self._raise_where_ended()
@@ -565,8 +500,7 @@ class DeviceFrame(StepRunner):
     def _take(self, inputs: tuple) -> None:
         """Put the inputs into the mirror, or on the device where they lie there."""
         program, layout = self.program, self.program.layout
-        status = layout.status
-        self.mirror.bytes[status : status + 8].view(np.int64)[0] = RUNNING
+        self.mirror.status[0] = RUNNING
         for x, type_, value, stays in zip(
             inputs, program.input_types, program.bound.inputs, program.stays, strict=True
         ):
@@ -576,7 +510,9 @@ class DeviceFrame(StepRunner):
             array = np.asarray(ready(x, type_))
             if array.shape != type_.shape or array.dtype != type_.dtype:
                 raise Diverged(None, None, "an argument does not have the type that was traced")
-            self._bytes(value).view(type_.dtype).reshape(type_.shape)[...] = array
+            if array.dtype != value.dtype:  # complex numbers lie in memory as pairs
+                array = np.ascontiguousarray(array).view(value.dtype).reshape(value.shape)
+            self.mirror.put(value, array)
 
     def _give(self, fresh: list) -> None:
         """Put the results into memory of their own."""
@@ -586,7 +522,7 @@ class DeviceFrame(StepRunner):
             if program.keeps_results:
                 self.device.copy(target.address, self.memory.address + layout.offsets[value], value.nbytes)
             else:
-                target[...] = self._bytes(value).view(target.dtype).reshape(target.shape)
+                target[...] = self.mirror.of(value).view(target.dtype).reshape(target.shape)
 
 
 _ROUTINE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)

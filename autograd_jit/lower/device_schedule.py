@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from ..kernels import cuda_routines, device_library
 from . import emit_cuda
 from .emit_cuda import Mapping
-from .graph import Call, Check, Gemm, Graph, Node, Value, View
+from .graph import Call, Check, Gemm, Graph, Node, Step, Value, View
 from .kernel import Kernel, Launch
 from .program import Stages
 
@@ -74,6 +74,7 @@ class DeviceLoop:
 
     launch: Launch
     sizes: Sizes
+    position: int = -1
 
     def __str__(self) -> str:
         over = "x".join(map(str, self.launch.dims)) or "one element"
@@ -81,44 +82,44 @@ class DeviceLoop:
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceGemm:
-    node: Gemm
+class _NodeStep:
+    """A node that runs alone. ``position``: what the status becomes where the run ends there."""
+
+    node: Any
+    position: int = -1
+
+    word: ClassVar[str]
 
     def __str__(self) -> str:
-        return f"product {self.node}"
+        return f"{self.word} {self.node}"
 
 
-@dataclass(frozen=True, eq=False)
-class DeviceCheck:
-    """A guard on the device; ``position`` is what the status becomes where it fails."""
+class DeviceGemm(_NodeStep):
+    """A product of matrices on the device."""
+
+    node: Gemm
+    word = "product"
+
+
+class DeviceCheck(_NodeStep):
+    """A guard on the device."""
 
     node: Check
-    position: int
-
-    def __str__(self) -> str:
-        return f"guard {self.node}"
+    word = "guard"
 
 
-@dataclass(frozen=True, eq=False)
-class DeviceCall:
-    """A routine as a kernel of :mod:`.cuda_routines`; ``position`` is what the status becomes where it stops."""
+class DeviceCall(_NodeStep):
+    """A routine as a kernel of :mod:`.cuda_routines`."""
 
     node: Call
-    position: int
-
-    def __str__(self) -> str:
-        return f"routine {self.node}"
+    word = "routine"
 
 
-@dataclass(frozen=True, eq=False)
-class LibraryCall:
+class LibraryCall(_NodeStep):
     """A routine of :mod:`.device_library`: on the device, but called by the host, and so in no graph."""
 
     node: Call
-    position: int
-
-    def __str__(self) -> str:
-        return f"device library: {self.node}"
+    word = "device library:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,42 +128,45 @@ class HostLoop:
 
     launch: Launch
     reason: str
+    position: int = -1
 
     def __str__(self) -> str:
         return f"host: kernel over {'x'.join(map(str, self.launch.dims)) or 'one element'}  # {self.reason}"
 
 
-@dataclass(frozen=True, eq=False)
-class HostNode:
+class HostNode(_NodeStep):
     """A routine, a Python step or a guard on the host."""
 
     node: Node
-    position: int
+    word = "host:"
 
     def __str__(self) -> str:
+        if isinstance(self.node, Step):
+            return f"Python step: {self.node}"  # in the CPU's words
         in_library = isinstance(self.node, Call) and self.node.routine in device_library.ROUTINES
-        why = "  # on the device with CuPy" if in_library else ""
-        return f"host: {self.node}{why}"
+        return f"{super().__str__()}{'  # on the device with CuPy' if in_library else ''}"
 
 
 @dataclass(frozen=True)
-class Fetch:
+class _Transfer:
+    value: Value
+
+    target: ClassVar[str]
+
+    def __str__(self) -> str:
+        return f"transfer to {self.target}: {self.value}, {self.value.nbytes} bytes"
+
+
+class Fetch(_Transfer):
     """Copy a value from the device to the host."""
 
-    value: Value
-
-    def __str__(self) -> str:
-        return f"transfer to host: {self.value}, {self.value.nbytes} bytes"
+    target = "host"
 
 
-@dataclass(frozen=True)
-class Send:
+class Send(_Transfer):
     """Copy a value from the host to the device."""
 
-    value: Value
-
-    def __str__(self) -> str:
-        return f"transfer to device: {self.value}, {self.value.nbytes} bytes"
+    target = "device"
 
 
 Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCall | HostLoop | HostNode | Fetch | Send
@@ -170,6 +174,8 @@ Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCa
 
 def schedule(stages: Stages, library_offers: Callable[[str], bool] = lambda routine: False) -> list[Item]:
     """All steps in the order in which they run, with the copies that they need.
+
+    The ``position`` of a step is that of its group.
 
     ``library_offers``: whether the device library has a routine.
     """
@@ -187,21 +193,21 @@ class _Scheduler:
     def all(self, stages: Stages) -> list[Item]:
         for position, (group, launch) in enumerate(zip(stages.groups, stages.launches, strict=True)):
             if launch is not None:
-                self._loop(launch)
+                self._loop(launch, position)
             else:
                 self._node(group.nodes[0], position)
         self._need([out.value for out in stages.graph.outputs if isinstance(out, View)], True)
         return self.items
 
-    def _loop(self, launch: Launch) -> None:
+    def _loop(self, launch: Launch, position: int) -> None:
         values = [placement.value for placement in launch.placements]
         written = values[len(launch.kernel.loads) :]
         unknown = emit_cuda.unsupported(launch.kernel)
         if unknown:
             reason = f"the device has no {', '.join(unknown)}"
-            self._add(HostLoop(launch, reason), values, written, False)
+            self._add(HostLoop(launch, reason, position), values, written, False)
         elif any(value.size for value in written):  # a sum over nothing is zero
-            self._add(DeviceLoop(launch, sizes_of(launch.kernel, launch.dims)), values, written, True)
+            self._add(DeviceLoop(launch, sizes_of(launch.kernel, launch.dims), position), values, written, True)
 
     def _node(self, node: Node, position: int) -> None:
         read = [operand.value for operand in node.operands() if isinstance(operand, View)]
@@ -212,7 +218,7 @@ class _Scheduler:
                 self._add(HostNode(node, position), read, (), False)
         elif isinstance(node, Gemm):
             if node.out.size:
-                self._add(DeviceGemm(node), read, node.outs, True)
+                self._add(DeviceGemm(node, position), read, node.outs, True)
         elif isinstance(node, Call) and node.routine in cuda_routines.ROUTINES:
             self._add(DeviceCall(node, position), read, node.outs, True)
         elif isinstance(node, Call) and self.library_offers(node.routine):

@@ -38,22 +38,9 @@ from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias
 
 from ..kernels import cuda_math
-from .emit_python import (
-    _ATOM,
-    _COMPARE,
-    _INFIX,
-    _PRODUCT,
-    _SPECIAL_FORMS,
-    _SUM,
-    _UNARY,
-    BLOCK,
-    DTYPE,
-    Parameter,
-    _Printer,
-    _Text,
-    parameters,
-)
+from .emit_python import BLOCK, Parameter, Printer, parameters
 from .kernel import Instruction, Kernel, Ref, Stage, Store
+from .python_expressions import ATOM, COMPARE, DTYPE, FLOATS, INFIX, PRODUCT, SPECIAL_FORMS, SUM, UNARY, Text
 
 __all__ = ["LANES", "Mapping", "device_parameters", "emit", "signature", "unsupported"]
 
@@ -62,25 +49,24 @@ Mapping: TypeAlias = Literal["element", "thread", "block"]
 #: threads of the largest block; the size of arrays in shared memory
 LANES: Final = 256
 
-_FLOATS: Final = ("double", "float")
-
 
 def device_parameters(kernel: Kernel, mapping: Mapping) -> list[Parameter]:
     """The parameters of a CUDA kernel, in order: those of the printed form without strides of totals, and sizes.
 
     Besides the kinds that :class:`Parameter` names: "status"; "atomic", memory that is added to by atomic operations;
-    "origin", where in its buffer a load under a window begins, in elements: that may be outside, and a pointer must
-    not be; "size", under its own name.
+    "origin", where in its buffer a load or store begins, in elements (:func:`has_origin`); "size", under its own
+    name.
     """
     stores = len(kernel.loads) + len(kernel.stores)
     found = [Parameter("status", "status", 0)]
     for parameter in parameters(kernel):
         if parameter.kind == "stride" and parameter.number >= stores:
             continue
-        if parameter.kind == "pointer" and _is_atomic(kernel, parameter.number):
+        is_pointer = parameter.kind == "pointer"
+        if is_pointer and _is_atomic(kernel, parameter.number):
             parameter = parameter._replace(kind="atomic")
         found.append(parameter)
-        if parameter.kind == "pointer" and _has_origin(kernel, parameter.number):
+        if is_pointer and has_origin(kernel, parameter.number):
             found.append(Parameter(f"{parameter.name}_o", "origin", parameter.number))
     sizes = ("total",) if mapping == "element" else ("rows", "terms", "chunk", "chunks")
     return [*found, *[Parameter(name, "size", 0) for name in sizes]]
@@ -105,13 +91,20 @@ def emit(kernel: Kernel, mapping: Mapping, name: str = "kernel") -> str:
 
 def unsupported(kernel: Kernel) -> list[str]:
     """Operations that have no function on the device."""
-    plain = {*_SPECIAL_FORMS, *_INFIX, "gather"}
+    plain = {*SPECIAL_FORMS, *INFIX, "gather"}
     others = [i for i in kernel.body if i.op not in plain]
     return sorted({i.op for i in others if not cuda_math.has(i.op, i.element)})
 
 
-def _has_origin(kernel: Kernel, access: int) -> bool:
-    return access < len(kernel.loads) and kernel.loads[access].window >= 0
+def has_origin(kernel: Kernel, access: int) -> bool:
+    """Whether a load or store is given the start of its buffer, and where in it it begins.
+
+    Loads under a window may begin outside, where a pointer must not be. Numba takes a negative index of an atomic
+    operation for one from the end, so what walks backwards counts from the start.
+    """
+    if access < len(kernel.loads):
+        return kernel.loads[access].window >= 0
+    return _is_atomic(kernel, access)
 
 
 def _is_atomic(kernel: Kernel, access: int) -> bool:
@@ -127,7 +120,7 @@ def _literal(element: str, text: str) -> str:
     return text if element in ("double", "i64") else f"{DTYPE[element]}({text})"
 
 
-class _CudaPrinter(_Printer):
+class _CudaPrinter(Printer):
     """Prints one kernel under one mapping."""
 
     def __init__(self, kernel: Kernel, mapping: Mapping) -> None:
@@ -226,7 +219,7 @@ class _CudaPrinter(_Printer):
             for number, reduction in numbered:
                 self._across(number, reduction.op, reduction.element)
         for number, _ in numbered:
-            self.known[Ref("total", number)] = _Text(f"total{number}", _ATOM)
+            self.known[Ref("total", number)] = Text(f"total{number}", ATOM)
         if numbered:
             with self._first_lane():
                 for number, _ in numbered:
@@ -237,7 +230,7 @@ class _CudaPrinter(_Printer):
 
     def _is_blocked(self, number: int) -> bool:
         reduction = self.kernel.reductions[number]
-        return reduction.op == "sum" and reduction.element in _FLOATS
+        return reduction.op == "sum" and reduction.element in FLOATS
 
     def _blocked_terms(self, stage: Stage) -> None:
         """Sums of floats: 32 terms of a thread one after the other, then the next 32."""
@@ -273,9 +266,9 @@ class _CudaPrinter(_Printer):
         with self.block("while width > 0:"):
             with self.block("if lane < width:"):
                 mine, other = [
-                    _Text(f"{shared}[{place}] != 0", _COMPARE)
+                    Text(f"{shared}[{place}] != 0", COMPARE)
                     if element == "i1"
-                    else _Text(f"{shared}[{place}]", _ATOM)
+                    else Text(f"{shared}[{place}]", ATOM)
                     for place in ("lane", "lane + width")
                 ]
                 self.line(f"{shared}[lane] = {self.combined(op, element, mine, other)}")
@@ -292,16 +285,16 @@ class _CudaPrinter(_Printer):
 
     def _position(self, index: int, inner: str) -> str:
         place = super()._position(index, inner)
-        if not _has_origin(self.kernel, index):
+        if not has_origin(self.kernel, index):
             return place
         return f"{self.names[index]}_o" if place == "0" else f"{place} + {self.names[index]}_o"
 
-    def _body(self, stage: Stage) -> dict[Ref, _Text]:
+    def _body(self, stage: Stage) -> dict[Ref, Text]:
         values = self._computed(stage)
         self._stored(stage, values)
         return values
 
-    def _store(self, index: int, store: Store, values: dict[Ref, _Text]) -> None:
+    def _store(self, index: int, store: Store, values: dict[Ref, Text]) -> None:
         if not store.add or store.position is None:
             super()._store(index, store, values)
             return
@@ -317,52 +310,52 @@ class _CudaPrinter(_Printer):
     def neutral(self, op: str, element: str) -> str:
         if op in ("all", "any"):
             return "True" if op == "all" else "False"
-        point = ".0" if element in _FLOATS else ""
+        point = ".0" if element in FLOATS else ""
         if op in ("sum", "prod"):
             return _literal(element, f"{0 if op == 'sum' else 1}{point}")
-        if element in _FLOATS:
+        if element in FLOATS:
             return _literal(element, "-INFINITY" if op == "max" else "INFINITY")
         return _literal(element, f"INT{element[1:]}_{'MIN' if op == 'max' else 'MAX'}")
 
-    def combined(self, op: str, element: str, x: _Text, y: _Text) -> str:
+    def combined(self, op: str, element: str, x: Text, y: Text) -> str:
         if op in ("max", "min"):
             return f"{cuda_math.name(f'{op}imum', element)}({x.text}, {y.text})"
         if op in ("all", "any"):
             return super().combined(op, element, x, y)
-        strength, sign = (_SUM, "+") if op == "sum" else (_PRODUCT, "*")
+        strength, sign = (SUM, "+") if op == "sum" else (PRODUCT, "*")
         return self._fitted(element, f"{x.at(strength)} {sign} {y.at(strength + 1)}", strength).text
 
-    def expression(self, instruction: Instruction, args: list[_Text]) -> _Text:
+    def expression(self, instruction: Instruction, args: list[Text]) -> Text:
         op, element = instruction.op, instruction.element
         if op in ("where", "not", "isnan"):
-            return _SPECIAL_FORMS[op](instruction, args)
-        if op in _INFIX:
-            sign, strength = _INFIX[op]
-            left = strength + 1 if strength == _COMPARE else strength  # a < b < c means something else
+            return SPECIAL_FORMS[op](instruction, args)
+        if op in INFIX:
+            sign, strength = INFIX[op]
+            left = strength + 1 if strength == COMPARE else strength  # a < b < c means something else
             text = f"{args[0].at(left)} {sign} {args[1].at(strength + 1)}"
-            return self._fitted(element, text, strength) if strength >= _SUM else _Text(text, strength)
+            return self._fitted(element, text, strength) if strength >= SUM else Text(text, strength)
         if op == "cast":
             return self._cast(instruction, args[0])
         if op == "square":
-            return self._fitted(element, f"{args[0].at(_PRODUCT)} * {args[0].at(_PRODUCT + 1)}", _PRODUCT)
+            return self._fitted(element, f"{args[0].at(PRODUCT)} * {args[0].at(PRODUCT + 1)}", PRODUCT)
         if op == "negative":
-            return self._fitted(element, f"-{args[0].at(_UNARY)}", _UNARY)
+            return self._fitted(element, f"-{args[0].at(UNARY)}", UNARY)
         if op == "reciprocal":
-            return _Text(f"{_literal(element, '1.0')} / {args[0].at(_PRODUCT + 1)}", _PRODUCT)
-        return _Text(f"{cuda_math.name(op, element)}({', '.join([arg.text for arg in args])})", _ATOM)
+            return Text(f"{_literal(element, '1.0')} / {args[0].at(PRODUCT + 1)}", PRODUCT)
+        return Text(f"{cuda_math.name(op, element)}({', '.join([arg.text for arg in args])})", ATOM)
 
-    def _fitted(self, element: str, text: str, strength: int) -> _Text:
+    def _fitted(self, element: str, text: str, strength: int) -> Text:
         """An arithmetic result in its own type: Numba widens int32."""
-        return _Text(f"int32({text})", _ATOM) if element == "i32" else _Text(text, strength)
+        return Text(f"int32({text})", ATOM) if element == "i32" else Text(text, strength)
 
-    def _cast(self, instruction: Instruction, value: _Text) -> _Text:
+    def _cast(self, instruction: Instruction, value: Text) -> Text:
         source, target = instruction.element, instruction.result
         if target == "i1":
-            zero = "0" if source not in _FLOATS else _literal(source, "0.0")
-            return _Text(f"{value.at(_COMPARE + 1)} != {zero}", _COMPARE)
-        if source in _FLOATS and target not in _FLOATS:
-            return _Text(f"{cuda_math.name(f'to_{DTYPE[target]}', source)}({value.text})", _ATOM)
-        return _Text(f"{DTYPE[target]}({value.text})", _ATOM)
+            zero = "0" if source not in FLOATS else _literal(source, "0.0")
+            return Text(f"{value.at(COMPARE + 1)} != {zero}", COMPARE)
+        if source in FLOATS and target not in FLOATS:
+            return Text(f"{cuda_math.name(f'to_{DTYPE[target]}', source)}({value.text})", ATOM)
+        return Text(f"{DTYPE[target]}({value.text})", ATOM)
 
 
 def _in_memory(element: str) -> str:

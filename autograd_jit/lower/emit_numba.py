@@ -27,8 +27,9 @@ from numba.extending import intrinsic
 
 from ..kernels import scalar_math, vecmath
 from ..kernels.llvm import ELEMENT_BYTES, math_library
-from .emit_python import DTYPE, Parameter, emit, parameters
+from .emit_python import Parameter, emit, parameters
 from .kernel import Kernel
+from .python_expressions import DTYPE
 
 __all__ = ["NumbaCode", "compile_python", "entry_source"]
 

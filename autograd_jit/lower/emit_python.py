@@ -26,23 +26,22 @@ what it stores only where a loop that is over has stored it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from . import python_expressions
 from .kernel import Instruction, Kernel, Reduction, Ref, Stage, Store
+from .python_expressions import ATOM, CHOICE, COMPARE, DTYPE, FLOATS, NAMES_TWICE, OR, PRODUCT, SUM, Text
 
-__all__ = ["DTYPE", "Parameter", "emit", "parameters"]
+__all__ = ["BLOCK", "Parameter", "Printer", "emit", "parameters"]
 
-#: NumPy's names of element types
-DTYPE: Final = {"double": "float64", "float": "float32", "i64": "int64", "i32": "int32", "i1": "bool"}
 #: terms that a sum adds one after the other, as in the LLVM form
 BLOCK: Final = 32
 #: an expression that is longer gets a name
 LONGEST_INLINE: Final = 60
 
 _AXES: Final = "ijkmpq"
-_FLOATS: Final = ("double", "float")
 
 
 class Parameter(NamedTuple):
@@ -79,7 +78,7 @@ def parameters(kernel: Kernel) -> list[Parameter]:
 
 def emit(kernel: Kernel, name: str = "kernel") -> str:
     """The source of one kernel."""
-    return _Printer(kernel).function(name)
+    return Printer(kernel).function(name)
 
 
 def _access_names(kernel: Kernel) -> list[str]:
@@ -100,21 +99,7 @@ def _has_stride(kernel: Kernel, index: int, axis: int) -> bool:
     return axis < kernel.rank - 1 or accesses[index].inner == "any"
 
 
-class _Text(NamedTuple):
-    """An expression and how strongly its outermost operator binds."""
-
-    text: str
-    strength: int
-
-    def at(self, strength: int) -> str:
-        """In parentheses where the place binds more strongly."""
-        return self.text if self.strength >= strength else f"({self.text})"
-
-
-_CHOICE, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(10)
-
-
-class _Printer:
+class Printer:
     """Prints one kernel; ``lines`` collects it, ``depth`` is the indentation."""
 
     def __init__(self, kernel: Kernel) -> None:
@@ -124,18 +109,18 @@ class _Printer:
         self.uses = _uses(kernel)
         self.lines: list[str] = []
         self.depth = 0
-        self.known: dict[Ref, _Text] = {}  # what loops that are printed later can name
+        self.known: dict[Ref, Text] = {}  # what loops that are printed later can name
 
     # ---------------------------------------------------------------- what other languages say differently
 
     def neutral(self, op: str, element: str) -> str:
-        return _neutral(op, element)
+        return python_expressions.neutral(op, element)
 
-    def combined(self, op: str, element: str, x: _Text, y: _Text) -> str:
-        return _combined(op, element, x, y)
+    def combined(self, op: str, element: str, x: Text, y: Text) -> str:
+        return python_expressions.combined(op, element, x, y)
 
-    def expression(self, instruction: Instruction, args: list[_Text]) -> _Text:
-        return _expression(instruction, args)
+    def expression(self, instruction: Instruction, args: list[Text]) -> Text:
+        return python_expressions.expression(instruction, args)
 
     # ---------------------------------------------------------------- lines
 
@@ -221,21 +206,21 @@ class _Printer:
         index = len(self.kernel.loads) + len(self.kernel.stores) + number
         return f"{self.names[index]}[{self._position(index, 'unit')}]"
 
-    def _deliver(self, number: int, value: _Text) -> None:
+    def _deliver(self, number: int, value: Text) -> None:
         reduction, target = self.kernel.reductions[number], self._result(number)
         if self.kernel.adds_in_memory:
             self._accumulate(reduction.op, reduction.element, target, value)
-        elif not self.kernel.trailing and reduction.op == "sum" and reduction.element in _FLOATS:
-            self.line(f"{target} = 0.0 + {value.at(_PRODUCT)}")  # over unit axes: -0.0 becomes 0.0
+        elif not self.kernel.trailing and reduction.op == "sum" and reduction.element in FLOATS:
+            self.line(f"{target} = 0.0 + {value.at(PRODUCT)}")  # over unit axes: -0.0 becomes 0.0
         else:
             self.line(f"{target} = {value.text}")
 
-    def _accumulate(self, op: str, element: str, target: str, value: _Text) -> None:
+    def _accumulate(self, op: str, element: str, target: str, value: Text) -> None:
         """``target = op(target, value)`` as one writes it."""
         if element != "i32" and op in ("sum", "prod"):
             self.line(f"{target} {'+=' if op == 'sum' else '*='} {value.text}")
         else:
-            old = _Text(f"{target} != 0", _COMPARE) if element == "i1" and "[" in target else _Text(target, _ATOM)
+            old = Text(f"{target} != 0", COMPARE) if element == "i1" and "[" in target else Text(target, ATOM)
             self.line(f"{target} = {self.combined(op, element, old, value)}")
 
     def _numbered(self, stage: Stage) -> list[tuple[int, Reduction]]:
@@ -259,8 +244,8 @@ class _Printer:
             if self.uses[Ref("total", number)] and _is_pairwise(reduction):
                 self.line(f"total{number} = {total}")
                 total = f"total{number}"
-            self._deliver(number, _Text(total, _ATOM))
-            self.known[Ref("total", number)] = _Text(f"total{number}", _ATOM)
+            self._deliver(number, Text(total, ATOM))
+            self.known[Ref("total", number)] = Text(f"total{number}", ATOM)
 
     def _terms(self, stage: Stage, axis: int) -> None:
         last = self.kernel.rank - 1
@@ -303,15 +288,15 @@ class _Printer:
     def _is_reduced_result(self, index: int, axis: int) -> bool:
         return index >= len(self.kernel.loads) + len(self.kernel.stores) and self.kernel.reduced[axis]
 
-    def _loaded(self, number: int, position: _Text | None = None) -> _Text:
+    def _loaded(self, number: int, position: Text | None = None) -> Text:
         access = self.kernel.loads[number]
         place = _moved(self._position(number, access.inner), position)
         text = f"{self.names[number]}[{place}]"
-        value = _Text(f"{text} != 0", _COMPARE) if access.element == "i1" else _Text(text, _ATOM)
+        value = Text(f"{text} != 0", COMPARE) if access.element == "i1" else Text(text, ATOM)
         if access.window < 0:
             return value
         filler = "True" if access.element == "i1" else self.neutral("prod", access.element)
-        return _Text(f"{value.at(_OR)} if w{access.window} else {filler}", _CHOICE)
+        return Text(f"{value.at(OR)} if w{access.window} else {filler}", CHOICE)
 
     def _hoist(self, stage: Stage) -> None:
         """Name what is the same throughout the innermost axis."""
@@ -319,7 +304,7 @@ class _Printer:
             access = self.kernel.loads[number]
             if access.inner == "zero" and not access.pointer and access.window < 0:
                 self.line(f"a{number} = {self._loaded(number).text}")
-                self.known[Ref("load", number)] = _Text(f"a{number}", _ATOM)
+                self.known[Ref("load", number)] = Text(f"a{number}", ATOM)
 
     # ---------------------------------------------------------------- the body
 
@@ -331,19 +316,19 @@ class _Printer:
                 if bounded
             ]
             self.line(f"w{window} = {' and '.join(terms) or 'True'}")
-            self.known[Ref("window", window)] = _Text(f"w{window}", _ATOM)
+            self.known[Ref("window", window)] = Text(f"w{window}", ATOM)
 
-    def _body(self, stage: Stage) -> dict[Ref, _Text]:
+    def _body(self, stage: Stage) -> dict[Ref, Text]:
         """Loads, instructions and stores at the current indices; the expression of each Ref."""
         values = self._computed(stage)
         self._stored(stage, values)
         return values
 
-    def _computed(self, stage: Stage) -> dict[Ref, _Text]:
+    def _computed(self, stage: Stage) -> dict[Ref, Text]:
         """Loads and instructions at the current indices; the expression of each Ref."""
         kernel = self.kernel
         self._windows(stage)
-        values = {Ref("literal", i): _Text(f"c{i}", _ATOM) for i in range(len(kernel.literals))} | self.known
+        values = {Ref("literal", i): Text(f"c{i}", ATOM) for i in range(len(kernel.literals))} | self.known
         for number in stage.loads:
             ref = Ref("load", number)
             moves = not stage.row and kernel.loads[number].inner != "zero"
@@ -357,24 +342,24 @@ class _Printer:
                     self.known[ref] = values[ref]
         return values
 
-    def _stored(self, stage: Stage, values: dict[Ref, _Text]) -> None:
+    def _stored(self, stage: Stage, values: dict[Ref, Text]) -> None:
         for number, store in enumerate(stage.stores, self.kernel.first_store(stage)):
             self._store(number, store, values)
 
-    def _named(self, ref: Ref, name: str, value: _Text, always: bool = False) -> _Text:
+    def _named(self, ref: Ref, name: str, value: Text, always: bool = False) -> Text:
         """An expression that is used once and short stays where it is used; others get a name."""
         if not always and self.uses[ref] <= 1 and len(value.text) <= LONGEST_INLINE:
             return value
         self.line(f"{name} = {value.text}")
-        return _Text(name, _ATOM)
+        return Text(name, ATOM)
 
-    def _instruction(self, instruction: Instruction, values: dict[Ref, _Text]) -> _Text:
+    def _instruction(self, instruction: Instruction, values: dict[Ref, Text]) -> Text:
         if instruction.op == "gather":
             pointer, position = instruction.args
             return self._loaded(pointer.index, values[position])
         return self.expression(instruction, [values[ref] for ref in instruction.args])
 
-    def _store(self, index: int, store: Store, values: dict[Ref, _Text]) -> None:
+    def _store(self, index: int, store: Store, values: dict[Ref, Text]) -> None:
         target = f"{self.names[index]}[{self._place_of(index, store, values)}]"
         if store.add:
             op = "any" if store.access.element == "i1" else "sum"
@@ -382,21 +367,21 @@ class _Printer:
         else:
             self.line(f"{target} = {values[store.ref].text}")
 
-    def _place_of(self, index: int, store: Store, values: dict[Ref, _Text]) -> str:
+    def _place_of(self, index: int, store: Store, values: dict[Ref, Text]) -> str:
         position = values[store.position] if store.position is not None else None
         return _moved(self._position(index, store.access.inner), position)
 
 
-def _moved(place: str, position: _Text | None) -> str:
+def _moved(place: str, position: Text | None) -> str:
     """A place in a buffer, ``position`` elements further."""
     if position is None:
         return place
-    return position.text if place == "0" else f"{place} + {position.at(_SUM + 1)}"
+    return position.text if place == "0" else f"{place} + {position.at(SUM + 1)}"
 
 
 def _is_pairwise(reduction: Reduction) -> bool:
     """Sums of floats are added in blocks, and the blocks pairwise, to be as exact as NumPy."""
-    return reduction.op == "sum" and reduction.element in _FLOATS
+    return reduction.op == "sum" and reduction.element in FLOATS
 
 
 def _uses(kernel: Kernel) -> Counter[Ref]:
@@ -404,155 +389,10 @@ def _uses(kernel: Kernel) -> Counter[Ref]:
     uses: Counter[Ref] = Counter()
     for instruction in kernel.body:
         for ref in instruction.args:
-            uses[ref] += 2 if instruction.op in _NAMES_TWICE else 1
+            uses[ref] += 2 if instruction.op in NAMES_TWICE else 1
     for store in kernel.stores:
         uses[store.ref] += 1
         if store.position is not None:
             uses[store.position] += 1
     uses.update([reduction.ref for reduction in kernel.reductions])
     return uses
-
-
-# ---------------------------------------------------------------- single operations
-
-
-def _neutral(op: str, element: str) -> str:
-    """What leaves any other value unchanged, of a type that Numba keeps."""
-    if op in ("all", "any"):
-        return "True" if op == "all" else "False"
-    if op in ("sum", "prod"):
-        value = "0" if op == "sum" else "1"
-        return {"double": f"{value}.0", "float": f"np.float32({value})", "i64": value, "i32": f"np.int32({value})"}[
-            element
-        ]
-    if element in _FLOATS:
-        infinity = "-math.inf" if op == "max" else "math.inf"
-        return infinity if element == "double" else f"np.float32({infinity})"
-    return f"INT{element[1:]}_{'MIN' if op == 'max' else 'MAX'}"
-
-
-def _combined(op: str, element: str, x: _Text, y: _Text) -> str:
-    if op in ("all", "any"):
-        strength, word = (_AND, "and") if op == "all" else (_OR, "or")
-        return f"{x.at(strength)} {word} {y.at(strength)}"
-    if op in ("max", "min"):
-        return f"{op}imum({x.text}, {y.text})"
-    strength, sign = (_SUM, "+") if op == "sum" else (_PRODUCT, "*")
-    return _rounded(element, f"{x.at(strength)} {sign} {y.at(strength + 1)}", strength).text
-
-
-def _rounded(element: str, text: str, strength: int, widens: bool = False) -> _Text:
-    """An arithmetic result in its own type: Numba widens int32, and float32 (``widens``) next to doubles."""
-    if element == "i32" or (element == "float" and widens):
-        return _Text(f"np.{DTYPE[element]}({text})", _ATOM)
-    return _Text(text, strength)
-
-
-_NAMES_TWICE: Final = frozenset(["square", "isnan"])
-
-_INFIX: Final = {
-    "add": ("+", _SUM),
-    "subtract": ("-", _SUM),
-    "multiply": ("*", _PRODUCT),
-    "divide": ("/", _PRODUCT),
-    "equal": ("==", _COMPARE),
-    "not_equal": ("!=", _COMPARE),
-    "less": ("<", _COMPARE),
-    "less_equal": ("<=", _COMPARE),
-    "greater": (">", _COMPARE),
-    "greater_equal": (">=", _COMPARE),
-    "and": ("and", _AND),
-    "or": ("or", _OR),
-    "xor": ("!=", _COMPARE),
-}
-
-#: functions whose names in Python are not NumPy's
-_PYTHON_NAMES: Final = {
-    "arcsin": "math.asin",
-    "arccos": "math.acos",
-    "arctan": "math.atan",
-    "arctan2": "math.atan2",
-    "arcsinh": "math.asinh",
-    "arccosh": "math.acosh",
-    "arctanh": "math.atanh",
-    "absolute": "abs",
-    **{name: f"np.{name}" for name in ("floor", "ceil", "trunc", "rint", "fmod")},
-    **{
-        name: f"math.{name}"
-        for name in (
-            "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh hypot erf erfc sqrt copysign isinf isfinite"
-        ).split()
-    },
-}
-#: functions of scalar_math that give what they are given; those that are neither here nor above compute in double
-_KEEP_TYPE: Final = frozenset(["maximum", "minimum", "fmax", "fmin"])
-
-#: operations that are other functions of scalar_math for integers
-_DIVISIONS: Final = frozenset(["mod", "floor_divide"])
-
-
-def _expression(instruction: Instruction, args: list[_Text]) -> _Text:
-    """One operation on expressions."""
-    op, element = instruction.op, instruction.element
-    if op in _SPECIAL_FORMS:
-        return _SPECIAL_FORMS[op](instruction, args)
-    if op in _INFIX:
-        return _infix(op, element, args)
-    is_integer = element in ("i64", "i32")
-    name = f"integer_{op}" if is_integer and op in _DIVISIONS else _PYTHON_NAMES.get(op, op)
-    text = f"{name}({', '.join([arg.text for arg in args])})"
-    if op in ("isinf", "isfinite"):
-        return _Text(text, _ATOM)
-    if is_integer:
-        return _Text(f"np.{DTYPE[element]}({text})", _ATOM) if op == "sign" else _rounded(element, text, _ATOM)
-    return _rounded(element, text, _ATOM, (name == op and op not in _KEEP_TYPE) or op == "copysign")
-
-
-def _infix(op: str, element: str, args: list[_Text]) -> _Text:
-    sign, strength = _INFIX[op]
-    left = strength + 1 if strength == _COMPARE else strength  # a < b < c means something else
-    text = f"{args[0].at(left)} {sign} {args[1].at(strength + 1)}"
-    return _rounded(element, text, strength) if strength >= _SUM else _Text(text, strength)
-
-
-def _where(instruction: Instruction, args: list[_Text]) -> _Text:
-    condition, yes, no = args
-    return _Text(f"{yes.at(_OR)} if {condition.at(_OR)} else {no.at(_CHOICE)}", _CHOICE)
-
-
-def _power(instruction: Instruction, args: list[_Text]) -> _Text:
-    return _Text(f"{args[0].at(_ATOM)} ** {args[1].at(_UNARY)}", _POWER)
-
-
-def _square(instruction: Instruction, args: list[_Text]) -> _Text:
-    return _rounded(instruction.element, f"{args[0].at(_PRODUCT)} * {args[0].at(_PRODUCT + 1)}", _PRODUCT)
-
-
-def _negative(instruction: Instruction, args: list[_Text]) -> _Text:
-    return _rounded(instruction.element, f"-{args[0].at(_UNARY)}", _UNARY)
-
-
-def _reciprocal(instruction: Instruction, args: list[_Text]) -> _Text:
-    one = "1.0" if instruction.element == "double" else "np.float32(1)"
-    return _Text(f"{one} / {args[0].at(_PRODUCT + 1)}", _PRODUCT)
-
-
-def _cast(instruction: Instruction, args: list[_Text]) -> _Text:
-    source, target, value = instruction.element, instruction.result, args[0]
-    if target == "i1":
-        return _Text(f"{value.at(_COMPARE + 1)} != 0", _COMPARE)
-    if source in _FLOATS and target not in _FLOATS:
-        return _Text(f"to_{DTYPE[target]}({value.text})", _ATOM)
-    return _Text(f"np.{DTYPE[target]}({value.text})", _ATOM)
-
-
-_SPECIAL_FORMS: Final[dict[str, Callable[[Instruction, list[_Text]], _Text]]] = {
-    "where": _where,
-    "power": _power,
-    "square": _square,
-    "negative": _negative,
-    "reciprocal": _reciprocal,
-    "cast": _cast,
-    "not": lambda instruction, args: _Text(f"not {args[0].at(_NOT)}", _NOT),
-    "isnan": lambda instruction, args: _Text(f"{args[0].at(_COMPARE + 1)} != {args[0].at(_COMPARE + 1)}", _COMPARE),
-}

@@ -58,8 +58,13 @@ def module(request, monkeypatch, tmp_path):
     return made
 
 
+def _case(page):
+    marks = [pytest.mark.cpu] if page.stem in ("explain", "jit") else []  # they print what is counted on a CPU
+    return pytest.param(page, page, marks=marks, id=page.stem)
+
+
 @pytest.mark.filterwarnings("ignore::autograd_jit.errors.FallbackWarning")
-@pytest.mark.parametrize("module, page", [(page, page) for page in PAGES], indirect=["module"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("module, page", map(_case, PAGES), indirect=["module"])
 def test_page(module, page):
     run_page(page, module)
 

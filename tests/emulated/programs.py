@@ -47,6 +47,10 @@ def _gather(x):
     return anp.sum(x[np.array([1, 1, 2, 0])] ** 2 * np.arange(4))
 
 
+def _gather_backwards(x):
+    return anp.sum(x[np.array([1, 0, 1]), ::-1] ** 2 * np.arange(1.0, 5.0))
+
+
 def _columns(x):
     return anp.sum(anp.mean(x, axis=0) ** 2) + anp.max(x)
 
@@ -77,6 +81,7 @@ PROGRAMS: dict[str, Program] = {
     "rosenbrock": Program(_rosenbrock, ((50,),)),
     "branches": Program(_branches, ((6,),)),
     "gather": Program(_gather, ((5,),)),
+    "gather backwards": Program(_gather_backwards, ((3, 4),)),
     "columns": Program(_columns, ((700, 6),)),
     "special": Program(_special, ((9,),)),
     "network": Program(_network, ((20, 17), (17, 5), (5, 3))),

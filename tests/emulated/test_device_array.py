@@ -9,6 +9,7 @@ import autograd_jit.numpy as anp
 from autograd_jit import grad, value_and_grad
 from autograd_jit.device_array import DeviceArray, to_device
 from autograd_jit.errors import ArgumentError
+from autograd_jit.kernels import cuda_device
 from tests.emulated.programs import PROGRAMS
 
 pytestmark = pytest.mark.emulated(keeps_memory=True)
@@ -125,6 +126,25 @@ def test_layouts_that_are_not_taken(emulated_device):
         to_device(columns)
     with pytest.raises(ArgumentError, match="no place on the device"):
         to_device(np.array(["text"]))
+
+
+def test_arrays_on_another_device_are_refused(emulated_device, monkeypatch):
+    there = to_device(np.ones(3))
+    monkeypatch.setattr(there.device, "ordinal", 1)
+    with pytest.raises(ArgumentError, match="on CUDA device 0: compiled functions run on device 1"):
+        to_device(Foreign(there))
+
+
+def test_a_driver_that_is_older_than_the_compiler(emulated_device, monkeypatch):
+    monkeypatch.setattr(cuda_device, "toolkit_major", lambda: 14)
+    assert "made for CUDA 13.0" in cuda_device.why_unavailable.__wrapped__()
+
+
+def test_copies_to_the_host_are_asked_for(emulated_device):
+    there = to_device(np.ones(3))
+    for wrong in ({"dl_device": (1, 0)}, {"copy": True}):
+        with pytest.raises(BufferError, match="to_host"):
+            there.__dlpack__(**wrong)
 
 
 def test_what_a_device_array_offers_others(emulated_device):

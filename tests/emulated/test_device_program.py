@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, hessian, jit, value_and_grad
+from autograd_jit import config, grad, hessian, jit, value_and_grad
+from autograd_jit.errors import FallbackWarning
 from autograd_jit.kernels.cuda_device import current_device
-from autograd_jit.lower import device_program
+from autograd_jit.lower import device_memory, device_program
 from tests.emulated.programs import PROGRAMS
 from tests.jit_support import assert_replayed, compare
 
@@ -64,6 +65,79 @@ def test_a_fused_chain_is_one_graph_and_no_transfer_but_inputs_and_outputs(emula
     assert {name: counts[name] for name in wanted} == wanted
     assert counts["launches"] <= 2  # the chain, and the sums of its chunks
     assert counts["h2d_bytes"] < 8 * 1000 + 512 and counts["d2h_bytes"] < 8 * 1000 + 1024
+
+
+LARGE = device_memory.COMPARED_BYTES // 8
+
+
+def _sent(emulated_device, function, *args) -> int:
+    """Bytes that a call sends to the device, and nothing wrong with its answer."""
+    with emulated_device.counting() as counts:
+        got = function(*args)
+    np.testing.assert_array_equal(got, np.asarray(function.__wrapped__(*args)))
+    return counts["h2d_bytes"]
+
+
+LAYOUTS = {
+    "contiguous": lambda: np.arange(2.0 * LARGE).reshape(2, LARGE),
+    "transposed": lambda: np.arange(2.0 * LARGE).reshape(LARGE, 2).T,
+    "every second": lambda: np.arange(4.0 * LARGE).reshape(2, 2 * LARGE)[:, ::2],
+    "backwards": lambda: np.arange(2.0 * LARGE).reshape(2, LARGE)[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_captured_arrays_are_sent_when_they_changed(emulated_device, layout):
+    """Whatever changes of an array's bits, and wherever, is noticed; what did not change stays on the device."""
+    data = LAYOUTS[layout]()
+    compiled = jit(lambda x: data + x, target="cuda")
+    x = np.array([[1.0], [2.0]])
+    for _ in range(3):
+        compiled(x)
+    assert _sent(emulated_device, compiled, x) < 1024
+    assert _sent(emulated_device, compiled, x + 1) < 1024
+    for place in ((0, 0), (1, LARGE - 1), (1, 7)):
+        data[place] = -0.0 if place == (0, 0) else 1e9
+        assert data.nbytes <= _sent(emulated_device, compiled, x) < data.nbytes + 1024
+        assert np.signbit(compiled(-x * 0.0)[0, 0])
+        assert _sent(emulated_device, compiled, x) < 1024
+    data[1, 3] = np.nan
+    assert _sent(emulated_device, compiled, x) > data.nbytes
+    assert compiled.stats.fallbacks == 0
+    assert f"{data.nbytes} of them only where they differ from the call before" in compiled.explain()
+
+
+def test_large_arguments_are_sent_when_they_changed(emulated_device):
+    def loss(w, x, y):
+        return anp.sum((x * w - y) ** 2)
+
+    gradient = grad(loss, jit=True, target="cuda")
+    w, x, y = np.full(1, 0.5), np.arange(LARGE + 3.0), np.arange(LARGE + 3.0)
+    for _ in range(3):
+        gradient(w, x, y)
+    with emulated_device.counting() as counts:
+        same = gradient(w, x, y.copy())
+    assert counts["h2d"] == 1 and counts["h2d_bytes"] < 1024
+    for arrays, least in ((x + 1, y), x.nbytes), ((x + 1, y + 1), x.nbytes), ((x, y), 2 * x.nbytes):
+        with emulated_device.counting() as counts:
+            found = gradient(w, *arrays)
+        np.testing.assert_allclose(found, grad(loss)(w, *arrays), rtol=1e-12)
+        assert least <= counts["h2d_bytes"] < least + 1024 and counts["h2d"] <= 2
+    assert found == same
+
+
+def test_a_call_that_diverges_leaves_nothing_stale(emulated_device):
+    data = np.ones(LARGE)
+
+    def branch(x):
+        return anp.sum(data * x) if x[0] > 0 else anp.sum(data - x)
+
+    compiled = jit(branch, target="cuda")
+    for value in (1.0, 1.0, -1.0, -1.0, 2.0, -2.0, 2.0):
+        data[-1] = data[-1] * 1.5
+        x = np.array([value])
+        np.testing.assert_allclose(compiled(x), branch(x), rtol=1e-12)
+    assert compiled.stats.fallbacks == 0
 
 
 def test_every_seed_gives_the_same_bits(emulated_device):
@@ -189,8 +263,54 @@ def test_kernels_and_explain_show_the_device(emulated_device):
     listing = compiled.kernels(*arguments)
     assert len(listing) >= 1 and "cuda.syncthreads()" in str(listing) and "kernel0" in str(listing)
     assert listing.schedule and listing[0].dims
+    assert len(listing.groups) == len(listing.schedule)
+    assert all(group.nodes for group, line in zip(listing.groups, listing.schedule) if "transfer" not in line)
     report = compiled.explain()
     assert "transfer to device: x0, x1" in report and "transfer to host: results" in report
+
+
+def test_after_a_fault_calls_run_interpreted_and_say_why(emulated_device):
+    gradient = grad(PROGRAMS["chain"].function, jit=True, target="cuda")
+    arguments = PROGRAMS["chain"].arguments(0)
+    for _ in range(3):
+        expected = gradient(*arguments)
+    with emulated_device.broken(), pytest.warns(FallbackWarning, match="CUDA_ERROR_LAUNCH_FAILED.*new process"):
+        found = gradient(*arguments)
+    assert largest_error(found, expected) < 1e-12
+    assert gradient.stats.fallbacks == 1
+    assert largest_error(gradient(*arguments), expected) < 1e-12 and gradient.stats.fallbacks == 1
+
+
+def test_another_context_is_current(emulated_device):
+    """torch.cuda.set_device and the like change what the driver takes for the thread's device."""
+    from cuda.bindings import driver
+
+    gradient = grad(PROGRAMS["chain"].function, jit=True, target="cuda")
+    arguments = PROGRAMS["chain"].arguments(0)
+    for _ in range(3):
+        expected = gradient(*arguments)
+        driver.cuCtxSetCurrent(driver.CUcontext(0))
+    assert largest_error(gradient(*arguments), expected) < 1e-12
+    assert int(driver.cuCtxGetCurrent()[1]) != 0 and gradient.stats.fallbacks == 0
+
+
+def test_products_of_many_rows_fit_a_grid(emulated_device):
+    """The driver takes 65,535 blocks along all axes of a grid but the first."""
+    compiled = jit(lambda a, b: a @ b, target="cuda")
+    arguments = np.ones((65_536 * 16 + 1, 2)), np.ones((2, 3))
+    compiled(*arguments)
+    compiled._handle.program(arguments, {}).new_frame()  # captures its graph
+
+
+def test_kernels_are_counted(emulated_device, capsys):
+    """In the figures of a function and, on request, on stderr while they are compiled."""
+    compiled = jit(lambda x: anp.sum(anp.exp(x) * 3.25) + anp.cumsum(x), target="cuda")
+    x = np.linspace(0.1, 1, 7)
+    with config(progress=True):
+        compiled(x)
+    count = len(compiled.kernels(x))
+    assert compiled.stats.kernels_compiled + compiled.stats.kernels_loaded == count > 1
+    assert capsys.readouterr().err.endswith(f"\rautograd_jit: kernels ready: {count} of {count}\n")
 
 
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "long chain"])
@@ -198,7 +318,7 @@ def test_nothing_is_written_between_buffers(emulated_device, name, monkeypatch):
     """Every value in memory of its own, with a gap behind it that must keep its poison."""
     from autograd_jit.lower import plan
 
-    monkeypatch.setattr(device_program, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 256) * 256 + 256)
+    monkeypatch.setattr(device_memory, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 256) * 256 + 256)
     monkeypatch.setattr(plan, "_rounded", lambda nbytes: -(-max(nbytes, 1) // 64) * 64 + 64)
     monkeypatch.setattr(plan._Arena, "free", lambda self, value: None)
     program = PROGRAMS[name]

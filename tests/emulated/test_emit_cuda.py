@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import autograd_jit.numpy as anp
+from autograd_jit import jit
 from autograd_jit.kernels.cuda_device import current_device
 from autograd_jit.lower import emit_cuda
 from autograd_jit.lower.device_launch import Places, compile_steps, launches
@@ -49,15 +53,21 @@ def run_on_device(launch: Launch, memory: dict[Value, np.ndarray], sizes: Sizes 
     device.synchronize()
 
 
+#: orders of blocks and threads: another for each graph
+ORDERS = itertools.count()
+
+
 @settings(max_examples=60, **QUIET)
 @given(graphs())
 def test_random_graphs(emulated_device, case):
+    emulated_device.seed(next(ORDERS))
     compare(case, run_on_device, shares_rows=False)
 
 
 @settings(max_examples=40, **QUIET)
 @given(st.one_of(graphs(ROW_KINDS), graphs(WINDOW_KINDS)))
 def test_rows_and_windows(emulated_device, case):
+    emulated_device.seed(next(ORDERS))
     compare(case, run_on_device, shares_rows=False)
 
 
@@ -65,4 +75,19 @@ def test_rows_and_windows(emulated_device, case):
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.one_of(graphs(), graphs(ROW_KINDS), graphs(WINDOW_KINDS)))
 def test_many_random_graphs(emulated_device, case):
+    emulated_device.seed(next(ORDERS))
     compare(case, run_on_device, shares_rows=False)
+
+
+def test_without_its_barriers_a_kernel_gives_other_answers(emulated_device, monkeypatch):
+    """The negative control of all tests of reductions: the emulation shows what a missing barrier does."""
+    monkeypatch.setattr(emit_cuda._CudaPrinter, "_barrier", lambda self: None)
+    compiled = jit(lambda x: anp.sum(x * x, axis=1), target="cuda")
+    x = np.random.default_rng(0).normal(size=(4, 1000))
+    compiled(x)
+    wrong = 0
+    for seed in range(5):
+        emulated_device.seed(seed)
+        wrong += not np.allclose(compiled(x), np.sum(x * x, axis=1))
+    compiled.clear()
+    assert wrong == 5 and compiled.stats.replays == 5

@@ -10,7 +10,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from autograd_jit.kernels import device_library
+from autograd_jit.kernels import cuda_compiler, device_library
 from tests.emulation import build, cache, codegen_hook, native, packages
 from tests.emulation.host_ir import EmulationError
 from tests.emulation.image import KernelImage
@@ -82,6 +82,15 @@ class EmulatedDevice:
 
     # ------------------------------------------------------------ settings
 
+    @contextlib.contextmanager
+    def broken(self) -> Iterator[None]:
+        """Every synchronisation reports a failed launch, as after a fault in a kernel."""
+        self._library.emulation_set_broken(1)
+        try:
+            yield
+        finally:
+            self._library.emulation_set_broken(0)
+
     def seed(self, seed: int) -> None:
         """Order of blocks and threads in every later launch."""
         self._library.emulation_set_seed(seed)
@@ -148,6 +157,8 @@ def install(real_code: bool = False) -> EmulatedDevice:
     device = EmulatedDevice(ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL))
     codegen_hook.install(real_code)
     device_library.install(EmulatedLibrary())
+    known = cuda_compiler.versions()
+    cuda_compiler.versions = lambda: f"emulated: {known}"  # also where both share a folder
     # What is compiled here is no machine code: it must never be found by a program on a real device.
     os.environ.setdefault("AUTOGRAD_JIT_CACHE_DIR", str(cache.folder() / f"programs-{cache.version()}"))
     return device

@@ -11,6 +11,8 @@ import pytest
 
 from autograd_jit import value_and_grad
 
+pytestmark = pytest.mark.cpu  # processes of their own, which have no emulated device
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
 FITS = ["softmax regression, L-BFGS", "softmax regression, Adam", "tanh network, Adam"]

@@ -85,6 +85,7 @@ def command_line(folder, *options):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("option", ["--compare", "--jit", "--no-jit"])
 def test_command_line(option, tmp_path):
     process = command_line(tmp_path, option)

@@ -18,6 +18,7 @@ from autograd_jit.lower.fuse import fuse
 from autograd_jit.lower.graph import Gemm, Graph, Init, Inside, Literal, Map, Piece, Reduce, Term, Value, View, verify
 from autograd_jit.lower.kernel import ELEMENT, Launch, build
 from autograd_jit.lower.plan import row_buffers, stored_values
+from autograd_jit.lower.python_expressions import DTYPE
 from autograd_jit.lower.short_axes import unroll_short_axes
 from autograd_jit.lower.simplify import drop_dead_nodes
 from autograd_jit.lower.windows import gather_pieces
@@ -200,7 +201,7 @@ def _argument(launch: Launch, parameter: emit_python.Parameter, memory: Memory) 
         return launch.dims[index]
     if kind in ("first", "stop"):
         return launch.windows[index][parameter.axis][kind == "stop"]
-    dtype = np.dtype(emit_python.DTYPE[parameter.element])
+    dtype = np.dtype(DTYPE[parameter.element])
     if kind == "literal":
         return np.frombuffer(launch.literals[index], dtype, 1)[0]
     value, offset, strides = launch.placements[index]

@@ -16,6 +16,8 @@ from autograd_jit import cache as command
 from autograd_jit.lower import cache as cache_module
 from autograd_jit.lower.cache import CacheWarning, ObjectCache, default_cache, default_folder
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -15,6 +15,8 @@ from autograd_jit.lower.compile import compile_kernel, compiled_kernels, counter
 from autograd_jit.lower.emit_llvm import emit
 from tests.lower.graphs import launches
 
+pytestmark = pytest.mark.cpu
+
 F8 = np.dtype(np.float64)
 
 

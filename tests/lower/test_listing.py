@@ -7,6 +7,8 @@ import autograd_jit.numpy as anp
 from autograd_jit import grad
 from autograd_jit.lower.listing import KernelEntry
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture(scope="module")
 def listing():

@@ -8,6 +8,8 @@ from autograd_jit import grad
 from autograd_jit.kernels import library
 from autograd_jit.lower import promote, routines
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture
 def unknown(monkeypatch, tmp_path):

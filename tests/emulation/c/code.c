@@ -139,7 +139,8 @@ API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction
 static CUresult launch(Kernel *kernel, const uint32_t grid[3], const uint32_t block[3], uint32_t shared, CUstream stream, void **values) {
     LOCKED;
     uint64_t threads = (uint64_t)block[0] * block[1] * block[2], blocks = (uint64_t)grid[0] * grid[1] * grid[2];
-    if (!threads || threads > MAX_THREADS || !blocks || shared > 49152)
+    bool fits = grid[0] <= 0x7FFFFFFF && grid[1] <= 65535 && grid[2] <= 65535 && block[2] <= 64; // as the attributes say
+    if (!fits || !threads || threads > MAX_THREADS || !blocks || shared > 49152)
         return fail(CUDA_ERROR_INVALID_VALUE, "kernel %s: a grid of %llu blocks of %llu threads with %u bytes of shared memory",
                     kernel->name, (unsigned long long)blocks, (unsigned long long)threads, shared);
     Operation operation = {.kind = LAUNCH};

@@ -43,7 +43,11 @@ CUresult fail(CUresult code, const char *format, ...) {
     return code;
 }
 
+static bool broken;
+API void emulation_set_broken(int value) { broken = value; }
+
 CUresult take_fault(void) {
+    if (broken) return CUDA_ERROR_LAUNCH_FAILED;
     if (!untold) return CUDA_SUCCESS;
     untold = false;
     return CUDA_ERROR_LAUNCH_FAILED;

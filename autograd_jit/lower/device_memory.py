@@ -1,0 +1,165 @@
+"""The memory of a run on a device: where everything lies, the host's mirror of it, and what of the inputs is sent.
+
+A run lies in one block of the device's memory and one of the host's, the *mirror*, laid out alike:
+
+    inputs on the device | large inputs of the host | small ones | status | outputs | constants | intermediates | sums
+
+Small inputs and the status go to the device in one copy. A large input goes there only where its contents differ from
+what was sent last, which the mirror still holds: the arrays that a function captures, or the data that it is given at
+every call. Comparing reads what copying into the mirror would read and write, and stops at the first difference.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ..kernels.cuda_device import CudaDevice, HostMemory
+from .device_launch import partial_bytes
+from .device_schedule import DeviceLoop, HostLoop, HostNode, Item
+from .graph import Value, View
+from .program import Stages
+
+__all__ = ["COMPARED_BYTES", "RUNNING", "Layout", "Mirror", "lay_out"]
+
+ALIGNMENT: Final = 256
+#: an input of so many bytes is compared before it is sent: sending less takes no longer than asking
+COMPARED_BYTES: Final = 1 << 16
+#: status of a run that nothing has ended
+RUNNING: Final = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in a block, in bytes.
+
+    ``uploaded``: the inputs of the host, and the status; ``compared``: those of them that are large, which come first;
+    ``always_sent``: where the others begin; ``downloaded``: status and outputs; ``mirrored``: what of the block the
+    host has.
+    """
+
+    offsets: dict[Value, int]
+    status: int
+    uploaded: tuple[int, int]
+    compared: tuple[Value, ...]
+    always_sent: int
+    downloaded: tuple[int, int]
+    mirrored: tuple[int, int]
+    partial_sums: int
+    nbytes: int
+
+    def address_of(self, value: Value) -> tuple[int, int]:
+        """As :meth:`Program.address_of`; there is one slot, the block."""
+        return 0, self.offsets[value]
+
+
+def lay_out(stages: Stages, items: Sequence[Item], stays: Sequence[bool]) -> Layout:
+    """The layout of a program's runs. ``stays``: which inputs lie on the device; results then stay there, too."""
+    graph = stages.graph
+    offsets: dict[Value, int] = {}
+    end = 0
+
+    def place(values: Iterable[Value]) -> None:
+        nonlocal end
+        for value in values:
+            if value not in offsets:
+                offsets[value] = end
+                end += _rounded(value.nbytes)
+
+    given = [value for value, stay in zip(graph.inputs, stays, strict=True) if not stay]
+    large = tuple([value for value in given if value.nbytes >= COMPARED_BYTES])
+    place([value for value, stay in zip(graph.inputs, stays, strict=True) if stay])
+    uploaded = end
+    place(large)
+    always_sent = end
+    place(given)
+    status = end
+    end += ALIGNMENT
+    place([out.value for out in graph.outputs if isinstance(out, View)])
+    downloaded = status + 8 if any(stays) else end
+    place(graph.constants)
+    for value, offset in stages.plan.offsets.items():
+        offsets[value] = end + offset
+    end += _rounded(stages.plan.arena_bytes)
+    sums = end
+    end += max([partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
+    has_host_steps = any([isinstance(item, (HostLoop, HostNode)) for item in items])
+    mirrored = (0, end) if has_host_steps else (uploaded, downloaded)
+    return Layout(
+        offsets, status, (uploaded, status + 8), large, always_sent, (status, downloaded), mirrored, sums, end
+    )
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+
+
+class Mirror:
+    """The host's side of a block, in page-locked memory. Offsets are those of the layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.first, stop = layout.mirrored
+        self._memory = HostMemory(stop - self.first)
+        self.bytes = self._memory.bytes
+        #: address of offset 0, whether or not that is mirrored
+        self.address = self._memory.address - self.first
+        #: large inputs of which the device has what is here
+        self._sent: set[Value] = set()
+
+    def of(self, value: Value) -> np.ndarray:
+        """A value's bytes."""
+        start = self.layout.offsets[value] - self.first
+        return self.bytes[start : start + value.nbytes]
+
+    @property
+    def status(self) -> np.ndarray:
+        """The status, as an array of one."""
+        start = self.layout.status - self.first
+        return self.bytes[start : start + 8].view(np.int64)
+
+    def put(self, value: Value, array: np.ndarray) -> None:
+        """What an input is now."""
+        held = self.of(value).view(value.dtype).reshape(value.shape)
+        if value in self._sent:
+            if _same_bits(array, held):
+                return
+            self._sent.remove(value)
+        held[...] = array
+
+    def send(self, device: CudaDevice, block: int) -> None:
+        """Bring the device's block at that address up to date: status, small inputs, and the large ones that changed.
+
+        What lies side by side goes in one copy."""
+        layout = self.layout
+        changed = [value for value in layout.compared if value not in self._sent]
+        starts = [layout.offsets[value] for value in changed]
+        stops = [start + value.nbytes for start, value in zip(starts, changed)]
+        starts.append(layout.always_sent)
+        stops.append(layout.uploaded[1])
+        first = starts[0]
+        for stop, following in zip(stops, [*starts[1:], None], strict=True):
+            if following is None or _rounded(stop - first) + first != following:
+                device.copy_in(block + first, self.address + first, stop - first)
+                first = following if following is not None else 0
+        self._sent.update(changed)
+
+
+_memcmp = ctypes.CDLL(None).memcmp
+_memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+
+def _same_bits(array: np.ndarray, held: np.ndarray) -> bool:
+    """Whether two arrays of one dtype and shape hold the same bits; ``held`` is contiguous.
+
+    May say no of layouts and dtypes that cannot be compared without a copy."""
+    if array.flags.c_contiguous:
+        return not _memcmp(array.ctypes.data, held.ctypes.data, held.nbytes)
+    if array.itemsize > 8:
+        return False
+    bits = f"u{array.itemsize}"
+    return np.array_equal(array.view(bits), held.view(bits))
