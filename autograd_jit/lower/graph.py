@@ -11,6 +11,7 @@ slices and broadcasts are views and cost nothing. Nodes compute values:
     Call      a native routine that is no loop nest: LAPACK, sorting, recurrences
     Step      a call of the primitive's own Python function
     Check     a guard
+    RowsStart, RowsEnd    what stands between them runs once for each row of some results
 
 The graph prints, one node a line, and :func:`verify` checks it.
 """
@@ -42,6 +43,8 @@ __all__ = [
     "Node",
     "Piece",
     "Reduce",
+    "RowsEnd",
+    "RowsStart",
     "Step",
     "Value",
     "View",
@@ -401,6 +404,44 @@ class Check(Node):
 
     def __str__(self) -> str:
         return f"check {self.number}: {self.arg} == {np.frombuffer(self.expected, self.arg.dtype)}"
+
+
+@dataclass(eq=False)
+class RowsStart(Node):
+    """The nodes from here to ``RowsEnd`` run ``count`` times; ``counter`` (an int64) says how often they have.
+
+    Each run computes a row of every one of ``stacked``, straight into its memory: a row is a value whose address moves
+    on from run to run.
+    """
+
+    counter: Value
+    count: int
+    rows: tuple[Value, ...]
+    stacked: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        self.outs = (self.counter, *self.stacked)
+
+    def __str__(self) -> str:
+        return f"for {_typed(self.counter)} in range({self.count}):"
+
+
+@dataclass(eq=False)
+class RowsEnd(Node):
+    """The end of what a ``RowsStart`` repeats: the rows are there, ``stacked`` is when all are."""
+
+    start: RowsStart
+
+    def __post_init__(self) -> None:
+        self.outs = self.start.outs
+        self.reads = (self.start.counter.view(), *[row.view() for row in self.start.rows])
+
+    def operands(self) -> Iterable[Operand]:
+        return self.reads
+
+    def __str__(self) -> str:
+        pairs = zip(self.start.stacked, self.start.rows)
+        return "; ".join([f"{_typed(out)}[{self.start.counter}] = {row}" for out, row in pairs])
 
 
 @dataclass(eq=False)

@@ -33,7 +33,21 @@ from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
-from .graph import Call, Check, CopyStep, Gemm, Graph, Map, Node, Step, Value, View, dense_strides
+from .graph import (
+    Call,
+    Check,
+    CopyStep,
+    Gemm,
+    Graph,
+    Map,
+    Node,
+    RowsEnd,
+    RowsStart,
+    Step,
+    Value,
+    View,
+    dense_strides,
+)
 from .kernel import Kernel, Launch
 from .plan import Plan, plan, row_buffers, stored_values
 from .promote import promote
@@ -283,7 +297,7 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     rows run at the same time, and a guard that fails is looked at when the run is over. Products with vectors are
     loops.
     """
-    graph = expand(tape, calls_gemv=not for_device)
+    graph = expand(tape, for_device)
     outputs = _deliver_outputs(graph, tape)
     graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))
     groups = fuse(graph)
@@ -299,7 +313,8 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
 def _fixed(graph: Graph) -> list[Value]:
     """Values whose memory is given to a run, in the order of their slots."""
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
-    return [*graph.inputs, *graph.constants, *delivered]
+    rows = [row for node in graph.nodes if isinstance(node, RowsStart) for row in node.rows]
+    return [*graph.inputs, *graph.constants, *delivered, *rows]
 
 
 def _lowered(tape: Tape, mode: CompileMode) -> Program:
@@ -381,14 +396,15 @@ def _link(
 ) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     rows: list[tuple[int, np.ndarray]] = []
-    start = 0
+    start = loop = 0
+    turns = 1  # how often what is linked runs
     for group, launch in zip(stages.groups, stages.launches, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
             program.kernel_at[len(rows)] = kernel
             kernel.users.add(program)
-            program.operations += launch.elements * max(len(launch.kernel.body), 1)
+            program.operations += turns * launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
             rows.append((kernel.address, np.array(words, np.int64)))
             continue
@@ -398,7 +414,7 @@ def _link(
             rows.append(link_entry(program, node))
         elif isinstance(node, Gemm):
             rows.append(link_entry(program, node))
-            program.operations += node.out.size * node.left.shape[2]
+            program.operations += turns * node.out.size * node.left.shape[2]
         elif isinstance(node, Call):
             program.calls[len(rows)] = node
             routine = routines[node.code]
@@ -406,7 +422,13 @@ def _link(
             program.kernel_at[len(rows)] = routine
             routine.users.add(program)
             rows.append((routine.address, _call_words(program, node)))
-            program.operations += node.work
+            program.operations += turns * node.work
+        elif isinstance(node, RowsStart):
+            loop, turns = len(rows), node.count
+            rows.append(_loop_start(program, node))
+        elif isinstance(node, RowsEnd):
+            rows.append(_loop_end(program, node, len(rows) - loop))
+            turns = 1
         else:
             assert isinstance(node, Step)
             if len(rows) > start:
@@ -434,6 +456,22 @@ def link_entry(places: Places, node: Node) -> tuple[int, np.ndarray]:
         return executor.utility("agj_gemm"), _gemm_words(places, node)
     assert isinstance(node, Call)
     return compiled_routine(*library.routine(*node.code)).address, _call_words(places, node)
+
+
+def _loop_start(places: Places, node: RowsStart) -> tuple[int, np.ndarray]:
+    words = [*places.address_of(node.counter), len(node.rows)]
+    for row, out in zip(node.rows, node.stacked, strict=True):
+        words += [places.address_of(row)[0], *places.address_of(out)]
+    return executor.utility("agj_loop_start"), np.array(words, np.int64)
+
+
+def _loop_end(places: Places, node: RowsEnd, length: int) -> tuple[int, np.ndarray]:
+    """``length``: rows of the table back to the loop's start."""
+    rows = node.start.rows
+    words = [*places.address_of(node.start.counter), node.start.count, length, len(rows)]
+    for row in rows:
+        words += [places.address_of(row)[0], row.nbytes]
+    return executor.utility("agj_loop_end"), np.array(words, np.int64)
 
 
 def _check_words(program: Places, node: Check) -> np.ndarray:
