@@ -255,8 +255,8 @@ end:
   ret ptr %result
 }}
 
-; args: slot and byte offset of a counter, number of rows, then for each row its slot and slot and byte offset of the
-; array of which it is the first.
+; args: slot and byte offset of a counter, number of slots that move, then for each its number, and the slot and byte
+; offset where it begins.
 define i64 @agj_loop_start(ptr %slots, ptr %args) nounwind {{
 entry:
   %slot = load i64, ptr %args
@@ -294,7 +294,7 @@ end:
 }}
 
 ; args: slot and byte offset of a counter, number of turns, entries of the table back to the loop's start, number of
-; rows, then for each its slot and bytes. Moves the rows on, and goes back unless all turns are done.
+; slots that move, then for each its number and how many bytes it moves. Goes back unless all turns are done.
 define i64 @agj_loop_end(ptr %slots, ptr %args) nounwind {{
 entry:
   %slot = load i64, ptr %args

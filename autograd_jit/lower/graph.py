@@ -408,32 +408,48 @@ class Check(Node):
 
 @dataclass(eq=False)
 class RowsStart(Node):
-    """The nodes from here to ``RowsEnd`` run ``count`` times; ``counter`` (an int64) says how often they have.
+    """The nodes from here to ``RowsEnd`` run once for each unit vector ``seed``, and compute a row of each result.
 
-    Each run computes a row of every one of ``stacked``, straight into its memory: a row is a value whose address moves
-    on from run to run.
+    Neither takes a pass over memory: ``seed`` and ``rows`` are values whose addresses move on from turn to turn. A seed
+    looks at ``basis``, ``[0, ..., 0, 1, 0, ..., 0]``, from one element further left each time; a row lies in the
+    result of which it is part (``stacked``). ``counter`` (an int64) says how many turns are done.
     """
 
     counter: Value
-    count: int
+    seed: Value
+    basis: View
     rows: tuple[Value, ...]
     stacked: tuple[Value, ...]
 
     def __post_init__(self) -> None:
-        self.outs = (self.counter, *self.stacked)
+        self.outs = (self.counter, self.seed, *self.stacked)
+        self.reads = (self.basis,)
+
+    @property
+    def count(self) -> int:
+        """How many turns there are."""
+        return self.seed.size
+
+    @property
+    def moving(self) -> tuple[Value, ...]:
+        """The values whose addresses move."""
+        return self.seed, *self.rows
+
+    def operands(self) -> Iterable[Operand]:
+        return self.reads
 
     def __str__(self) -> str:
-        return f"for {_typed(self.counter)} in range({self.count}):"
+        return f"for unit vector {_typed(self.seed)} of {self.basis}:"
 
 
 @dataclass(eq=False)
 class RowsEnd(Node):
-    """The end of what a ``RowsStart`` repeats: the rows are there, ``stacked`` is when all are."""
+    """The end of what a ``RowsStart`` repeats: a row of each result is there."""
 
     start: RowsStart
 
     def __post_init__(self) -> None:
-        self.outs = self.start.outs
+        self.outs = (self.start.counter, *self.start.stacked)
         self.reads = (self.start.counter.view(), *[row.view() for row in self.start.rows])
 
     def operands(self) -> Iterable[Operand]:
@@ -441,7 +457,7 @@ class RowsEnd(Node):
 
     def __str__(self) -> str:
         pairs = zip(self.start.stacked, self.start.rows)
-        return "; ".join([f"{_typed(out)}[{self.start.counter}] = {row}" for out, row in pairs])
+        return "next row: " + ", ".join([f"{row} of {_typed(out)}" for out, row in pairs])
 
 
 @dataclass(eq=False)

@@ -311,10 +311,10 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
 
 
 def _fixed(graph: Graph) -> list[Value]:
-    """Values whose memory is given to a run, in the order of their slots."""
+    """Values that have a slot of their own, in order: memory that a run is given, and what moves in it."""
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
-    rows = [row for node in graph.nodes if isinstance(node, RowsStart) for row in node.rows]
-    return [*graph.inputs, *graph.constants, *delivered, *rows]
+    moving = [value for node in graph.nodes if isinstance(node, RowsStart) for value in node.moving]
+    return [*graph.inputs, *graph.constants, *delivered, *moving]
 
 
 def _lowered(tape: Tape, mode: CompileMode) -> Program:
@@ -459,18 +459,22 @@ def link_entry(places: Places, node: Node) -> tuple[int, np.ndarray]:
 
 
 def _loop_start(places: Places, node: RowsStart) -> tuple[int, np.ndarray]:
-    words = [*places.address_of(node.counter), len(node.rows)]
-    for row, out in zip(node.rows, node.stacked, strict=True):
-        words += [places.address_of(row)[0], *places.address_of(out)]
+    """The row of the table that begins a loop over rows."""
+    basis_slot, basis = places.address_of(node.basis.value)
+    starts = [(basis_slot, basis + (node.count - 1) * node.seed.dtype.itemsize), *map(places.address_of, node.stacked)]
+    words = [*places.address_of(node.counter), len(starts)]
+    for value, start in zip(node.moving, starts, strict=True):
+        words += [places.address_of(value)[0], *start]
     return executor.utility("agj_loop_start"), np.array(words, np.int64)
 
 
 def _loop_end(places: Places, node: RowsEnd, length: int) -> tuple[int, np.ndarray]:
-    """``length``: rows of the table back to the loop's start."""
-    rows = node.start.rows
-    words = [*places.address_of(node.start.counter), node.start.count, length, len(rows)]
-    for row in rows:
-        words += [places.address_of(row)[0], row.nbytes]
+    """The row of the table that ends a loop, ``length`` rows below its start."""
+    start = node.start
+    steps = [-start.seed.dtype.itemsize, *[row.nbytes for row in start.rows]]
+    words = [*places.address_of(start.counter), start.count, length, len(steps)]
+    for value, step in zip(start.moving, steps, strict=True):
+        words += [places.address_of(value)[0], step]
     return executor.utility("agj_loop_end"), np.array(words, np.int64)
 
 
