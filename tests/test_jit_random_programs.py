@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, value_and_grad
+from autograd_jit import grad, hessian, jacobian, jit, value_and_grad
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
@@ -312,12 +312,17 @@ def _arguments(rng: numpy.random.Generator, choice: int) -> tuple:
 counted = {"programs": 0, "calls": 0, "replays": 0, "traces": 0, "fallbacks": 0, "errors": 0}
 
 
-def _attack(seed: int, differentiable: bool, wider: bool = False) -> None:
+def jacobian_of_gradient(function, **options):
+    """Another way to the Hessian, by all float arguments: rows of several blocks."""
+    return jacobian(lambda *args: grad(function, (0, 1))(*args), (0, 1, 2), **options)
+
+
+def _attack(seed: int, differentiable: bool, wider: bool = False, operators: tuple = (grad, value_and_grad)) -> None:
     rng = random.Random(seed)
     text = Writer(rng, differentiable, wider).text()
     np = anp if differentiable or rng.random() < 0.5 else numpy
     ours, theirs = _namespace(text, np), _namespace(text, np)
-    operator = rng.choice([grad, value_and_grad]) if differentiable else None
+    operator = rng.choice(operators) if differentiable else None
     compiled = operator(ours["f"], jit=True) if operator else jit(ours["f"])
     interpreted = operator(theirs["f"]) if operator else theirs["f"]
     values = numpy.random.default_rng(seed)
@@ -361,6 +366,12 @@ def test_random_programs(seed):
 @given(st.integers(0, 2**32 - 1))
 def test_gradients_of_random_programs(seed):
     _attack(seed, differentiable=True)
+
+
+@settings(FAST, max_examples=150)
+@given(st.integers(0, 2**32 - 1))
+def test_hessians_of_random_programs(seed):
+    _attack(seed, differentiable=True, wider=seed % 3 == 0, operators=(hessian, jacobian_of_gradient))
 
 
 @FAST

@@ -94,9 +94,10 @@ class _Expansion:
                 self._op(inner)
             return [self.operands[row.number] for row in section.rows]
 
-        seed = section.seed.type
+        seed, constants = section.seed.type, dict(self.constants)
         results = None if self.for_device else loop_over_rows(self.builder, rows_of, seed.shape, seed.dtype)
         if results is None:
+            self.constants = constants  # of those met since, what holds them is gone
             results = self._stacked(section, rows_of)
         for var, result in zip(op.outputs, results, strict=True):
             self.operands[var.number] = result

@@ -75,7 +75,7 @@ def _real_blocks(line: Linearisation, number: int, shape: tuple, dtype: Any) -> 
     """Blocks of a real output: under the recorder one pull for all rows, where that can be."""
     inputs = line.argument.inputs
     node = line.nodes[number]
-    stacked = record_rows(lambda seed: backward_pass([(node, seed)], line.inputs), inputs, shape, dtype)
+    stacked = record_rows(lambda seed: backward_pass([(node, seed)], line.inputs), inputs, inputs, shape, dtype)
     if stacked is None:
         columns = _columns(line, number, shape, dtype, 1)
         return [_block(column, shape, leaf, dtype) for column, leaf in zip(columns, inputs)]

@@ -1,6 +1,7 @@
 """Rows of a Jacobian on a tape: one pull is recorded, for a seed that stands for every unit vector.
 
-Reverse mode pulls one unit cotangent per output element, and each pull does the same operations. Under the recorder
+Reverse mode pulls one unit cotangent per output element (forward mode pushes one unit tangent per input element, and
+all that follows is the same), and each pull does the same operations. Under the recorder
 the first one is written down once, as a *section* that a replay runs for each row; what it computes without looking at
 the seed (``cos(x)`` for the adjoint of ``sin(x)``) stays in front of it. The Jacobian of ``sin``:
 
@@ -33,7 +34,7 @@ from .tracer import BOX_TYPES, Primitive, concrete
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["FEWEST_ROWS", "Section", "linear_rows", "record_rows", "unit_vectors"]
+__all__ = ["FEWEST_ROWS", "Section", "draws_recorded", "linear_rows", "record_rows", "unit_vectors"]
 
 #: fewer rows are recorded one by one: two are recorded in any case
 FEWEST_ROWS = 3
@@ -98,24 +99,37 @@ def _linear_rows(section: Section, *operands: Any) -> tuple:
 linear_rows = Primitive(_linear_rows, "linear_rows", differentiable=False)
 
 
-def record_rows(pull: Callable[[Any], list], inputs: list, shape: tuple, dtype: np.dtype) -> list | None:
-    """For each of ``inputs`` what ``pull`` gives for all unit vectors of ``shape``, stacked; recorded as one section.
+def record_rows(
+    pull: Callable[[Any], list], inputs: list, likes: list, shape: tuple, dtype: np.dtype
+) -> list | None:
+    """What ``pull`` gives for all unit vectors of ``shape``, stacked; recorded as one section.
 
-    An entry is None where ``pull`` gives None. The result is None where rows are not recorded, or need a record
-    each: the tape is then as it was before.
+    ``pull`` is a linear map to a list of values, each None for zero or of the shape and dtype of one of ``likes``. The
+    result has an array for each, or None. It is None itself where none of ``inputs`` is recorded, or where rows need
+    a record each: the tape is then as it was before.
     """
-    recorder = next((leaf._node.recorder for leaf in inputs if _is_recorded(leaf)), None)
+    recorder = _recorder(inputs)
     count = int(np.prod(shape))
     if recorder is None or recorder.is_closed or count < FEWEST_ROWS or dtype not in _DTYPES:
         return None
     before = _State(recorder)
-    found = _rows(recorder, pull, inputs, [_unit_vector(shape, dtype, position) for position in range(count)])
+    found = _rows(recorder, pull, likes, [_unit_vector(shape, dtype, position) for position in range(count)])
     if found is None:
         before.restore(recorder)
         return None
     section, results = found
     boxes = iter(recorder.record_section(linear_rows, section, tuple([block for block in results if block is not None])))
     return [None if block is None else next(boxes) for block in results]
+
+
+def draws_recorded(inputs: list) -> int:
+    """How many random draws the recorder of ``inputs`` has seen so far."""
+    recorder = _recorder(inputs)
+    return 0 if recorder is None else len(recorder.draws)
+
+
+def _recorder(inputs: list) -> Recorder | None:
+    return next((leaf._node.recorder for leaf in inputs if _is_recorded(leaf)), None)
 
 
 def _is_recorded(leaf: Any) -> bool:
@@ -150,10 +164,10 @@ class _Row:
     results: list
 
 
-def _rows(recorder: Recorder, pull: Callable, inputs: list, seeds: list) -> tuple[Section, list] | None:
+def _rows(recorder: Recorder, pull: Callable, likes: list, seeds: list) -> tuple[Section, list] | None:
     """The section, and the stacked values of all rows; what does not depend on the seed stays on the tape."""
     mark = len(recorder.ops)
-    first = _recorded(recorder, pull, inputs, seeds[0])
+    first = _recorded(recorder, pull, likes, seeds[0])
     if first is None:
         return None
     parted = _parted(first)
@@ -161,7 +175,7 @@ def _rows(recorder: Recorder, pull: Callable, inputs: list, seeds: list) -> tupl
         return None
     section, before = parted
     again = len(recorder.ops)
-    last = _recorded(recorder, pull, inputs, seeds[-1])
+    last = _recorded(recorder, pull, likes, seeds[-1])
     if last is None or not _is_same(first, last):
         return None
     del recorder.ops[again:]
@@ -169,14 +183,14 @@ def _rows(recorder: Recorder, pull: Callable, inputs: list, seeds: list) -> tupl
     if between is None:
         return None
     rows = [first.results, *between, last.results]
-    blocks = [_stacked(column, leaf) for column, leaf in zip(zip(*rows), inputs)]
+    blocks = [_stacked(column, like) for column, like in zip(zip(*rows), likes)]
     if any(isinstance(block, str) for block in blocks):
         return None
     recorder.ops[mark:] = before
     return section, blocks
 
 
-def _recorded(recorder: Recorder, pull: Callable, inputs: list, seed: Any) -> _Row | None:
+def _recorded(recorder: Recorder, pull: Callable, likes: list, seed: Any) -> _Row | None:
     """One pull of a recorded seed; None where something happened that cannot be repeated for other seeds."""
     from .tape_box import LeaveTrace
 
@@ -188,10 +202,10 @@ def _recorded(recorder: Recorder, pull: Callable, inputs: list, seed: Any) -> _R
         return None
     if not state.is_clean(recorder):
         return None
-    for result, leaf in zip(results, inputs):
+    for result, like in zip(results, likes):
         if result is not None:
             is_ours = _is_recorded(result) and result._trace == recorder.level
-            if not is_ours or abstract(result) != abstract(leaf) or abstract(leaf)[1] not in _DTYPES:
+            if not is_ours or abstract(result) != abstract(like) or abstract(like)[1] not in _DTYPES:
                 return None
     return _Row(box._node.var, recorder.ops[state.ops :], results)
 
@@ -270,11 +284,11 @@ def _plain_rows(recorder: Recorder, pull: Callable, seeds: list) -> list | None:
         recorder.is_closed = False
 
 
-def _stacked(column: tuple, leaf: Any) -> Any:
-    """The rows of one input as an array; None where there are none, a text where they do not go together."""
+def _stacked(column: tuple, like: Any) -> Any:
+    """The rows of one result as an array; None where there are none, a text where they do not go together."""
     if all(row is None for row in column):
         return None
-    shape, dtype = abstract(leaf)
+    shape, dtype = abstract(like)
     plain = [concrete(row) for row in column]
     if any(row is None or abstract(row) != (shape, dtype) for row in plain):
         return "rows of several kinds"
