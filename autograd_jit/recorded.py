@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import background
+from .trace.linear_rows import linear_rows
 from .trace.packed_tape import PackedTape, pack
 from .trace.tape import Constant, Op, Tape
 from .trace.tape_replay import TapeReplay
@@ -47,10 +48,12 @@ class Recorded:
         self.tape = tape
         self.structure = tape.structure
         self.has_draws = any(isinstance(op, Op) and op.prim.draws is not None for op in tape.ops)
-        self.operations = len(tape.ops)
+        sections = [op.args[0] for op in tape.ops if isinstance(op, Op) and op.prim is linear_rows]
+        self.operations = len(tape.ops) + sum([len(section.ops) for section in sections])
         elements = sum([var.type.size for op in tape.ops if isinstance(op, Op) for var in op.outputs])
+        calls = len(tape.ops) + sum([section.count * len(section.ops) for section in sections])
         #: of an interpreted call
-        self.call_seconds = CALL_PER_OPERATION * self.operations + CALL_PER_ELEMENT * elements
+        self.call_seconds = CALL_PER_OPERATION * calls + CALL_PER_ELEMENT * elements
         self.calls = 1
         #: as a compiled program has them
         self.frames: list[Any] = []

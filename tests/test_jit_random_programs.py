@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, jit, make_jvp, value_and_grad
+from autograd_jit import grad, hessian, jacobian, jit, make_jvp, value_and_grad
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
@@ -377,18 +377,28 @@ def _forward(function: Any) -> Any:
     return lambda v, *rest: make_jvp(function)(v, *rest)(anp.ones(4))
 
 
-def _attack(seed: int, differentiable: bool, wider: bool = False, has_complex: bool = False) -> None:
+def jacobian_of_gradient(function, **options):
+    """Another way to the Hessian, by all float arguments: rows of several blocks."""
+    return jacobian(lambda *args: grad(function, (0, 1))(*args), (0, 1, 2), **options)
+
+
+def _attack(
+    seed: int,
+    differentiable: bool,
+    wider: bool = False,
+    has_complex: bool = False,
+    operators: tuple = (grad, value_and_grad),
+) -> None:
     rng = random.Random(seed)
     text = Writer(rng, differentiable, wider, has_complex).text()
     np = anp if differentiable or rng.random() < 0.5 else numpy
     ours, theirs = _namespace(text, np), _namespace(text, np)
-    operators = [grad, value_and_grad, *([_second, _forward] if has_complex else [])]
+    operators = (*operators, *([_second, _forward] if has_complex else []))
     operator = rng.choice(operators) if differentiable else None
-    with_option = operator in (grad, value_and_grad)
-    if with_option:
-        compiled = operator(ours["f"], jit=True)
+    if operator in (_second, _forward):
+        compiled = jit(operator(ours["f"]))
     else:
-        compiled = jit(operator(ours["f"]) if operator else ours["f"])
+        compiled = operator(ours["f"], jit=True) if operator else jit(ours["f"])
     interpreted = operator(theirs["f"]) if operator else theirs["f"]
     values = numpy.random.default_rng(seed)
     for call in range(8):
@@ -432,6 +442,12 @@ def test_random_programs(seed):
 @given(st.integers(0, 2**32 - 1))
 def test_gradients_of_random_programs(seed):
     _attack(seed, differentiable=True)
+
+
+@settings(FAST, max_examples=150)
+@given(st.integers(0, 2**32 - 1))
+def test_hessians_of_random_programs(seed):
+    _attack(seed, differentiable=True, wider=seed % 3 == 0, operators=(hessian, jacobian_of_gradient))
 
 
 @FAST

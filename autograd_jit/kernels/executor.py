@@ -11,7 +11,8 @@ One compiled function, ``agj_call``, is the body of a built-in method object for
 
 and for each argument a specification of ``SPEC_WORDS`` words: kind, slot, type, dtype, number of axes, shape.
 The kernel table holds pairs (function, block of integers); a kernel returns 0 or a reason to stop, and the status is
-then ``position << 8 | reason``.
+then ``position << 8 | reason``. A negative answer is no reason: the walk goes on behind the entry so many places back,
+which is how ``agj_loop_end`` repeats what follows an ``agj_loop_start``.
 """
 
 from __future__ import annotations
@@ -210,10 +211,14 @@ kernel:
   %args.at = getelementptr ptr, ptr %function.at, i64 1
   %args = load ptr, ptr %args.at
   %stop = call i64 %function(ptr %slots, ptr %args)
-  %stopped = icmp ne i64 %stop, 0
-  br i1 %stopped, label %halt, label %next
+  %went.on = icmp eq i64 %stop, 0
+  br i1 %went.on, label %next, label %stopped
+stopped:
+  %again = icmp slt i64 %stop, 0
+  br i1 %again, label %next, label %halt
 next:
-  %i.next = add i64 %i, 1
+  %place = add i64 %i, %stop
+  %i.next = add i64 %place, 1
   br label %test
 halt:
   %shifted = shl i64 %i, 8
@@ -255,6 +260,88 @@ end:
   %incref = load ptr, ptr %incref.at
   call void %incref(ptr %result)
   ret ptr %result
+}}
+
+; args: slot and byte offset of a counter, number of slots that move, then for each its number, and the slot and byte
+; offset where it begins.
+define i64 @agj_loop_start(ptr %slots, ptr %args) nounwind {{
+entry:
+  %slot = load i64, ptr %args
+  %base.at = getelementptr ptr, ptr %slots, i64 %slot
+  %base = load ptr, ptr %base.at
+  %offset.at = getelementptr i64, ptr %args, i64 1
+  %offset = load i64, ptr %offset.at
+  %counter = getelementptr i8, ptr %base, i64 %offset
+  store i64 0, ptr %counter
+  %count.at = getelementptr i64, ptr %args, i64 2
+  %count = load i64, ptr %count.at
+  br label %test
+test:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %row ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %row, label %end
+row:
+  %triple = mul i64 %i, 3
+  %index = add i64 %triple, 3
+  %row.args = getelementptr i64, ptr %args, i64 %index
+  %row.slot = load i64, ptr %row.args
+  %out.slot.in = getelementptr i64, ptr %row.args, i64 1
+  %out.slot = load i64, ptr %out.slot.in
+  %out.offset.in = getelementptr i64, ptr %row.args, i64 2
+  %out.offset = load i64, ptr %out.offset.in
+  %out.at = getelementptr ptr, ptr %slots, i64 %out.slot
+  %out = load ptr, ptr %out.at
+  %first = getelementptr i8, ptr %out, i64 %out.offset
+  %row.at = getelementptr ptr, ptr %slots, i64 %row.slot
+  store ptr %first, ptr %row.at
+  %i.next = add i64 %i, 1
+  br label %test
+end:
+  ret i64 0
+}}
+
+; args: slot and byte offset of a counter, number of turns, entries of the table back to the loop's start, number of
+; slots that move, then for each its number and how many bytes it moves. Goes back unless all turns are done.
+define i64 @agj_loop_end(ptr %slots, ptr %args) nounwind {{
+entry:
+  %slot = load i64, ptr %args
+  %base.at = getelementptr ptr, ptr %slots, i64 %slot
+  %base = load ptr, ptr %base.at
+  %offset.at = getelementptr i64, ptr %args, i64 1
+  %offset = load i64, ptr %offset.at
+  %counter = getelementptr i8, ptr %base, i64 %offset
+  %turns.at = getelementptr i64, ptr %args, i64 2
+  %turns = load i64, ptr %turns.at
+  %length.at = getelementptr i64, ptr %args, i64 3
+  %length = load i64, ptr %length.at
+  %count.at = getelementptr i64, ptr %args, i64 4
+  %count = load i64, ptr %count.at
+  br label %test
+test:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %row ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %row, label %end
+row:
+  %double = mul i64 %i, 2
+  %index = add i64 %double, 5
+  %row.args = getelementptr i64, ptr %args, i64 %index
+  %row.slot = load i64, ptr %row.args
+  %bytes.at = getelementptr i64, ptr %row.args, i64 1
+  %bytes = load i64, ptr %bytes.at
+  %row.at = getelementptr ptr, ptr %slots, i64 %row.slot
+  %data = load ptr, ptr %row.at
+  %data.next = getelementptr i8, ptr %data, i64 %bytes
+  store ptr %data.next, ptr %row.at
+  %i.next = add i64 %i, 1
+  br label %test
+end:
+  %done = load i64, ptr %counter
+  %done.next = add i64 %done, 1
+  store i64 %done.next, ptr %counter
+  %again = icmp slt i64 %done.next, %turns
+  %back = sub i64 0, %length
+  %answer = select i1 %again, i64 %back, i64 0
+  ret i64 %answer
 }}
 
 ; args: slot, byte offset, number of bytes, then the expected bytes. Returns 1 where they differ.
@@ -387,7 +474,7 @@ def _load_runtime() -> CompiledCode:
 
 
 def utility(name: str) -> int:
-    """The address of ``agj_check`` or ``agj_gemm``."""
+    """The address of ``agj_check``, ``agj_gemm``, ``agj_loop_start`` or ``agj_loop_end``."""
     return _runtime().address(name)
 
 

@@ -54,6 +54,14 @@ class Builder:
         self._literals: dict[Value, Literal] = {}  # values that hold one literal
         self.made_by: dict[Value, Call] = {}  # the call that computes a value
 
+    def known(self) -> Any:
+        """What is computed so far, for :meth:`restore`."""
+        return dict(self._known), dict(self._literals), dict(self.made_by)
+
+    def restore(self, known: Any) -> None:
+        """Forget what has been computed since, without taking it out of the graph."""
+        self._known, self._literals, self.made_by = known
+
     # ---------------------------------------------------------------- values
 
     def new_value(self, shape: tuple[int, ...], dtype: np.dtype) -> Value:

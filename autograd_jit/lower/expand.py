@@ -7,40 +7,62 @@ the op then becomes a Python step, which is slower and never wrong.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..divergence import compared_dtype
+from ..trace.linear_rows import Section, linear_rows
 from ..trace.tape import Constant, Guard, Op, Tape, Var
 from . import pairs, rules
 from .builder import Builder, NoLowering
-from .graph import Gemm, Graph, Init, Literal, Map, Piece, Reduce, Step, View
+from .graph import (
+    Gemm,
+    Graph,
+    Init,
+    Literal,
+    Map,
+    Operand,
+    Piece,
+    Reduce,
+    RowsEnd,
+    RowsStart,
+    Step,
+    View,
+    dense_strides,
+)
 from .pairs import PARTS, Pair, Whole
+from .row_loops import loop_over_rows, unit_vector
 from .rules.complex_table import COMPLEX_RULES
 from .rules.table import RULES
 
 __all__ = ["RULES", "expand"]
 
 
-def expand(tape: Tape, calls_gemv: bool = True) -> Graph:
-    """The kernel graph of a tape, dead code included (see :mod:`autograd_jit.lower.simplify`)."""
-    return _Expansion(tape, calls_gemv).graph()
+def expand(tape: Tape, for_device: bool = False) -> Graph:
+    """The kernel graph of a tape, dead code included (see :mod:`autograd_jit.lower.simplify`).
+
+    ``for_device``: products with vectors are loops, and the rows of a Jacobian are computed one after the other.
+    """
+    return _Expansion(tape, for_device).graph()
 
 
 _STATIC = frozenset([int, float, bool, str, type(None)])
 #: what may hold values
 _LOOKED_INTO = frozenset([Var, Constant, tuple, list, slice])
 #: nodes that compute, whatever their operands hold
-_CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm)
+_CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm, RowsStart, RowsEnd)
 
 
 class _Expansion:
     """State of one expansion: the builder and the operand of each tape variable."""
 
-    def __init__(self, tape: Tape, calls_gemv: bool) -> None:
+    def __init__(self, tape: Tape, for_device: bool) -> None:
         self.tape = tape
-        self.builder = Builder(calls_gemv)
+        self.for_device = for_device
+        self.builder = Builder(calls_gemv=not for_device)
         self.operands: dict[int, Whole] = {}
         self.constants: dict[int, Whole] = {}
         #: whether there has been a complex number: most tapes have none, and are not looked through for them
@@ -65,6 +87,8 @@ class _Expansion:
     def _op(self, op: Op) -> None:
         if op.prim.draws is not None:
             return self._draw(op)
+        if op.prim is linear_rows:
+            return self._rows(op)
         is_complex = self._is_complex(op)
         rule = COMPLEX_RULES.get(op.prim) if is_complex else RULES.get(op.prim) or rules.find(op.prim)
         operands = self.operands
@@ -83,6 +107,40 @@ class _Expansion:
             results = self._step(op, str(why))
         for var, result in zip(op.outputs, results):
             operands[var.number] = result
+
+    def _rows(self, op: Op) -> None:
+        """A section: once, to be repeated for each row, or else once for each of the rows."""
+        section: Section = op.args[0]
+
+        def rows_of(seed: Operand) -> list[Operand]:
+            self.operands[section.seed.number] = seed
+            for inner in section.ops:
+                self._op(inner)
+            return [self._real(row) for row in section.rows]
+
+        seed, constants = section.seed.type, dict(self.constants)
+        results = None if self.for_device else loop_over_rows(self.builder, rows_of, seed.shape, seed.dtype)
+        if results is None:
+            self.constants = constants  # of those met since, what holds them is gone
+            results = self._stacked(section, rows_of)
+        for var, result in zip(op.outputs, results, strict=True):
+            self.operands[var.number] = result
+
+    def _real(self, var: Var) -> Operand:
+        """The operand of a variable that is no complex number."""
+        operand = self.operands[var.number]
+        assert not isinstance(operand, Pair)
+        return operand
+
+    def _stacked(self, section: Section, rows_of: Callable[[Operand], list[Operand]]) -> list[View]:
+        """The rows of a section, each computed by itself."""
+        b, seed = self.builder, section.seed.type
+        stacked = [b.assemble((section.count, *row.type.shape), row.type.dtype, None) for row in section.rows]
+        for number in range(section.count):
+            for out, row in zip(stacked, rows_of(unit_vector(b, seed.shape, seed.dtype, number)), strict=True):
+                shape = out.shape[1:]
+                b.piece(View(out, shape, dense_strides(shape), number * math.prod(shape)), row, False)
+        return [out.view() for out in stacked]
 
     def _draw(self, op: Op) -> None:
         """A random draw: an input, where nothing before it can stop the run, which would then have drawn too much."""

@@ -20,7 +20,22 @@ from typing import NamedTuple
 import numpy as np
 
 from .chunks import chunk_starts
-from .graph import Graph, Init, Inside, Map, Node, Operand, Piece, Reduce, Value, View, canonical, dense_strides
+from .graph import (
+    Graph,
+    Init,
+    Inside,
+    Map,
+    Node,
+    Operand,
+    Piece,
+    Reduce,
+    RowsEnd,
+    RowsStart,
+    Value,
+    View,
+    canonical,
+    dense_strides,
+)
 from .recompute import carried_values, compute_again
 
 __all__ = ["Group", "fuse", "is_row_stage"]
@@ -101,6 +116,7 @@ class _Fusion:
         self.reduced_by = _sole_reductions(graph)
         self.chunk_starts = chunk_starts(graph.nodes, _domain)
         self.floors: dict[tuple, int] = {}  # groups below are of earlier chunks
+        self.barrier = 0  # groups below lie on the other side of the beginning or the end of a loop over rows
         self.spread_over = _spread_over(graph)
         for node in graph.nodes:
             self._place(node)
@@ -119,6 +135,8 @@ class _Fusion:
             self.groups.append(Group(None, [node], [1]))
             for value in node.outs:
                 self.made_in[value] = len(self.groups) - 1
+            if isinstance(node, (RowsStart, RowsEnd)):
+                self.barrier = len(self.groups)
 
     def _place_loop(self, node: Map | Reduce | Piece) -> None:
         domain = _domain(node)
@@ -163,7 +181,7 @@ class _Fusion:
 
     def _earliest(self, node: Map | Reduce | Piece, domain: tuple) -> tuple[int, int]:
         """The first group, and the first stage of it, in which everything that ``node`` reads is there."""
-        earliest = (0, 1)
+        earliest = (self.barrier, 1)
         pointer = node.args[0] if type(node) is Map and node.op == "gather" else None
         for operand in node.reads:
             made = self.made_in.get(operand.value)
@@ -208,7 +226,7 @@ class _Fusion:
                 return None
             if isinstance(term, View) and term.value in self.made_in:
                 number = max(number, self.made_in[term.value])
-        if number < 0 or not _is_by_rows(group := self.groups[number]) or not group.has_room:
+        if number < self.barrier or not _is_by_rows(group := self.groups[number]) or not group.has_room:
             return None
         assert group.domain is not None and group.axes is not None
         kept = group.domain[: group.axes[0]]

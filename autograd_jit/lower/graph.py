@@ -11,6 +11,7 @@ slices and broadcasts are views and cost nothing. Nodes compute values:
     Call      a native routine that is no loop nest: LAPACK, sorting, recurrences
     Step      a call of the primitive's own Python function
     Check     a guard
+    RowsStart, RowsEnd    what stands between them runs once for each row of some results
 
 The graph prints, one node a line, and :func:`verify` checks it.
 """
@@ -42,6 +43,8 @@ __all__ = [
     "Node",
     "Piece",
     "Reduce",
+    "RowsEnd",
+    "RowsStart",
     "Step",
     "Value",
     "View",
@@ -437,6 +440,60 @@ class Check(Node):
 
     def __str__(self) -> str:
         return f"check {self.number}: {self.arg} == {np.frombuffer(self.expected, self.arg.dtype)}"
+
+
+@dataclass(eq=False)
+class RowsStart(Node):
+    """The nodes from here to ``RowsEnd`` run once for each unit vector ``seed``, and compute a row of each result.
+
+    Neither takes a pass over memory: ``seed`` and ``rows`` are values whose addresses move on from turn to turn. A seed
+    looks at ``basis``, ``[0, ..., 0, 1, 0, ..., 0]``, from one element further left each time; a row lies in the
+    result of which it is part (``stacked``). ``counter`` (an int64) says how many turns are done.
+    """
+
+    counter: Value
+    seed: Value
+    basis: View
+    rows: tuple[Value, ...]
+    stacked: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        self.outs = (self.counter, self.seed, *self.stacked)
+        self.reads = (self.basis,)
+
+    @property
+    def count(self) -> int:
+        """How many turns there are."""
+        return self.seed.size
+
+    @property
+    def moving(self) -> tuple[Value, ...]:
+        """The values whose addresses move."""
+        return self.seed, *self.rows
+
+    def operands(self) -> Iterable[Operand]:
+        return self.reads
+
+    def __str__(self) -> str:
+        return f"for unit vector {_typed(self.seed)} of {self.basis}:"
+
+
+@dataclass(eq=False)
+class RowsEnd(Node):
+    """The end of what a ``RowsStart`` repeats: a row of each result is there."""
+
+    start: RowsStart
+
+    def __post_init__(self) -> None:
+        self.outs = (self.start.counter, *self.start.stacked)
+        self.reads = (self.start.counter.view(), *[row.view() for row in self.start.rows])
+
+    def operands(self) -> Iterable[Operand]:
+        return self.reads
+
+    def __str__(self) -> str:
+        pairs = zip(self.start.stacked, self.start.rows)
+        return "next row: " + ", ".join([f"{row} of {_typed(out)}" for out, row in pairs])
 
 
 @dataclass(eq=False)

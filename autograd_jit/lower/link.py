@@ -8,7 +8,7 @@ import numpy as np
 
 from ..kernels import executor, library
 from .compile import CompiledKernel
-from .graph import Call, Check, Gemm, Node, Step, Value, View
+from .graph import Call, Check, Gemm, Node, RowsEnd, RowsStart, Step, Value, View
 from .kernel import Kernel
 from .routines import CompiledRoutine, compiled_routine
 
@@ -29,14 +29,15 @@ def link(
 ) -> None:
     """Fill the table of (function, argument block), cut at Python steps."""
     rows: list[tuple[int, np.ndarray]] = []
-    start = 0
+    start = loop = 0
+    turns = 1  # how often what is linked runs
     for group, launch in zip(stages.groups, stages.launches, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
             program.kernel_at[len(rows)] = kernel
             kernel.users.add(program)
-            program.operations += launch.elements * max(len(launch.kernel.body), 1)
+            program.operations += turns * launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
             rows.append((kernel.address, np.array(words, np.int64)))
             continue
@@ -46,7 +47,7 @@ def link(
             rows.append(link_entry(program, node))
         elif isinstance(node, Gemm):
             rows.append(link_entry(program, node))
-            program.operations += node.out.size * node.left.shape[2]
+            program.operations += turns * node.out.size * node.left.shape[2]
         elif isinstance(node, Call):
             program.calls[len(rows)] = node
             routine = routines[node.code]
@@ -54,7 +55,13 @@ def link(
             program.kernel_at[len(rows)] = routine
             routine.users.add(program)
             rows.append((routine.address, _call_words(program, node)))
-            program.operations += node.work
+            program.operations += turns * node.work
+        elif isinstance(node, RowsStart):
+            loop, turns = len(rows), node.count
+            rows.append(_loop_start(program, node))
+        elif isinstance(node, RowsEnd):
+            rows.append(_loop_end(program, node, len(rows) - loop))
+            turns = 1
         else:
             assert isinstance(node, Step)
             if len(rows) > start:
@@ -82,6 +89,26 @@ def link_entry(places: Places, node: Node) -> tuple[int, np.ndarray]:
         return executor.utility("agj_gemm"), _gemm_words(places, node)
     assert isinstance(node, Call)
     return compiled_routine(*library.routine(*node.code)).address, _call_words(places, node)
+
+
+def _loop_start(places: Places, node: RowsStart) -> tuple[int, np.ndarray]:
+    """The row of the table that begins a loop over rows."""
+    basis_slot, basis = places.address_of(node.basis.value)
+    starts = [(basis_slot, basis + (node.count - 1) * node.seed.dtype.itemsize), *map(places.address_of, node.stacked)]
+    words = [*places.address_of(node.counter), len(starts)]
+    for value, start in zip(node.moving, starts, strict=True):
+        words += [places.address_of(value)[0], *start]
+    return executor.utility("agj_loop_start"), np.array(words, np.int64)
+
+
+def _loop_end(places: Places, node: RowsEnd, length: int) -> tuple[int, np.ndarray]:
+    """The row of the table that ends a loop, ``length`` rows below its start."""
+    start = node.start
+    steps = [-start.seed.dtype.itemsize, *[row.nbytes for row in start.rows]]
+    words = [*places.address_of(start.counter), start.count, length, len(steps)]
+    for value, step in zip(start.moving, steps, strict=True):
+        words += [places.address_of(value)[0], step]
+    return executor.utility("agj_loop_end"), np.array(words, np.int64)
 
 
 def _check_words(program: Places, node: Check) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import emit_llvm, emit_python
 from .compile import CompiledKernel
-from .graph import Call, Check, Gemm, Node
+from .graph import Call, Check, Gemm, Node, RowsEnd, RowsStart
 from .kernel import Launch
 
 if TYPE_CHECKING:
@@ -126,6 +126,10 @@ def _alone(node: Node) -> str:
         return f"BLAS {routine}, {batch} times {rows}x{inner} @ {inner}x{columns}"
     if isinstance(node, Call):
         return f"{node.routine} over {', '.join(['x'.join(map(str, view.shape)) for view in node.args])}"
+    if isinstance(node, RowsStart):
+        return f"for each of {node.count} rows:"
+    if isinstance(node, RowsEnd):
+        return f"the next of {node.start.count} rows"
     return f"Python step: {node}"
 
 

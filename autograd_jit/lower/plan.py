@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .fuse import Group
-from .graph import Graph, Map, Value, View
+from .graph import Graph, Map, RowsEnd, RowsStart, Value, View
 
 __all__ = ["Plan", "plan", "row_buffers", "stored_values"]
 
@@ -88,19 +88,39 @@ def plan(
 
 
 def _lifetimes(groups: list[Group], values: Collection[Value]) -> tuple[dict[Value, int], dict[Value, int]]:
-    """First group that writes and last group that touches each of ``values``."""
+    """First group that writes and last group that touches each of ``values``.
+
+    What is computed before a loop over rows and read in it is read in every turn: it lives until the loop is over.
+    """
     born: dict[Value, int] = {}
     dies: dict[Value, int] = {}
+    ends = _ends_of_loops(groups)
+    start = end = -1
     for number, group in enumerate(groups):
+        if number in ends:
+            start, end = number, ends[number]
         for node in group.nodes:
             for value in node.outs:
                 if value in values:
                     born.setdefault(value, number)
                     dies[value] = number
             for view in node.reads:
-                if view.value in values:
-                    dies[view.value] = number
+                value = view.value
+                if value in values:
+                    dies[value] = end if number < end and born.get(value, -1) < start else number
     return born, dies
+
+
+def _ends_of_loops(groups: list[Group]) -> dict[int, int]:
+    """Numbers of the groups that begin and end what is done row by row."""
+    ends: dict[int, int] = {}
+    first = -1
+    for number, group in enumerate(groups):
+        if isinstance(group.nodes[0], RowsStart):
+            first = number
+        elif isinstance(group.nodes[0], RowsEnd):
+            ends[first] = number
+    return ends
 
 
 class _Arena:

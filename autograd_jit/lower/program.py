@@ -34,7 +34,7 @@ from .compile import CompiledKernel, compile_kernels, swap_lock
 from .expand import expand
 from .forms import Forms
 from .fuse import Group, fuse
-from .graph import Call, Check, CopyStep, Graph, Map, Step, Value, View, dense_strides
+from .graph import Call, Check, CopyStep, Graph, Map, RowsStart, Step, Value, View, dense_strides
 from .kernel import Launch
 from .link import link
 from .pairs import as_complex, storage
@@ -275,7 +275,7 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     rows run at the same time, and a guard that fails is looked at when the run is over. Products with vectors are
     loops.
     """
-    graph = expand(tape, calls_gemv=not for_device)
+    graph = expand(tape, for_device)
     outputs = _deliver_outputs(graph, tape)
     graph = turn_short_rows(unroll_short_axes(gather_pieces(drop_dead_nodes(graph))))
     groups = fuse(graph)
@@ -289,9 +289,10 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
 
 
 def _fixed(graph: Graph) -> list[Value]:
-    """Values whose memory is given to a run, in the order of their slots."""
+    """Values that have a slot of their own, in order: memory that a run is given, and what moves in it."""
     delivered = [out.value for out in graph.outputs if isinstance(out, View)]
-    return [*graph.inputs, *graph.constants, *delivered]
+    moving = [value for node in graph.nodes if isinstance(node, RowsStart) for value in node.moving]
+    return [*graph.inputs, *graph.constants, *delivered, *moving]
 
 
 def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None) -> Program:

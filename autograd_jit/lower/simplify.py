@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..trace.tracer import Primitive
-from .graph import Call, Check, CopyStep, Graph, Map, Node, Step, Value, View
+from .graph import Call, Check, CopyStep, Graph, Map, Node, RowsEnd, RowsStart, Step, Value, View
 
 __all__ = ["drop_dead_nodes"]
 
@@ -14,15 +14,16 @@ def drop_dead_nodes(graph: Graph) -> Graph:
     """The graph without nodes that neither the outputs nor a guard need.
 
     A Python step or a call without use goes, too, unless it draws random numbers, or may raise an exception that
-    depends on its data: the function expects it, or handles it.
+    depends on its data: the function expects it, or handles it. A loop over rows goes or stays as a whole.
     """
     needed: set[Value] = {out.value for out in graph.outputs if isinstance(out, View)}
     kept = []
+    loops = _loops_that_may_raise(graph)
     for node in reversed(graph.nodes):
         if type(node) is Map:  # most
             is_needed = node.out in needed
         else:
-            is_needed = not needed.isdisjoint(node.outs) or isinstance(node, Check) or _may_raise(node)
+            is_needed = not needed.isdisjoint(node.outs) or isinstance(node, Check) or _may_raise(node) or node in loops
         if is_needed:
             kept.append(node)
             for view in node.reads:
@@ -32,6 +33,17 @@ def drop_dead_nodes(graph: Graph) -> Graph:
     return Graph(graph.inputs, constants, kept, graph.outputs, graph.draws)
 
 
+def _loops_that_may_raise(graph: Graph) -> set[Node]:
+    """The ends of the loops over rows in which something may raise."""
+    found: set[Node] = set()
+    raises = False
+    for node in graph.nodes:
+        if isinstance(node, RowsStart):
+            raises = False
+        elif isinstance(node, RowsEnd) and raises:
+            found.add(node)
+        raises = raises or _may_raise(node)
+    return found
 
 
 #: modules whose functions raise for wrong shapes and dtypes only, which a replay has checked

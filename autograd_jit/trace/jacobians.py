@@ -13,6 +13,7 @@ from .arguments import Refusal
 from .cotangent import abstract
 from .derivatives import Argument, Linearisation, finish, separate, warn_independent
 from .forward import jvp_leaves
+from .linear_rows import record_rows, unit_vectors
 from .reverse import backward_pass
 from .tracer import BOX_TYPES, concrete, getval
 
@@ -66,27 +67,32 @@ def _rows_of_output(line: Linearisation, number: int) -> Any:
     elif dtype.kind == "c":
         blocks = _complex_blocks(line, number, shape, dtype)
     else:
-        columns = _columns(line, number, shape, dtype, 1)
-        blocks = [_block(column, shape, leaf_in, dtype) for column, leaf_in in zip(columns, argument.inputs)]
+        blocks = _real_blocks(line, number, shape, dtype)
     return argument.gradient(separate(blocks))
+
+
+def _real_blocks(line: Linearisation, number: int, shape: tuple, dtype: Any) -> list:
+    """Blocks of a real output: under the recorder one pull for all rows, where that can be."""
+    inputs = line.argument.inputs
+    node = line.nodes[number]
+    stacked = record_rows(lambda seed: backward_pass([(node, seed)], line.inputs), inputs, inputs, shape, dtype)
+    if stacked is None:
+        columns = _columns(line, number, shape, dtype, 1)
+        return [_block(column, shape, leaf, dtype) for column, leaf in zip(columns, inputs)]
+    from .. import numpy as anp
+
+    none = [None] * int(np.prod(shape))
+    return [
+        _block(none, shape, leaf, dtype) if rows is None else anp.reshape(rows, shape + abstract(leaf)[0])
+        for rows, leaf in zip(stacked, inputs)
+    ]
 
 
 def _columns(line: Linearisation, number: int, shape: tuple, dtype: Any, unit: Any) -> list[list]:
     """Per input its cotangents for each standard basis vector (times ``unit``) of one output."""
     node, inputs = line.nodes[number], line.inputs
-    pulled = [backward_pass([(node, basis)], inputs) for basis in _basis(shape, dtype, unit)]
+    pulled = [backward_pass([(node, basis)], inputs) for basis in unit_vectors(shape, dtype, unit)]
     return [list(column) for column in zip(*pulled)] if pulled else [[] for _ in inputs]
-
-
-def _basis(shape: tuple, dtype: Any, unit: Any = 1) -> Iterator[Any]:
-    """The standard basis: each vector an array of its own, since rules may hand it on."""
-    if not shape:
-        yield dtype.type(unit)
-        return
-    for position in range(int(np.prod(shape))):
-        vector = np.zeros(shape, dtype)
-        vector.reshape(-1)[position] = unit
-        yield vector
 
 
 def _complex_blocks(line: Linearisation, number: int, shape: tuple, dtype: Any) -> list:
@@ -183,7 +189,7 @@ def _input_basis(argument: Argument) -> Iterator[list]:
     """The standard basis of the differentiable leaves' tangents; None for the leaves that stay."""
     count = len(argument.inputs)
     for number, leaf in enumerate(argument.inputs):
-        for vector in _basis(*abstract(leaf)):
+        for vector in unit_vectors(*abstract(leaf)):
             yield [vector if position == number else None for position in range(count)]
 
 

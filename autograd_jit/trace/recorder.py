@@ -23,6 +23,7 @@ from .capture_values import is_library
 from .companions import Companions
 from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
+from .linear_rows import Section
 from .registered import apply_recorded, apply_to_registered, meet_types
 from .snapshots import plain_copies, restored, same_contents
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
@@ -285,6 +286,17 @@ class Recorder:
             boxes.append(self._box(leaf, var))
         self.ops.append(Op(prim, args, kwargs, tuple(outputs), structure, self._lines.above(5)))
         return tree.unflatten(structure, boxes)
+
+    def add_seed(self, value: Any) -> TapeBox:
+        """A box for the seed of a section (:mod:`.linear_rows`), which is no input of the tape."""
+        return self._box(value, self._new_var(value))
+
+    def record_section(self, prim: Primitive, section: Section, values: tuple) -> list[TapeBox]:
+        """Write down an operation that holds a section; ``values``: its results, boxed."""
+        outputs = tuple([self._new_var(value) for value in values])
+        structure = tree.flatten(values)[1]
+        self.ops.append(Op(prim, (section, *section.operands), {}, outputs, structure, self._lines.above(3)))
+        return [self._box(value, var) for value, var in zip(values, outputs)]
 
     def record_draw(self, draw: Draw, answer: Any) -> Any:
         """A draw from a random generator: a step that draws anew at every replay. Gives ``answer``, boxed."""

@@ -182,7 +182,7 @@ class Tape:
     def __str__(self) -> str:
         parameters = ", ".join([f"{var}: {var.type}" for var in self.inputs])
         lines = [f"def {self.name}({parameters}):"]
-        statements = [(f"    {op}", op.line) for op in self.ops]
+        statements = [(f"    {text}", op.line) for op in self.ops for text in (str(op), *_section_lines(op))]
         width = min(max([len(text) for text, _ in statements], default=0), 72)
         previous = ""
         for text, line in statements:
@@ -192,6 +192,12 @@ class Tape:
         returned = tree.unflatten(self.structure, [_Shown(out) for out in self.outputs])
         lines.append(f"    return {returned!r}")
         return "\n".join(lines)
+
+
+def _section_lines(op: Op | Guard) -> list[str]:
+    """The operations inside of one that is done for each of several seeds."""
+    section = op.args[0] if isinstance(op, Op) and op.args else None
+    return [f"    {line}" for line in section.lines(op.outputs)] if hasattr(section, "lines") else []  # type: ignore[union-attr]
 
 
 class _Shown:
