@@ -306,7 +306,7 @@ def replay_problems(
         if both is None:
             continue
         leaves = [leaf for leaf in tree.flatten((args, kwargs, both[1]))[0] if is_float(leaf)]
-        single = any(np.asarray(leaf).dtype.itemsize < 8 for leaf in leaves)
+        single = any(np.asarray(leaf).real.dtype.itemsize < 8 for leaf in leaves)
         word = difference(list(tree.flatten(both[0])[0]), tree.flatten(both[1])[0], 2e-4 if single else 1e-9)
         if word and word.split(":")[0] not in allowed:
             found.append(f"{call.name}, {label}, compiled: {word}")

@@ -6,7 +6,7 @@ import pytest
 import autograd_jit.numpy as anp
 from autograd_jit import grad, jit
 
-pytestmark = pytest.mark.emulated(keeps_memory=True)
+pytestmark = [pytest.mark.emulated(keeps_memory=True), pytest.mark.usefixtures("emulated_device")]
 
 W = np.linspace(-1, 2, 30).reshape(5, 6) * (1 + 2j) + 1j
 
