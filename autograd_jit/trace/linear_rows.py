@@ -1,7 +1,7 @@
 """Rows of a Jacobian on a tape: one pull is recorded, for a seed that stands for every unit vector.
 
-Reverse mode pulls one unit cotangent per output element (forward mode pushes one unit tangent per input element, and
-all that follows is the same), and each pull does the same operations. Under the recorder
+Reverse mode pulls one unit cotangent per output element, and each pull does the same operations. (Forward mode runs the
+function once for each input element: those runs are recorded one by one.) Under the recorder
 the first one is written down once, as a *section* that a replay runs for each row; what it computes without looking at
 the seed (``cos(x)`` for the adjoint of ``sin(x)``) stays in front of it. The Jacobian of ``sin``:
 
