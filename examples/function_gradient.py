@@ -139,7 +139,7 @@ def work(run):
     places, heights = data()
     gradient = run.watch(value_and_grad(loss, jit=run.jit))
     function = Function(places[:1], numpy.zeros(1))
-    for _ in range(run.pick(full=1000, quick=30)):
+    for _ in range(run.pick(full=300, quick=30)):
         value, slope = gradient(function, places, heights)
         function = function - slope * RATE
         yield value
