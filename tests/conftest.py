@@ -10,7 +10,10 @@ import pytest
 from tests.emulation import plugin
 from tests.emulation.plugin import compiler_packages, emulated_device, pytest_configure
 
-__all__ = ["compiler_packages", "emulated_device", "pytest_configure"]
+__all__ = [
+    "compiler_packages", "emulated_device", "pytest_addoption", "pytest_collection_modifyitems", "pytest_configure",
+    "pytest_runtest_protocol",
+]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -28,7 +28,10 @@ from .emit_llvm import emit
 from .kernel import Kernel
 from .progress import counted
 
-__all__ = ["CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "counters", "tally"]
+__all__ = [
+    "CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "count", "counters",
+    "tally",
+]  # fmt: skip
 
 logger = logging.getLogger("autograd_jit")
 
@@ -53,6 +56,13 @@ class Tally(threading.local):
 
 
 tally = Tally()
+
+
+def count(origin: str) -> None:
+    """A kernel has been "compiled" or came from "disk"."""
+    for sums in (counters, tally):
+        sums.compiled += origin != "disk"
+        sums.loaded += origin == "disk"
 
 
 @dataclass
@@ -197,12 +207,7 @@ def _load(compiler: str, kernel: Kernel, tier: Tier, text: str = "") -> Compiled
         found = _by_llvm_or_numba(kernel, tier, text)
     found.seconds = time.perf_counter() - started
     counters.seconds += found.seconds
-    if found.origin == "disk":
-        counters.loaded += 1
-        tally.loaded += 1
-    else:
-        counters.compiled += 1
-        tally.compiled += 1
+    count(found.origin)
     verb = "cache hit" if found.origin == "disk" else "compiled"
     logger.debug(
         "%s: kernel of %d operations, %s, %s, %.1f ms",

@@ -11,7 +11,7 @@ from ..kernels import cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, Dim, Launchable
 from . import emit_cuda
-from .compile import counters
+from .compile import count
 from .device_schedule import Combine, DeviceCall, DeviceCheck, DeviceGemm, DeviceLoop, Sizes, itemsize, scalar
 from .emit_cuda import Mapping
 from .emit_python import Parameter
@@ -68,8 +68,7 @@ def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
         started = time.perf_counter()
         code, origin = compile_source(source, signature, capability)
         codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
-        counters.compiled += origin == "compiled"
-        counters.loaded += origin == "disk"
+        count(origin)
     return codes
 
 
