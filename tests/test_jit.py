@@ -635,6 +635,7 @@ def test_two_thousand_signatures_are_bounded():
     assert len(jitted._handle.compiled.entries) <= 64
 
 
+@pytest.mark.cpu
 def test_a_defect_in_lowering_does_not_lose_the_answer(monkeypatch):
     program = importlib.import_module("autograd_jit.lower.program")
     monkeypatch.setattr(program, "expand", lambda tape: 1 / 0)

@@ -59,9 +59,9 @@ tally = Tally()
 
 
 def count(origin: str) -> None:
-    """A kernel has been "compiled" or came from "disk"."""
+    """A kernel has been "compiled", or came from "disk" or "memory"."""
     for sums in (counters, tally):
-        sums.compiled += origin != "disk"
+        sums.compiled += origin == "compiled"
         sums.loaded += origin == "disk"
 
 
