@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import config, grad, jit, value_and_grad
+from autograd_jit import grad, jit, value_and_grad
 
 
 def check(function, *args, steps=0, tolerance=1e-12):
@@ -186,14 +186,14 @@ def test_threads_share_a_program(size):
     assert not wrong and compiled.stats.traces == 1
 
 
+@pytest.mark.cpu  # a device maps long rows in another way than short ones
 def test_another_size_compiles_nothing():
     compiled = jit(lambda x: anp.sum(anp.exp(x)[::-1] / (1 + x**2)), compile="eager")
     compiled(np.ones(50))
-    made, loaded = compiled.stats.kernels_compiled, compiled.stats.kernels_loaded
+    made = compiled.stats.kernels_compiled + compiled.stats.kernels_loaded
     compiled(np.ones(70))
-    assert compiled.stats.traces == 2 and compiled.stats.kernels_compiled == made
-    if config.target == "cpu":  # a device's programs have their code from disk, each for itself
-        assert compiled.stats.kernels_loaded == loaded
+    assert compiled.stats.traces == 2
+    assert compiled.stats.kernels_compiled + compiled.stats.kernels_loaded == made
 
 
 # ---------------------------------------------------------------- row by row
