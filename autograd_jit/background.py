@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -19,6 +20,11 @@ from .trace import collector
 __all__ = ["submit", "submit_all", "wait"]
 
 Job = Callable[[], object]
+
+#: seconds for which the interpreter lock is kept from a thread that wants it, while there is work. LLVM is called with
+#: dozens of short calls a kernel, each of which gives the lock up; with Python's 5 ms to have it back, a kernel would
+#: take a tenth of a second beside a busy loop.
+TURN = 0.0005
 
 _logger = logging.getLogger("autograd_jit")
 _urgent: deque[Job] = deque()
@@ -63,6 +69,18 @@ def wait(timeout: float | None = None) -> bool:
 
 
 def _work() -> None:
+    before = sys.getswitchinterval()
+    if before > TURN:
+        sys.setswitchinterval(TURN)
+    try:
+        _work_off()
+    finally:
+        if before > TURN and abs(sys.getswitchinterval() - TURN) < 1e-6:  # nobody else has set it
+            sys.setswitchinterval(before)
+
+
+def _work_off() -> None:
+    """Jobs until there are none."""
     global _worker
     while True:
         with _lock:

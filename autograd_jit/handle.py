@@ -381,10 +381,15 @@ class Handle:
         """Let later calls try ``path`` first, and directly where that is possible. It has come again: it is lowered."""
         entry.last = path
         program_memory.used(entry)
-        path.program.replayed()  # which may be another than the one that has just run
-        if not path.program.is_lowered:
-            if path.lowering is None and path.program.is_worth_lowering:
-                self._lowering(compiled, signature.key, entry, path, (args, kwargs)).begin()
+        program = path.program  # which may be another than the one that has just run
+        program.replayed()
+        if not program.is_lowered:
+            lowering = path.lowering
+            if lowering is None and program.is_worth_lowering:
+                lowering = self._lowering(compiled, signature.key, entry, path, (args, kwargs))
+                lowering.begin()
+            if lowering is not None:
+                lowering.let_work(program.call_seconds)
             return
         if not kwargs and self.period != 1 and not compiled.compares_inputs and self._has_source(compiled, path, args):
             self.recent[signature.key] = self.fast = self._fast_path(entry, path)

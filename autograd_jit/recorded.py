@@ -31,6 +31,8 @@ SHORT_TAPE, FEW_KERNELS = 1000, 8
 #: what lowering is expected to take: imports and the least of compiling; an operation. It is Python for the most part,
 #: and Python runs one thread at a time, so it costs this even in the background.
 LOWERING_SECONDS, SECONDS_PER_OPERATION = 0.03, 30e-6
+#: seconds for which a call lets another thread run Python at most
+LONGEST_TURN = 0.01
 #: what an interpreted call is taken to need: an operation, an element of a result. By this and not by the clock it is
 #: decided when to lower, so that it is decided alike in each run.
 CALL_PER_OPERATION, CALL_PER_ELEMENT = 3e-6, 1.5e-9
@@ -192,6 +194,16 @@ class Lowering:
         if not self.is_lost:
             self._work()
             self._done.wait()
+
+    def let_work(self, call_seconds: float) -> None:
+        """Called after a call that ran over NumPy instead: the thread that lowers has its turn.
+
+        A loop of NumPy calls, which give up the interpreter lock and take it back at once, over and over, never lets
+        another thread have it: Python takes the lock away only from a thread that keeps it. Here the loop waits for
+        half of an interpreted call, which it has saved by running over NumPy.
+        """
+        if not self.is_lost:
+            self._done.wait(min(call_seconds / 2, LONGEST_TURN))
 
     def wait_if_short(self) -> bool:
         """Whether it is done; where that is worth while after a tenth of a second, in which this thread may do it."""

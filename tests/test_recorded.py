@@ -1,6 +1,8 @@
 """Between trace and compiled code: who waits for what, and that nobody sees a difference."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -248,9 +250,6 @@ def test_a_lowering_that_fails_is_told_once(monkeypatch):
 
 
 def test_a_process_that_ends_at_once_ends_quietly():
-    import subprocess
-    import sys
-
     program = (
         "import numpy as np, autograd_jit.numpy as anp\nfrom autograd_jit import grad\n"
         "grad(lambda x: anp.sum(anp.sin(x)), jit=True)(np.ones(3))\n"
@@ -278,3 +277,31 @@ def test_the_tape_is_made_ready_once(monkeypatch):
     for _ in range(4):
         function(X)
     assert len(made) == 1
+
+
+def test_a_busy_loop_does_not_keep_the_lock_from_the_thread_that_lowers(monkeypatch):
+    """Calls of NumPy on arrays of this size give the lock up and take it back before anybody else can."""
+    monkeypatch.setattr(recorded, "SHORT_TAPE", 0)
+
+    def chain(x):
+        for _ in range(60):
+            x = anp.sin(x) * 1.01 + 0.1
+        return anp.sum(x)
+
+    function, x = grad(chain, jit=True), np.linspace(0, 1, 3000)
+    for _ in range(1000):
+        function(x)
+        if is_lowered(function):
+            break
+    assert is_lowered(function)
+
+
+def test_the_switch_interval_is_put_back(held_back):
+    before = sys.getswitchinterval()
+    go, begun = held_back
+    function = grad(loss, jit=True)
+    function(X)
+    assert begun.wait(30) and sys.getswitchinterval() <= before
+    go.set()
+    background.wait(30)
+    assert sys.getswitchinterval() == before
