@@ -14,9 +14,10 @@ The settings:
     compiles the Python source that ``jitted.kernels(*args)`` shows, with ``numba.njit``: 0.2 to 1 s a kernel and a
     second of import, kept in memory only. Programs that exist keep the kernels that they have.
 ``compile``
-    When kernels get optimised code. ``"background"`` (the default): a program starts on code that is made quickly, and
-    a thread compiles the optimised code when the program is called again. ``"eager"``: optimised code at once.
-    ``"never"``: quick code only. ``"lazy"``: as ``"background"``, but the first calls of a signature run interpreted
+    When programs are compiled, and how well. ``"background"`` (the default): the first call only records; a thread
+    makes code of it, quickly at first, optimised when the program is called again (`recorded.py` says who waits).
+    ``"eager"``: optimised code in the first call. ``"never"``: quick code in the first call, and never any other.
+    ``"lazy"``: as ``"background"``, but the first calls of a signature run interpreted and are not even recorded
     until they have taken as long as compiling is expected to, so that a program that ends soon never waits for it.
     The compiled answers are the same to the last bit. ``jit(f, compile=...)`` overrides it.
 ``target``

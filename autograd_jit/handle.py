@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from . import program_memory
-from .config import CompileMode, config
-from .device_array import adopted, host_copies, lies_on_device, on_host, sent_back
+from .device_array import adopted, host_copies, on_host, sent_back
 from .divergence import Diverged, outcomes
 from .errors import ArgumentError, BackendError, FallbackWarning, VerificationError
 from .known_programs import (
@@ -45,8 +44,9 @@ from .known_programs import (
     registry_lock,
     waiting_of,
 )
+from .lowering import Lowerer
 from .options import Options
-from .recorded import Lowering, Recorded
+from .recorded import Recorded
 from .reports import Stats, TraceReport
 from .signatures import (
     ObjectBuild,
@@ -64,7 +64,6 @@ from .signatures import (
 from .trace import tree
 from .trace.draws import session
 from .trace.float_errors import default_error_state, error_state, stops_on_errors, warnings_raise
-from .trace.packed_tape import PackedTape
 from .trace.tracer import BOX_TYPES
 from .trace.tree import is_rebuildable
 from .verification import period_of
@@ -86,6 +85,7 @@ class Handle:
         "followed_by",
         "fun",
         "interpreted",
+        "lowerer",
         "name",
         "operator",
         "options",
@@ -107,6 +107,7 @@ class Handle:
         self.interpreted = build(fun) if options.target == "cpu" else on_host(build(fun))
         self.period = period_of(options.verify)
         self.stats = Stats()
+        self.lowerer = Lowerer(name, options, self.stats)
         self.compiled: Compiled | None = None
         self.fast: Callable[[tuple], Any] = _never
         #: fast paths of the signatures used last, and for each the one that served the call after it
@@ -139,7 +140,7 @@ class Handle:
         if warnings_raise():  # no warning that it runs interpreted: that would be an error, too
             self.stats.fallbacks += 1
             return self.interpreted(*args, **kwargs)
-        waiting = waiting_of(self.operator, self.fun) if self.compiled is None and self.mode == "lazy" else None
+        waiting = waiting_of(self.operator, self.fun) if self.compiled is None and self.options.mode == "lazy" else None
         if waiting is not None and not waiting.is_over:  # not even looked at: that takes 30 ms, with imports
             return self._deferred(waiting, args, kwargs)
         compiled = self._find_compiled()
@@ -208,7 +209,7 @@ class Handle:
                 return self._fall_back(args, kwargs, reason)
             holder = functools.partial(self.fun, *objects)  # keeps the objects alive, and so their ids
             handle = Handle(ObjectBuild(self.build), holder, self.name, self.options)
-            handle.stats, handle.warned = self.stats, self.warned
+            handle.stats, handle.warned, handle.lowerer = self.stats, self.warned, self.lowerer
             self.with_objects[key] = handle
             while len(self.with_objects) > MAX_OBJECT_HANDLES:
                 self.with_objects.popitem(last=False)
@@ -267,7 +268,7 @@ class Handle:
 
     def _new_entry(self, compiled: Compiled, signature: Hashable) -> Entry:
         entry = Entry()
-        if not compiled.entries and self.mode == "lazy":  # it has waited before it was looked at
+        if not compiled.entries and self.options.mode == "lazy":  # it has waited before it was looked at
             waiting = waiting_of(self.operator, self.fun)
             entry.waiting = Waiting() if waiting is None else dataclasses.replace(waiting)
         if len(compiled.entries) >= self.options.max_signatures:
@@ -321,7 +322,7 @@ class Handle:
                 path = next((p for p in entry.paths if p.held and p.held.unchanged() and id(p) not in tried), None)
                 continue
             inputs = (*dynamic, *signature.values_of(path.numbers), *bound)
-            program = self._program_of(path)
+            program = self.lowerer.program_of(path)
             if compiled.interpreted:  # it could not be lowered
                 return self._fall_back(args, kwargs, compiled.interpreted)
             try:
@@ -350,7 +351,7 @@ class Handle:
             if is_to_be_verified:
                 self._verify(result, (args, kwargs), (program.tape, inputs, generators), rewind)
             return result
-        if self.mode == "lazy" and not entry.paths and not entry.waiting.is_over:
+        if self.options.mode == "lazy" and not entry.paths and not entry.waiting.is_over:
             return self._deferred(entry.waiting, args, kwargs)
         return self._trace(compiled, entry, signature, why, args, kwargs)
 
@@ -362,10 +363,6 @@ class Handle:
         finally:
             self.stats.deferred += 1
             waiting.note(time.perf_counter() - started)
-
-    @property
-    def mode(self) -> CompileMode:
-        return self.options.compile or config.compile
 
     def _why_new(self, compiled: Compiled, entry: Entry, signature: Signature, args: tuple, kwargs: dict) -> str:
         """What is new about a signature: how it differs from the one of an earlier trace that is most like it."""
@@ -381,15 +378,9 @@ class Handle:
         """Let later calls try ``path`` first, and directly where that is possible. It has come again: it is lowered."""
         entry.last = path
         program_memory.used(entry)
-        program = path.program  # which may be another than the one that has just run
-        program.replayed()
-        if not program.is_lowered:
-            lowering = path.lowering
-            if lowering is None and program.is_worth_lowering:
-                lowering = self._lowering(compiled, signature.key, entry, path, (args, kwargs))
-                lowering.begin()
-            if lowering is not None:
-                lowering.let_work(program.call_seconds)
+        path.program.replayed()  # which may be another than the one that has just run
+        if not path.program.is_lowered:
+            self.lowerer.note_again(compiled, signature.key, entry, path, (args, kwargs))
             return
         if not kwargs and self.period != 1 and not compiled.compares_inputs and self._has_source(compiled, path, args):
             self.recent[signature.key] = self.fast = self._fast_path(entry, path)
@@ -497,7 +488,9 @@ class Handle:
         entry.draws |= path.program.has_draws
         entry.last = path  # the first replay goes the slow way, which notes that the program is used again
         program_memory.added(compiled, key, entry, path.program)
-        self._lower_in_time(compiled, key, entry, path, args, kwargs)
+        self.lowerer.note_new(compiled, key, entry, path, (args, kwargs))
+        if compiled.interpreted:
+            self._warn(compiled.interpreted)
         return traced.result
 
     def _new_path(self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str) -> Path:
@@ -518,85 +511,6 @@ class Handle:
         if entry.unused > MAX_WASTED_TRACES:
             return f"{entry.unused} calls in a row took a path of their own; the last: {why}"
         return None
-
-    # ---------------------------------------------------------------- lowering
-
-    def _lower_in_time(
-        self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, args: tuple, kwargs: dict
-    ) -> None:
-        """Have a new path lowered: now where that is asked for, else in the background if it is a function's first.
-
-        Others may never come again, and wait for their second call; long ones for more.
-        """
-        is_now = self.mode == "eager" or self.options.target != "cpu"
-        if not is_now and (compiled.traces > 1 or not path.program.is_worth_lowering):
-            if compiled.traces > 1:
-                path.program.pack_in_time()
-            return
-        lowering = self._lowering(compiled, key, entry, path, (args, kwargs))
-        if not is_now:
-            lowering.begin()
-            return
-        lowering.wait()
-        if compiled.interpreted:
-            self._warn(compiled.interpreted)
-
-    def _lowering(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> Lowering:
-        """The lowering of a path's tape; its end is noted by whichever thread does it."""
-        recorded, mode = path.program, self.mode
-        tape = recorded.tape.unpacked() if isinstance(recorded.tape, PackedTape) else recorded.tape
-
-        def make(formed: Callable[[int], None]) -> tuple[Any, int, int]:
-            from .kernels import executor
-            from .lower.compile import tally
-
-            if not executor.supported():
-                raise NotImplementedError(
-                    "this Python or NumPy lays out its objects in a way that the executor does not know"
-                )
-            before = tally.compiled, tally.loaded
-            if self.options.target == "cpu":
-                from .lower.program import lower
-
-                program: Any = lower(tape, mode, formed if mode != "eager" else None)
-            else:
-                program = self._lower_for_device(tape, *call)
-            return program, tally.compiled - before[0], tally.loaded - before[1]
-
-        def settle(made: tuple[Any, int, int] | None, error: Exception | None) -> None:
-            if made is None:
-                compiled.interpreted = _why_not_lowered(error)
-            else:
-                path.note_lowered(made[0])
-                path.report.note_lowered(*made)
-                self.stats.made.add(*made)
-                if path in entry.paths:
-                    program_memory.added(compiled, key, entry, path.program)
-                _logger.info("%s: %s", self.name, path.report.lowered[0].strip())
-            self.stats.made.pending.remove(lowering)
-
-        lowering = path.lowering = Lowering(make, settle, recorded.is_worth_waiting)
-        self.stats.made.pending.append(lowering)
-        return lowering
-
-    def _program_of(self, path: Path) -> Any:
-        """The program to run: the lowered one if it is there, or will be in a moment; else the tape."""
-        lowering = path.lowering
-        if lowering is not None and not path.program.is_lowered:
-            if lowering.is_lost:
-                path.lowering = None
-            else:
-                lowering.wait_if_short()
-        return path.program
-
-    def _lower_for_device(self, tape: Any, args: tuple, kwargs: dict) -> Any:
-        from .kernels.cuda_device import current_device
-        from .lower.device_program import lower_for_device
-
-        given = dynamic_leaves(tree.flatten((args, kwargs))[0])
-        stays = [lies_on_device(leaf) for leaf in given]
-        captured = len(tape.inputs) - len(stays)
-        return lower_for_device(tape, [*stays, *[False] * captured], current_device())
 
     # ---------------------------------------------------------------- falling back
 
@@ -653,10 +567,8 @@ class Handle:
         path = entry.last
         assert path is not None and compiled is not None
         if not path.program.is_lowered:
-            if path.lowering is None or path.lowering.is_lost:
-                key = next(key for key, known in compiled.entries.items() if known is entry)
-                self._lowering(compiled, key, entry, path, (args, kwargs))
-            path.lowering.wait()
+            key = next(key for key, known in compiled.entries.items() if known is entry)
+            self.lowerer.of(compiled, key, entry, path, (args, kwargs)).wait()
         if not path.program.is_lowered:
             raise ArgumentError(f"{self.name} has no program for these arguments: {compiled.interpreted}")
         return path.program
@@ -728,15 +640,6 @@ def _callers_level() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("autograd_jit."):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def _why_not_lowered(error: Exception | None) -> str:
-    """Why a function runs interpreted: a defect of ours must not cost the user the answer, which is there."""
-    if type(error) is NotImplementedError:
-        return str(error)
-    if isinstance(error, BackendError):
-        return f"a kernel could not be compiled: {error}"
-    return f"lowering failed, please report it: {type(error).__name__}: {error}"
 
 
 def _never(args: tuple) -> Any:

@@ -21,6 +21,11 @@ class Options:
     target: Target | None = None  # of `options_of`: "cpu" or "cuda"
     compile: CompileMode | None = None
 
+    @property
+    def mode(self) -> CompileMode:
+        """When programs are compiled, and how well: what was asked for, or else the setting of the process."""
+        return self.compile or config.compile
+
 
 def options_of(given: dict[str, Any]) -> Options:
     """Options from keyword arguments. Raises ArgumentError for unknown ones and impossible values."""

@@ -1,4 +1,4 @@
-"""Between a trace and its compiled program: the tape replayed over NumPy, and the lowering that is on its way.
+"""A trace that is not lowered yet: its tape, which replays over NumPy, and when lowering it is worth the time.
 
 The first call of a function only runs it. Its tape is lowered in the background: that of a tiny call at once, another
 after ten calls, or when they have taken as long as that will; a later trace's (another shape, another path) when it
@@ -8,11 +8,10 @@ comes for the second time. Calls that come meanwhile wait where this is short, a
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from . import background
@@ -21,9 +20,7 @@ from .trace.packed_tape import PackedTape, pack
 from .trace.tape import Constant, Op, Tape
 from .trace.tape_replay import TapeReplay
 
-__all__ = ["Lowering", "Recorded"]
-
-_logger = logging.getLogger("autograd_jit")
+__all__ = ["Recorded"]
 
 #: what a call waits for at most: a tape of so many operations, and so many kernels that are on no disk. Measured:
 #: 15 to 30 us an operation, 3 to 8 ms a kernel, so a tenth of a second.
@@ -134,86 +131,6 @@ _unpacked: list[weakref.ref[Recorded]] = []
 _unpacked_lock = threading.Lock()
 #: how many there may be; operations of one that is packed at once. An operation takes 0.5 kB, and a tenth of it packed
 MANY_TAPES, LONG_TAPE = 50, 10_000
-
-
-class Lowering:
-    """A tape on its way to a compiled program, in the background or by whoever needs it.
-
-    ``make(formed)`` gives the program; it calls ``formed`` with the number of kernels that are yet to be compiled.
-    ``settle(program, error)`` is called once, by the thread that made it. ``is_waited_for``: by calls that come
-    meanwhile, if few kernels are missing.
-    """
-
-    def __init__(
-        self,
-        make: Callable[[Callable[[int], None]], Any],
-        settle: Callable[[Any, Exception | None], None],
-        is_waited_for: bool,
-    ) -> None:
-        self._make, self._settle = make, settle
-        self._is_waited_for = is_waited_for
-        self._missing: int | None = None
-        self._lock = threading.Lock()
-        self._is_taken = False
-        self._known, self._done = threading.Event(), threading.Event()
-        self._process = os.getpid()
-
-    def begin(self) -> None:
-        """Have it done in the background, or now where that cannot be."""
-        if not background.submit(self._work):
-            self._work()
-
-    def _work(self) -> None:
-        with self._lock:
-            if self._is_taken:
-                return
-            self._is_taken = True
-        program, failure = None, None
-        try:
-            program = self._make(self._formed)
-        except Exception as error:
-            failure = error
-        try:
-            self._settle(program, failure)
-        finally:
-            del self._make, self._settle  # they hold the path, which holds this
-            self._known.set()
-            self._done.set()
-
-    def _formed(self, missing: int) -> None:
-        self._missing = missing
-        self._known.set()
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it was on its way in a process of which this one is a fork."""
-        return self._process != os.getpid() and not self._done.is_set()
-
-    def wait(self) -> None:
-        """Until it is done: by this thread, unless another is at it."""
-        if not self.is_lost:
-            self._work()
-            self._done.wait()
-
-    def let_work(self, call_seconds: float) -> None:
-        """Called after a call that ran over NumPy instead: the thread that lowers has its turn.
-
-        A loop of NumPy calls, which give up the interpreter lock and take it back at once, over and over, never lets
-        another thread have it: Python takes the lock away only from a thread that keeps it. Here the loop waits for
-        half of an interpreted call, which it has saved by running over NumPy.
-        """
-        if not self.is_lost:
-            self._done.wait(min(call_seconds / 2, LONGEST_TURN))
-
-    def wait_if_short(self) -> bool:
-        """Whether it is done; where that is worth while after a tenth of a second, in which this thread may do it."""
-        if not self._done.is_set() and self._is_waited_for:
-            if not self._is_taken:
-                self._work()  # nothing but this call is in a hurry: it need not queue
-            self._known.wait()
-            if self._missing is None or self._missing <= FEW_KERNELS:
-                self._done.wait()
-        return self._done.is_set()
 
 
 def _forked() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .recorded import Lowering
+    from .lowering import Lowering
 
 __all__ = ["Made", "Stats", "TraceReport"]
 

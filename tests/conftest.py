@@ -11,8 +11,8 @@ from tests.emulation import plugin
 from tests.emulation.plugin import compiler_packages, emulated_device, pytest_configure
 
 __all__ = [
-    "compiler_packages", "emulated_device", "pytest_addoption", "pytest_collection_modifyitems", "pytest_configure",
-    "pytest_runtest_protocol",
+    "compile_mode", "compiler_packages", "emulated_device", "pytest_addoption", "pytest_collection_modifyitems",
+    "pytest_configure", "pytest_runtest_protocol",
 ]  # fmt: skip
 
 
@@ -29,6 +29,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if zlib.crc32(f"{seed} {item.nodeid}".encode()) % int(count) == 0]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
+
+
+@pytest.fixture(autouse=True)
+def compile_mode(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every program is native from its second call on, as long as nothing else is asked for: otherwise tests of a few
+    calls would see tapes run over NumPy. Tests marked `in_background` are about what is done by default."""
+    from autograd_jit import config
+
+    default = os.environ.get("AUTOGRAD_JIT_COMPILE", "never")
+    with config(compile="background" if request.node.get_closest_marker("in_background") else default):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

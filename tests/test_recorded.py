@@ -15,7 +15,10 @@ from autograd_jit.known_programs import registry
 from autograd_jit.lower import program as lowering_of_tapes
 from autograd_jit.trace.tape_replay import TapeReplay
 
-pytestmark = pytest.mark.skipif(config.target != "cpu", reason="a device's programs are lowered at once")
+pytestmark = [
+    pytest.mark.in_background,
+    pytest.mark.skipif(config.target != "cpu", reason="a device's programs are lowered at once"),
+]
 X = np.linspace(-1, 1, 50)
 
 
@@ -247,6 +250,40 @@ def test_a_lowering_that_fails_is_told_once(monkeypatch):
     with pytest.warns(match="lowering failed"):
         function(X)
     assert function(X).tobytes() == grad(loss)(X).tobytes() and function.stats.fallbacks == 2
+
+
+def test_a_lowering_that_the_user_interrupts_is_made_later(monkeypatch):
+    lower, interrupts = lowering_of_tapes.lower, [KeyboardInterrupt()]
+
+    def interrupted(*args):
+        if interrupts:
+            raise interrupts.pop()
+        return lower(*args)
+
+    monkeypatch.setattr(lowering_of_tapes, "lower", interrupted)
+    function = grad(loss, jit=True, compile="never")
+    with pytest.raises(KeyboardInterrupt):
+        function(X)
+    for _ in range(2):
+        np.testing.assert_allclose(function(X), grad(loss)(X), rtol=1e-12, atol=1e-14)
+    assert is_lowered(function)
+
+
+def test_a_path_that_functions_share_is_lowered_once(held_back, monkeypatch):
+    go, begun = held_back
+    first, second = grad(loss, jit=True), grad(loss, jit=True)
+    first(X)
+    assert begun.wait(30)
+    begun.clear()
+    threads = [threading.Thread(target=function, args=(X,)) for function in (first, second, second)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    assert not begun.is_set()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert second.stats.replays == 2 and second.stats.traces == 0 and is_lowered(second)
 
 
 def test_a_process_that_ends_at_once_ends_quietly():

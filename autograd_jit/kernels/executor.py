@@ -51,6 +51,14 @@ ARRAY, SCALAR, OUTPUT = 0, 1, 2
 _TYPE, _DATA, _NDIM, _DIMS, _DESCR, _FLAGS, _VALUE = 8, 16, 24, 32, 56, 64, 16
 _READY: Final = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 
+#: slot and byte offset, the first two words of several functions: ``%base`` and ``%offset``
+_PLACE: Final = """\
+  %slot = load i64, ptr %args
+  %base.at = getelementptr ptr, ptr %slots, i64 %slot
+  %base = load ptr, ptr %base.at
+  %offset.at = getelementptr i64, ptr %args, i64 1
+  %offset = load i64, ptr %offset.at"""
+
 _IR: Final = f"""
 define ptr @agj_call(ptr %self, ptr %args, i64 %count) nounwind {{
 entry:
@@ -266,11 +274,7 @@ end:
 ; offset where it begins.
 define i64 @agj_loop_start(ptr %slots, ptr %args) nounwind {{
 entry:
-  %slot = load i64, ptr %args
-  %base.at = getelementptr ptr, ptr %slots, i64 %slot
-  %base = load ptr, ptr %base.at
-  %offset.at = getelementptr i64, ptr %args, i64 1
-  %offset = load i64, ptr %offset.at
+{_PLACE}
   %counter = getelementptr i8, ptr %base, i64 %offset
   store i64 0, ptr %counter
   %count.at = getelementptr i64, ptr %args, i64 2
@@ -304,11 +308,7 @@ end:
 ; slots that move, then for each its number and how many bytes it moves. Goes back unless all turns are done.
 define i64 @agj_loop_end(ptr %slots, ptr %args) nounwind {{
 entry:
-  %slot = load i64, ptr %args
-  %base.at = getelementptr ptr, ptr %slots, i64 %slot
-  %base = load ptr, ptr %base.at
-  %offset.at = getelementptr i64, ptr %args, i64 1
-  %offset = load i64, ptr %offset.at
+{_PLACE}
   %counter = getelementptr i8, ptr %base, i64 %offset
   %turns.at = getelementptr i64, ptr %args, i64 2
   %turns = load i64, ptr %turns.at
@@ -347,11 +347,7 @@ end:
 ; args: slot, byte offset, number of bytes, then the expected bytes. Returns 1 where they differ.
 define i64 @agj_check(ptr %slots, ptr %args) nounwind {{
 entry:
-  %slot = load i64, ptr %args
-  %base.at = getelementptr ptr, ptr %slots, i64 %slot
-  %base = load ptr, ptr %base.at
-  %offset.at = getelementptr i64, ptr %args, i64 1
-  %offset = load i64, ptr %offset.at
+{_PLACE}
   %data = getelementptr i8, ptr %base, i64 %offset
   %size.at = getelementptr i64, ptr %args, i64 2
   %size = load i64, ptr %size.at

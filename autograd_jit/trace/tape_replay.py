@@ -66,7 +66,7 @@ class TapeReplay:
             else:
                 self._steps.append(self._step(op))
         self._let_go()
-        self._constants = {id(value.value) for value in self._template if type(value) is Constant}
+        self._constants = {id(array) for op in tape.ops if isinstance(op, Op) for array in _constants_in(op)}
         self._template = [value.value if type(value) is Constant else value for value in self._template]
 
     # ---------------------------------------------------------------- making it
@@ -168,6 +168,19 @@ class TapeReplay:
                 return True
             value = value.base
         return False
+
+
+def _constants_in(op: Op) -> Iterator[np.ndarray]:
+    """The arrays of the tape that an operation is given, inside of containers, too."""
+    pending: list[Any] = [*op.args, *op.kwargs.values()]
+    while pending:
+        value = pending.pop()
+        if type(value) is Constant:
+            yield value.value
+        elif type(value) is tuple or type(value) is list:
+            pending += value
+        elif type(value) is dict:
+            pending += value.values()
 
 
 def _is_static(arg: Any) -> bool:

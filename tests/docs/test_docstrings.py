@@ -17,6 +17,10 @@ NAMES |= {"np": autograd_jit.numpy, "jit": autograd_jit.jit, "config": autograd_
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+#: examples show what happens by default
+pytestmark = pytest.mark.in_background
+
+
 def modules_with_examples() -> list[str]:
     found = ["autograd_jit"]
     for module in pkgutil.walk_packages(autograd_jit.__path__, "autograd_jit."):

@@ -19,6 +19,10 @@ FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+#: pages show what happens by default
+pytestmark = pytest.mark.in_background
+
+
 def blocks(page: Path) -> list[tuple[str, int]]:
     """The source of each Python block of a page, with the number of lines above it."""
     text = page.read_text()

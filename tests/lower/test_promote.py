@@ -26,7 +26,7 @@ from tests.lower import graphs as running
 from tests.lower.graphs import by_kernels, run_native
 from tests.lower.random_graphs import graphs
 
-pytestmark = pytest.mark.cpu
+pytestmark = [pytest.mark.cpu, pytest.mark.in_background]
 
 X = np.linspace(-1, 1, 50)
 

@@ -8,7 +8,7 @@ from autograd_jit import grad
 from autograd_jit.kernels import library
 from autograd_jit.lower import promote, routines
 
-pytestmark = pytest.mark.cpu
+pytestmark = [pytest.mark.cpu, pytest.mark.in_background]
 
 
 @pytest.fixture

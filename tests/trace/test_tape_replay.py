@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
+from autograd_jit import jit
 from autograd_jit.divergence import Diverged
+from autograd_jit.extend import primitive
 from autograd_jit.trace import tree
 from autograd_jit.trace.recorder import Recorder
 from autograd_jit.trace.reverse import make_vjp_leaves
@@ -104,6 +106,21 @@ def test_results_that_are_constants_are_the_callers_own():
             result = replay.run([np.ones(3)])[0]
             np.testing.assert_array_equal(result, np.arange(3.0))
             result[:] = -1
+
+
+def test_a_constant_that_a_step_gives_back_is_the_callers_own():
+    """A user's primitive that looks at its data is a step, and may return any of its arguments, by keyword, too."""
+
+    @primitive
+    def chosen(x, table=None):
+        return table if float(x[0]) > -100 else 2 * table
+
+    function = jit(lambda x: (chosen(x, table=np.array([1.0, 2.0])), x * 2))
+    replay = TapeReplay(function.tape(np.ones(2)))
+    for _ in range(2):
+        result = replay.run([np.ones(2)])[0]
+        np.testing.assert_array_equal(result, [1.0, 2.0])
+        result[:] = -1.0
 
 
 def test_large_values_are_let_go_of_after_their_last_use():

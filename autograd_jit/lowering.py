@@ -1,0 +1,223 @@
+"""How a recorded tape becomes a compiled program: now, in the background, or when it comes again.
+
+:class:`Lowerer` has the tapes of one jitted function lowered, :class:`Lowering` is one of them on its way. When that is
+worth its time, and who waits, is said in :mod:`.recorded`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from . import background, program_memory, recorded
+from .device_array import lies_on_device
+from .errors import BackendError
+from .known_programs import Compiled, Entry, Path
+from .options import Options
+from .reports import Stats
+from .signatures import dynamic_leaves
+from .trace import tree
+from .trace.packed_tape import PackedTape
+
+__all__ = ["Lowerer", "Lowering"]
+
+_logger = logging.getLogger("autograd_jit")
+
+
+class Lowerer:
+    """Has the tapes of one jitted function lowered, and counts what was made for them in its ``stats``."""
+
+    def __init__(self, name: str, options: Options, stats: Stats) -> None:
+        self.name, self.options, self.made = name, options, stats.made
+
+    def note_new(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> None:
+        """Have a new path lowered: now where that is asked for, else in the background if it is a function's first.
+
+        Others may never come again, and wait for their second call; long ones for more. ``call``: what was traced.
+        """
+        if self.options.mode in ("eager", "never") or self.options.target != "cpu":
+            self.of(compiled, key, entry, path, call).wait()
+        elif compiled.traces > 1:
+            path.program.pack_in_time()
+        elif path.program.is_worth_lowering:
+            self.of(compiled, key, entry, path, call).begin()
+
+    def note_again(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> None:
+        """A path has come again, and its tape has run over NumPy: have it lowered if that is worth the time."""
+        program, lowering = path.program, path.lowering  # it may be lowered by now
+        if lowering is None and not program.is_lowered and program.is_worth_lowering:
+            lowering = self.of(compiled, key, entry, path, call)
+            lowering.begin()
+        if lowering is not None and not program.is_lowered:
+            lowering.let_work(program.call_seconds)
+
+    def program_of(self, path: Path) -> Any:
+        """The program to run: the lowered one if it is there, or will be in a moment; else the tape."""
+        lowering = path.lowering
+        if lowering is not None and not path.program.is_lowered:
+            if lowering.is_lost:
+                path.lowering = None
+            else:
+                lowering.wait_if_short()
+        return path.program
+
+    def of(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> Lowering:
+        """The lowering of a path's tape, the one that there is or a new one."""
+        with _asking:  # other functions may share the path
+            if path.lowering is None or path.lowering.is_lost:
+                path.lowering = self._new(compiled, key, entry, path, call)
+                self.made.pending.append(path.lowering)
+            found: Lowering = path.lowering
+        return found
+
+    def _new(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> Lowering:
+        """A lowering; its end is noted by whichever thread does it."""
+        program = path.program
+        tape = program.tape.unpacked() if isinstance(program.tape, PackedTape) else program.tape
+
+        def make(formed: Callable[[int], None]) -> tuple[Any, int, int]:
+            from .lower.compile import tally
+
+            before = tally.compiled, tally.loaded
+            return self._lowered(tape, call, formed), tally.compiled - before[0], tally.loaded - before[1]
+
+        def settle(made: tuple[Any, int, int] | None, error: Exception | None) -> None:
+            if made is None:
+                compiled.interpreted = _why_not_lowered(error)
+            else:
+                path.note_lowered(made[0])
+                path.report.note_lowered(*made)
+                self.made.add(*made)
+                if any([known is path for known in entry.paths]):
+                    program_memory.added(compiled, key, entry, path.program)
+                _logger.info("%s: %s", self.name, path.report.lowered[0].strip())
+            self.made.pending.remove(lowering)
+
+        lowering = Lowering(make, settle, program.is_worth_waiting)
+        return lowering
+
+    def _lowered(self, tape: Any, call: tuple, formed: Callable[[int], None]) -> Any:
+        from .kernels import executor
+
+        if not executor.supported():
+            raise NotImplementedError(
+                "this Python or NumPy lays out its objects in a way that the executor does not know"
+            )
+        mode = self.options.mode
+        if self.options.target == "cpu":
+            from .lower.program import lower
+
+            return lower(tape, mode, formed if mode != "eager" else None)
+        from .kernels.cuda_device import current_device
+        from .lower.device_program import lower_for_device
+
+        stays = [lies_on_device(leaf) for leaf in dynamic_leaves(tree.flatten(call)[0])]
+        captured = len(tape.inputs) - len(stays)
+        return lower_for_device(tape, [*stays, *[False] * captured], current_device())
+
+
+_asking = threading.Lock()
+
+
+class Lowering:
+    """A tape on its way to a compiled program, in the background or by whoever needs it.
+
+    ``make(formed)`` gives the program; it calls ``formed`` with the number of kernels that are yet to be compiled.
+    ``settle(program, error)`` is called once, by the thread that made it. ``is_waited_for``: by calls that come
+    meanwhile, if few kernels are missing.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[[int], None]], Any],
+        settle: Callable[[Any, Exception | None], None],
+        is_waited_for: bool,
+    ) -> None:
+        self._make, self._settle = make, settle
+        self._is_waited_for = is_waited_for
+        self._missing: int | None = None
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._known, self._done = threading.Event(), threading.Event()
+        self._process = os.getpid()
+
+    def begin(self) -> None:
+        """Have it done in the background, or now where that cannot be."""
+        if not background.submit(self._work):
+            self._work()
+
+    def _work(self) -> None:
+        with self._lock:
+            if self._is_taken:
+                return
+            self._is_taken = True
+        program, failure = None, None
+        try:
+            program = self._make(self._formed)
+        except Exception as error:
+            failure = error
+        except BaseException:  # the user's Ctrl-C in a call that does it itself: somebody else may do it later
+            self._is_taken = False
+            raise
+        try:
+            self._settle(program, failure)
+        finally:
+            del self._make, self._settle  # they hold the path, which holds this
+            self._known.set()
+            self._done.set()
+
+    def _formed(self, missing: int) -> None:
+        self._missing = missing
+        self._known.set()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was on its way in a process of which this one is a fork."""
+        return self._process != os.getpid() and not self._done.is_set()
+
+    def wait(self) -> None:
+        """Until it is done: by this thread, unless another is at it."""
+        if not self.is_lost:
+            self._work()
+            self._done.wait()
+
+    def let_work(self, call_seconds: float) -> None:
+        """Called after a call that ran over NumPy instead: the thread that lowers has its turn.
+
+        A loop of NumPy calls, which give up the interpreter lock and take it back at once, over and over, never lets
+        another thread have it: Python takes the lock away only from a thread that keeps it. Here the loop waits for
+        half of an interpreted call, which it has saved by running over NumPy.
+        """
+        if not self.is_lost:
+            self._done.wait(min(call_seconds / 2, recorded.LONGEST_TURN))
+
+    def wait_if_short(self) -> bool:
+        """Whether it is done; where that is worth while after a tenth of a second, in which this thread may do it."""
+        if not self._done.is_set() and self._is_waited_for:
+            if not self._is_taken:
+                self._work()  # nothing but this call is in a hurry: it need not queue
+            self._known.wait()
+            if self._missing is None or self._missing <= recorded.FEW_KERNELS:
+                self._done.wait()
+        return self._done.is_set()
+
+
+def _why_not_lowered(error: Exception | None) -> str:
+    """Why a function runs interpreted: a defect of ours must not cost the user the answer, which is there."""
+    if type(error) is NotImplementedError:
+        return str(error)
+    if isinstance(error, BackendError):
+        return f"a kernel could not be compiled: {error}"
+    return f"lowering failed, please report it: {type(error).__name__}: {error}"
+
+
+def _forked() -> None:
+    global _asking
+    _asking = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
