@@ -119,7 +119,9 @@ def logaddexp2{f}(x, y):
 """,
     "gammaln": """
 def gammaln{f}(x):
-    return x if x == {real}(-INFINITY) else lgamma{f}(x)
+    if x == {real}(-INFINITY):
+        return x
+    return {real}(INFINITY) if fabs{f}(x) <= {real}(5.562684646268003e-309) else lgamma{f}(x)
 """,
     # psi(x) = psi(x + 1) - 1 / x up to where ln x - 1 / 2x - sum of B_2k / (2k x^2k) is exact (DLMF 5.11.2); from the
     # left by psi(1 - x) - psi(x) = pi / tan(pi x) (DLMF 5.5.4)

@@ -134,8 +134,11 @@ def logaddexp2(x, y):
 
 
 def gammaln(x):
-    """The logarithm of ``|gamma(x)|``, as SciPy has it: ``gammaln(-inf) = -inf``, where C has ``+inf``."""
-    return x if x == -math.inf else math.lgamma(x)
+    """The logarithm of ``|gamma(x)|``, as SciPy has it: ``gammaln(-inf) = -inf``, where C has ``+inf``, and infinite
+    where ``1 / x`` is, at subnormal numbers."""
+    if x == -math.inf:
+        return x
+    return math.inf if abs(x) <= 2.0**-1024 else math.lgamma(x)
 
 
 def to_int64(x):

@@ -308,8 +308,13 @@ def _log_of_sum(body: Emission, element: str, x: str, y: str, power: str, log_tw
 
 
 def _gammaln(body: Emission, element: str, x: str) -> str:
-    """lgamma, but scipy has gammaln(-inf) = -inf where C has +inf."""
+    """lgamma, but scipy has gammaln(-inf) = -inf where C has +inf, and inf where ``1 / x`` is infinite.
+
+    The latter is at subnormal numbers of double precision; in single precision the bound is 0."""
     result = _lane_by_lane(body, "gammaln", element, [x])
+    size = body.intrinsic("llvm.fabs", element, x)
+    is_tiny = body.compare("ole", element, size, body.constant(element, 2.0**-1024))
+    result = body.select(element, is_tiny, body.constant(element, math_.inf), result)
     low = body.constant(element, -math_.inf)
     return body.select(element, body.compare("oeq", element, x, low), low, result)
 

@@ -10,12 +10,14 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 import autograd_jit.scipy.signal
 import autograd_jit.scipy.special
 import autograd_jit.scipy.structured  # noqa: F401 - registers its functions
-from autograd_jit.scipy import stats
+from autograd_jit import jit
+from autograd_jit.scipy import special, stats
 from tests.numpy.generator import cases
 from tests.special_values import Call, differentiated, is_refused, outcome, problem, problems, recorded, replay_problems
 from tests.special_values import salted as salted_calls
@@ -94,3 +96,13 @@ def test_distributions(name):
                     if word:
                         found.append(f"{name}.{method}, {options}, {label}, {way.__name__}: {word}")
     assert not found, "\n".join(found[:20])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_gammaln_is_infinite_where_scipys_is(dtype):
+    """At subnormal numbers of double precision, whose reciprocal overflows; the true value is finite."""
+    x = np.array([5e-324, -5e-324, 2.0**-1024, np.nextafter(2.0**-1024, 1), 1e-308, 0.0, -0.0, 1e-45, 2.5], dtype)
+    compiled = jit(special.gammaln)
+    for _ in range(2):
+        np.testing.assert_allclose(compiled(x), scipy.special.gammaln(x), rtol=1e-6 if dtype is np.float32 else 1e-14)
+    assert compiled.stats.replays == 1
