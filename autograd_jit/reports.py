@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +57,14 @@ class Stats:
 
 @dataclass
 class Made:
-    """What was made for a jitted function's programs, and the lowerings that are still on their way."""
+    """What was made for a jitted function's programs, and their lowerings as long as the paths are there."""
 
     python_steps: int = 0
     kernels_compiled: int = 0
     kernels_loaded: int = 0
-    pending: list[Lowering] = field(default_factory=list, repr=False)
+    pending: weakref.WeakValueDictionary[int, Lowering] = field(
+        default_factory=lambda: weakref.WeakValueDictionary(), repr=False
+    )
 
     def add(self, program: Any, compiled: int, loaded: int) -> None:
         """A program is there, for which so many kernels were compiled and loaded."""
@@ -70,9 +73,11 @@ class Made:
         self.kernels_loaded += loaded
 
     def complete(self) -> Made:
-        """Itself, when nothing is on its way any more."""
-        for lowering in list(self.pending):
-            lowering.wait()
+        """Itself, when all is lowered that ran first or came again."""
+        for reference in self.pending.valuerefs():
+            lowering = reference()
+            if lowering is not None:
+                lowering.wait()
         return self
 
 
