@@ -499,7 +499,7 @@ class Handle:
         held = Held(arrays, checks) if arrays or checks else None
         report = TraceReport.of(traced, integers, why)
         compiled.history.append(report)
-        _logger.info("%s: %s", self.name, report.head[0])
+        _logger.info("%s: %s", self.name, report.head)
         return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, traced.numbers, report)
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:

@@ -104,7 +104,7 @@ class Lowerer:
                 self.made.add(*made)
                 if any([known is path for known in entry.paths]):
                     program_memory.added(compiled, key, entry, path.program)
-                _logger.info("%s: %s", self.name, path.report.lowered[0].strip())
+                _logger.info("%s: %s", self.name, path.report.lowered.strip())
             self.made.pending.pop(id(lowering), None)
 
         lowering = Lowering(make, settle)

@@ -1,8 +1,8 @@
 """A trace that is not lowered yet: its tape, which replays over NumPy, and when lowering it is worth the time.
 
-The first call of a function only runs it. Its tape replays over NumPy until that has saved as much time as lowering will
-take, or until it has come twenty times; it is lowered in the background. Calls that come meanwhile wait where this is
-short, and otherwise go on over NumPy. Where a single call takes longer than lowering, this begins at once.
+The first call of a function only runs it. Its tape replays over NumPy until that has saved as much time as lowering
+will take, or until it has come twenty times; it is lowered in the background. Calls that come meanwhile wait where this
+is short, and otherwise go on over NumPy. Where a single call takes longer than lowering, this begins at once.
 """
 
 from __future__ import annotations
@@ -52,11 +52,24 @@ class Recorded:
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.structure = tape.structure
-        self.has_draws = any(isinstance(op, Op) and op.prim.draws is not None for op in tape.ops)
-        sections = [op.args[0] for op in tape.ops if isinstance(op, Op) and op.prim is linear_rows]
-        self.operations = len(tape.ops) + sum([len(section.ops) for section in sections])
-        elements = sum([var.type.size for op in tape.ops if isinstance(op, Op) for var in op.outputs])
-        calls = len(tape.ops) + sum([section.count * len(section.ops) for section in sections])
+        self.operations = calls = len(tape.ops)
+        self.has_draws = False
+        elements = 0
+        sizes: dict[int, int] = {}  # of types, which operations share
+        for op in tape.ops:
+            if type(op) is not Op:
+                continue
+            if op.prim.draws is not None:
+                self.has_draws = True
+            elif op.prim is linear_rows:
+                section = op.args[0]
+                self.operations += len(section.ops)
+                calls += section.count * len(section.ops)
+            for var in op.outputs:
+                size = sizes.get(id(var.type))
+                if size is None:
+                    size = sizes[id(var.type)] = var.type.size
+                elements += size
         #: of an interpreted call
         self.call_seconds = CALL_PER_OPERATION * calls + CALL_PER_ELEMENT * elements
         self.calls = 1

@@ -6,9 +6,9 @@ left. jax's calls, for its break-even, are timed in a third, where it is install
 Columns: the import of ours beside numpy and scipy; the first call, cold, warm and interpreted; the goal of the cold one
 (twice the interpreted one and 50 ms); seconds until the optimised code is in place; distinct kernels and milliseconds
 of quick compiling for each; the number of calls, of the first twenty, after which ours has taken no longer in all than
-interpreted calls (cold, warm). Later it may fall behind once more, while a program is compiled: the number after which it
-is ahead for good, the same for jax's calls, and the most milliseconds by which it is ever behind interpreted calls in
-all, cold; what ten calls take in all; memory of the process after its calls.
+interpreted calls (cold, warm). Later it may fall behind once more, while a program is compiled: the number after which
+it is ahead for good, the same for jax's calls, and the most milliseconds by which it is ever behind interpreted calls
+in all, cold; what ten calls take in all; memory of the process after its calls.
 """
 
 from __future__ import annotations

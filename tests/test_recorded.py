@@ -45,7 +45,7 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def held_back(monkeypatch, at_once):
-    """Lowering that is begun in the first call and waits to be let go; gives the event, and what tells that it has begun."""
+    """Lowering that is begun in the first call and waits to be let go; gives the events for that and its beginning."""
     go, begun, lower = threading.Event(), threading.Event(), lowering_of_tapes.lower
 
     def slow(*args):
