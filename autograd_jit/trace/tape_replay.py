@@ -68,7 +68,7 @@ class TapeReplay:
                 self._steps.append(self._step(op))
         self._let_go()
         #: the steps as the loop of a run takes them apart: 0.3 us a step less than by their names
-        self._program = [
+        self._program: list[Any] = [
             (step.function, step.places, len(step.places or ()), step.out, *step.checked, step.dead, step)
             for step in self._steps
         ]
