@@ -203,6 +203,8 @@ class Compiled:
         self.warned: set[str] = set()
         self.compares_inputs = captures.compares_identity
         self.traces = 0
+        #: whether one of its tapes was worth lowering
+        self.is_hot = False
 
 
 #: (operator, captured structure) -> what is known; least recently used out

@@ -60,9 +60,13 @@ class Lowerer:
     def _begin_in_time(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path) -> Lowering:
         """The lowering of a path that is not lowered, begun if that is worth the time."""
         program, lowering = path.program, self.of(compiled, key, entry, path)
-        # calls of a "lazy" function have waited until all of this was worth its time; at once: Ctrl-C came between
-        is_due = self.is_at_once or self.options.mode == "lazy"
-        if not lowering.is_begun and not program.is_lowered and (is_due or program.is_worth_lowering):
+        if lowering.is_begun or program.is_lowered:
+            return lowering
+        # a function that was worth it once is so at its other shapes and paths, if they come again; calls of a "lazy"
+        # one have waited until all of this was worth its time; at once: Ctrl-C came between
+        is_due = compiled.is_hot or self.is_at_once or self.options.mode == "lazy"
+        if is_due or program.is_worth_lowering:
+            compiled.is_hot = True
             lowering.begin(program.is_short and (is_due or program.is_hot or program.is_slow))
         return lowering
 
