@@ -85,7 +85,7 @@ def _measured(loss: Callable, points: list[np.ndarray]) -> Change:
         traces = function.stats.traces
         calls.append(timed(lambda: function(point), time.thread_time)[1])  # noqa: B023 - called at once
         assert function.stats.traces == traces + 1, function.explain()
-        interpreted.append(min(timed(lambda: plain(point), time.thread_time)[1] for _ in range(3)))  # noqa: B023
+        interpreted.append(statistics.median([timed(lambda: plain(point), time.thread_time)[1] for _ in range(3)]))  # noqa: B023
         function(point)  # replayed between two traces, as in a program that is worth compiling
         tape = function.tape(point)
         lowering.append(timed(lambda: lower(tape, "never"), time.thread_time)[1])  # noqa: B023

@@ -109,6 +109,7 @@ class Recorder:
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
+        self._last_type: TensorType = _NO_ARRAY
         #: arrays that something besides the names of the function may show later: held here, so that their count of
         #: references tells an in-place operator
         self.exposed: list[np.ndarray] = []
@@ -266,7 +267,12 @@ class Recorder:
             return ans
         kind = type(ans)
         if kind is np.ndarray:
-            type_ = self._types.get((ans.shape, ans.dtype)) or self._type_of(ans)
+            last = self._last_type  # most arrays are like the one before
+            if ans.dtype is last.dtype and ans.shape == last.shape:
+                type_: TensorType | None = last
+            else:
+                type_ = self._types.get((ans.shape, ans.dtype)) or self._type_of(ans)
+                self._last_type = type_ or _NO_ARRAY
         else:
             type_ = _FLOAT64 if kind is np.float64 else tensor_type(ans)
         if type_ is None:
@@ -445,6 +451,7 @@ _STATIC = frozenset([float, int, bool, complex, str, type(None), type(Ellipsis),
 #: types of what the tape holds of arguments that need no second look
 _SIMPLE = _STATIC | {Var}
 _FLOAT64 = TensorType((), np.dtype(np.float64), "scalar")
+_NO_ARRAY = TensorType((-1,), np.dtype(np.float64))
 #: box classes of the commonest results
 _BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, int, bool)} | {np.ndarray: TapeBox}
 
