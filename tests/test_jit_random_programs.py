@@ -19,17 +19,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, hessian, jacobian, jit, make_jvp, value_and_grad
-from autograd_jit.lower import in_place
+from autograd_jit import config, grad, hessian, jacobian, jit, make_jvp, value_and_grad
+from autograd_jit.lower import in_place, parts
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
-def memory_is_shared_at_any_size():
-    """Results take the memory of operands, which is done for large arrays only: here for those of four elements."""
-    with mock.patch.object(in_place, "LEAST_BYTES", 0):
+def small_arrays_count_as_large():
+    """Results take the memory of operands, and threads share launches: here for arrays of four elements, too."""
+    with (
+        mock.patch.object(in_place, "LEAST_BYTES", 0),
+        mock.patch.object(parts, "LEAST_SECONDS", 0.0),
+        mock.patch.object(parts, "FEWEST_TURNS", 2),
+        config(threads=2),
+    ):
         yield
 
 
