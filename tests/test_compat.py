@@ -72,6 +72,35 @@ def test_core_make_vjp_and_make_jvp():
         core.make_vjp(lambda x: x, 3)
 
 
+def test_primitives_of_core_take_rules_in_the_old_ways():
+    @core.primitive
+    def product(x, y):
+        return x * y
+
+    with pytest.warns(UserWarning, match="old form"):
+        product.defgrad(lambda ans, x, y: lambda g: y * g)
+        product.defvjp(lambda g, ans, vs, gvs, x, y: x * g, argnum=1)
+    test_util.check_grads(product, (0, 1), modes=["rev"])(X, X + 1)
+
+
+def test_a_failed_check_names_the_function_and_its_derivative():
+    @core.primitive
+    def wrong(x):
+        return x
+
+    core.defvjp(wrong, lambda ans, x: lambda g: g * 1.01)
+    with pytest.raises(AssertionError, match=r"check of wrong failed"):
+        test_util.check_grads(wrong, modes=["rev"])(1.0)
+
+    @core.primitive
+    def right(x):
+        return 2 * x
+
+    core.defvjp(right, lambda ans, x: lambda g: 2 * wrong(g))
+    with pytest.raises(AssertionError, match=r"check of vjp_right failed"):
+        test_util.check_grads(right, modes=["rev"])(1.0)
+
+
 def test_trace_and_backward_pass_by_hand():
     start = core.VJPNode.new_root()
     value, end = tracer.trace(start, lambda x: np.sum(x * onp.ones((2, 3))), X)

@@ -116,7 +116,7 @@ def require_differentiable(leaves: list, positions: list[int]) -> None:
     for position, leaf in enumerate(leaves):
         if position not in known and _looks_numeric(leaf):
             raise Refusal(ArgumentError, _foreign(leaf), about_argument=True)
-    if not positions:
+    if leaves and not positions:  # an empty container has an empty gradient
         raise Refusal(*_no_derivative(leaves), about_argument=True)
 
 
@@ -240,6 +240,7 @@ def _by_selection(unary: Callable, operator: str, fun: Callable, selection: Any)
                     keywords[slot] = value
             return fun(*positional, **keywords)
 
+        on_selected.__name__ = name_of(fun)  # for messages about what is differentiated
         try:
             if several:
                 _require_each(values)

@@ -159,7 +159,7 @@ def elementwise(
     if name is not None:
         prim.name = wrapped.__name__ = name
     arity = len(partials)
-    prim.normalise = _lists_as_arrays
+    prim.normalise, prim.takes_lists = _lists_as_arrays, True
     prim.vjps = {i: _partial_vjp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     prim.jvps = {i: _partial_jvp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     if prim.name in ("multiply", "negative"):
