@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import random
+import time
 import types
 import warnings
 
@@ -728,6 +729,46 @@ def test_objects_that_are_new_at_every_call_replay():
         model = Model(A * number, 0.5)
         assert_same(jitted(model, B), model.loss(B))
     assert jitted.stats.traces <= 1 and jitted.stats.fallbacks == 0
+
+
+def test_numbers_that_are_new_at_every_call_end_up_interpreted():
+    """Each would cost a scan and a trace; one that stays is compiled after all."""
+    schedule = {"step": 0}
+
+    def annealed(x):
+        return anp.sum(anp.sin(x) * 0.99 ** schedule["step"])
+
+    jitted, plain = grad(annealed, jit=True), grad(annealed)
+    with warned(1):
+        for step in range(60):
+            schedule["step"] = step
+            assert_same(jitted(A), plain(A))
+    assert jitted.stats.traces <= 18 and jitted.stats.deferred >= 42
+    assert "captures other values" in jitted.explain()
+    deadline = time.monotonic() + 60
+    while not jitted.stats.replays:  # it is compiled when interpreted calls have taken as long as that
+        assert_same(jitted(A), plain(A))
+        assert time.monotonic() < deadline, jitted.explain()
+
+
+def test_closures_that_are_called_once_end_up_interpreted():
+    def fit(number):
+        return grad(lambda x: anp.sum(x**number), jit=True)
+
+    with warned(1):
+        once = [fit(number) for number in range(40)]
+        for number, gradient in enumerate(once):
+            assert_same(gradient(A), number * A ** max(number - 1, 0))
+    assert sum(gradient.stats.traces for gradient in once) <= 18
+    for number, gradient in enumerate(once[:10]):  # those that come again replay, and later ones are compiled
+        assert_same(gradient(A), number * A ** max(number - 1, 0))
+        assert gradient.stats.replays == 1
+    later = fit(50)
+    for _ in range(2000):
+        assert_same(later(A), 50 * A**49)
+        if later.stats.replays:
+            break
+    assert later.stats.replays
 
 
 def test_objects_that_differ_in_settings_at_every_call_end_up_interpreted():

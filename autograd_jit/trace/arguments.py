@@ -21,7 +21,7 @@ from . import tree
 from .tracer import concrete
 from .vspace import is_differentiable
 
-__all__ = ["Refusal", "describe", "name_of", "nary", "require_differentiable"]
+__all__ = ["Refusal", "describe", "innermost", "name_of", "nary", "require_differentiable"]
 
 
 class Refusal(Exception):
@@ -43,7 +43,7 @@ def name_of(fun: Any) -> str:
     return getattr(fun, "__name__", "[unknown name]")
 
 
-def _innermost(fun: Any) -> Any:
+def innermost(fun: Any) -> Any:
     """The Python function inside partials, bound methods, wrappers and callable objects."""
     for _ in range(50):
         if isinstance(fun, functools.partial):
@@ -61,7 +61,7 @@ def _innermost(fun: Any) -> Any:
 
 def describe(fun: Any) -> str:
     """``loss (model.py:12)``: a function's name and where it was defined."""
-    inner = _innermost(fun)
+    inner = innermost(fun)
     name = getattr(fun, "__name__", None) or getattr(inner, "__name__", None) or type(fun).__name__
     code = getattr(inner, "__code__", None)
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
