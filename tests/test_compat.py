@@ -101,6 +101,19 @@ def test_a_failed_check_names_the_function_and_its_derivative():
         test_util.check_grads(right, modes=["rev"])(1.0)
 
 
+def test_an_operator_of_a_users_own_out_of_the_parts_of_the_operators():
+    parts = autograd_jit.differential_operators
+
+    @parts.unary_to_nary
+    def value_and_elementwise(fun, x):
+        vjp, value = parts._make_vjp(fun, x)
+        return value, vjp(parts.vspace(value).ones())
+
+    value, slope = value_and_elementwise(lambda a, x: a * x**2, argnum=1)(3.0, X)
+    assert value.tolist() == (3 * X**2).tolist() and slope.tolist() == (6 * X).tolist()
+    assert parts._make_jvp(lambda x: x**2, 3.0)(2.0) == (9.0, 12.0)
+
+
 def test_trace_and_backward_pass_by_hand():
     start = core.VJPNode.new_root()
     value, end = tracer.trace(start, lambda x: np.sum(x * onp.ones((2, 3))), X)
