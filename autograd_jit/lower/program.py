@@ -108,6 +108,7 @@ class Program:
     frames: list[Frame] = field(default_factory=list)
     mode: CompileMode = "eager"
     all_frames: weakref.WeakSet[Frame] = field(default_factory=weakref.WeakSet)
+    hosts: dict[Value, Value] = field(default_factory=dict)
     is_hot: bool = False
 
     is_lowered = True
@@ -188,6 +189,7 @@ class Program:
 
     def address_of(self, value: Value) -> tuple[int, int]:
         """``(slot, byte offset)`` of a value."""
+        value = self.hosts.get(value, value)
         if value in self.slots:
             return self.slots[value], 0
         return self.arena_slot, self.offsets[value]
@@ -284,15 +286,21 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     lasting = {node.arg.value for node in graph.nodes if isinstance(node, Check)} if for_device else set()
     forms = Forms(stored, rows)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows, lasting)
+    # on a device a group may become several kernels; a row of a Jacobian moves along a result while it is made
+    in_place: list = [] if for_device else launches
+    delivered = () if any(isinstance(node, RowsStart) for node in graph.nodes) else _delivered(graph)
+    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows, lasting, in_place, delivered)
     return Stages(graph, groups, launches, memory, outputs)
 
 
 def _fixed(graph: Graph) -> list[Value]:
     """Values that have a slot of their own, in order: memory that a run is given, and what moves in it."""
-    delivered = [out.value for out in graph.outputs if isinstance(out, View)]
     moving = [value for node in graph.nodes if isinstance(node, RowsStart) for value in node.moving]
-    return [*graph.inputs, *graph.constants, *delivered, *moving]
+    return [*graph.inputs, *graph.constants, *_delivered(graph), *moving]
+
+
+def _delivered(graph: Graph) -> list[Value]:
+    return [out.value for out in graph.outputs if isinstance(out, View)]
 
 
 def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None) -> Program:
@@ -307,9 +315,10 @@ def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None
     compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode, formed)
     calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
     routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
+    program.hosts = memory.hosts
     with swap_lock:
         link(program, stages, compiled, routines)
-    program.offsets = _offsets_of_runs(program)
+    program.offsets, program.hosts = _offsets_of_runs(program), {}
     return program
 
 
