@@ -27,7 +27,8 @@ from .trace.rules import (
     defvjp_argnums,
 )
 from .trace.sparse_objects import SparseBox, SparseObject, densify
-from .trace.tracer import Box, getval, isbox, notrace_primitive, primitive
+from .trace.tracer import Box, getval, isbox, notrace_primitive
+from .trace.tracer import primitive as _primitive
 from .trace.vspace import VSpace, vspace
 from .tracer import Node, register_notrace, trace
 from .util import func, subval, toposort
@@ -192,7 +193,7 @@ def primitive_with_deprecation_warnings(f_raw: Callable) -> Callable:
     >>> grad(lambda x: x + square(x))(3.0)
     np.float64(1.0)
     """
-    wrapped: Any = primitive(f_raw)
+    wrapped: Any = _primitive(f_raw)
     makers: dict[int, Callable | None] = {}
 
     def define(argnum: int, maker: Callable | None) -> None:
@@ -226,6 +227,9 @@ def primitive_with_deprecation_warnings(f_raw: Callable) -> Callable:
         method_defvjp_is_zero,
     )
     return wrapped
+
+
+primitive = primitive_with_deprecation_warnings
 
 
 def _deprecated(method: str) -> None:

@@ -25,6 +25,9 @@ from typing import Any
 
 import numpy as _np
 
+# The engine's functions and unary_to_nary: for operators of users' own, which Autograd's programs build from here.
+from .core import make_jvp as _make_jvp  # noqa: F401
+from .core import make_vjp as _make_vjp  # noqa: F401
 from .errors import ArgumentError, AutogradJitWarning, MissingRuleError
 from .signatures import Build
 from .trace import derivatives, jacobians, tree
@@ -35,6 +38,7 @@ from .trace.derivatives import Argument, Linearisation, finish, zeros_of
 from .trace.forward import jvp_leaves
 from .trace.tracer import getval, primitive
 from .trace.vspace import is_differentiable, vspace
+from .wrap_util import unary_to_nary  # noqa: F401
 
 __all__ = [
     "checkpoint",

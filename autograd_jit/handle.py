@@ -39,9 +39,11 @@ from .known_programs import (
     Entry,
     Held,
     Path,
+    Turnover,
     Waiting,
     registry,
     registry_lock,
+    turnover_of,
     waiting_of,
 )
 from .lowering import Lowerer
@@ -143,6 +145,10 @@ class Handle:
         waiting = waiting_of(self.operator, self.fun) if self.compiled is None and self.options.mode == "lazy" else None
         if waiting is not None and not waiting.is_over:  # not even looked at: that takes 30 ms, with imports
             return self._deferred(waiting, args, kwargs)
+        turnover = None if self._knows_captures() else turnover_of(self.operator, self.fun)
+        if turnover is not None and turnover.defers:
+            self._warn_of(turnover)
+            return self._deferred(turnover.waiting, args, kwargs)
         compiled = self._find_compiled()
         if compiled is None:
             self.stats.inlined += 1
@@ -230,18 +236,23 @@ class Handle:
         except ValueError:  # an empty cell
             return False
 
+    def _knows_captures(self) -> bool:
+        """Whether what the function captures is as it was."""
+        compiled = self.compiled
+        return compiled is not None and (bool(compiled.interpreted) or compiled.captures.check(self.fun))
+
     def _find_compiled(self) -> Compiled | None:
         """What is known of this function and of what it captures now; None where an outer trace is in there."""
         from .trace.captures import nearest_change, scan
 
         compiled = self.compiled
-        if compiled is not None and (compiled.interpreted or compiled.captures.check(self.fun)):
+        if self._knows_captures():
             return compiled
         nearest = nearest_change(self.fun) if compiled is None else None
         captures = scan(self.fun)
         if any(type(obj) in BOX_TYPES for _, obj in captures.opaque):
             return None
-        key = (self.operator, captures.structure_key, self.options)
+        key, is_new = (self.operator, captures.structure_key, self.options), False
         with registry_lock:
             known = registry.get(key)
             if known is None or (captures.unsound is None and not known.captures.check(self.fun)):
@@ -251,10 +262,14 @@ class Handle:
                     why = nearest or "first call"
                 known = registry[key] = Compiled(captures)
                 known.history.append(f"{self.name}: captured state scanned ({why})")
+                is_new = True
                 while len(registry) > MAX_FUNCTIONS:
                     registry.popitem(last=False)
             else:
                 registry.move_to_end(key)
+        turnover = turnover_of(self.operator, self.fun) if is_new else None
+        if turnover is not None:
+            turnover.note(self.stats)
         self.compiled = known
         return known
 
@@ -529,6 +544,15 @@ class Handle:
         code = getattr(self.fun, "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
         warnings.warn(f"{self.name}{where} runs interpreted: {reason}", FallbackWarning, stacklevel=_callers_level())
+
+    def _warn_of(self, turnover: Turnover) -> None:
+        """Say once for all functions of one code that most of their calls run interpreted."""
+        reason = "it captures other values (numbers, settings, objects) at every call; each would be compiled anew"
+        if not turnover.has_warned:
+            turnover.has_warned = True
+            if self.compiled is not None:
+                self.compiled.history.append(f"{self.name}: interpreted for a while: {reason}")
+            self._warn(reason)
 
     def _is_to_be_verified(self) -> bool:
         return self.period > 0 and self.stats.calls % self.period == 0

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .reports import TraceReport
+from .trace.arguments import innermost
 from .trace.integers import IntegerFacts
 
 __all__ = [
@@ -30,9 +31,11 @@ __all__ = [
     "Entry",
     "Held",
     "Path",
+    "Turnover",
     "Waiting",
     "registry",
     "registry_lock",
+    "turnover_of",
     "waiting_of",
 ]
 
@@ -110,14 +113,54 @@ def waiting_of(operator: Hashable, fun: Any) -> Waiting | None:
 
     By the code, so that a function that is made anew for each call does not wait for ever."""
     code = getattr(fun, "__code__", None)
-    if code is None:
-        return None
+    return None if code is None else _of_code(_waiting, (operator, code), Waiting)
+
+
+def _of_code(known: OrderedDict[Hashable, Any], key: Hashable, make: Callable[[], Any]) -> Any:
     with registry_lock:
-        found = _waiting.setdefault((operator, code), Waiting())
-        _waiting.move_to_end((operator, code))
-        while len(_waiting) > MAX_FUNCTIONS:
-            _waiting.popitem(last=False)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = make()
+            while len(known) > MAX_FUNCTIONS:
+                known.popitem(last=False)
+        known.move_to_end(key)
     return found
+
+
+@dataclass
+class Turnover:
+    """How often functions of one code came with captured state never seen before, and were not called again with it.
+
+    Each costs a scan and a trace, a hundred times what a small function takes. After `MAX_WASTED_TRACES` in a row such
+    calls run interpreted, and one is compiled each time that these have taken as long as that: state that stays
+    as it is gets its program after all, and what is wasted is bounded by what the program takes anyway.
+    """
+
+    in_a_row: int = 0
+    newest: Any = None  # Stats of the function object that was compiled last
+    replays: int = 0  # of it, then
+    waiting: Waiting = field(default_factory=Waiting)
+    has_warned: bool = False
+
+    @property
+    def defers(self) -> bool:
+        """Whether a call with new captured state should run interpreted."""
+        return self.in_a_row >= MAX_WASTED_TRACES and self._is_unused and not self.waiting.is_over
+
+    @property
+    def _is_unused(self) -> bool:
+        return self.newest is not None and self.newest.replays == self.replays
+
+    def note(self, stats: Any) -> None:
+        """A function object with these statistics is compiled for new captured state."""
+        self.in_a_row = self.in_a_row + 1 if self._is_unused else 0
+        self.newest, self.replays, self.waiting = stats, stats.replays, Waiting()
+
+
+def turnover_of(operator: Hashable, fun: Any) -> Turnover | None:
+    """What is known of functions of this code, however wrapped; None for a callable without code."""
+    code = getattr(innermost(fun), "__code__", None)
+    return None if code is None else _of_code(_turnovers, (operator, code), Turnover)
 
 
 @dataclass
@@ -210,7 +253,9 @@ class Compiled:
 #: (operator, captured structure) -> what is known; least recently used out
 registry: OrderedDict[Hashable, Compiled] = OrderedDict()
 #: (operator, code) -> how long its functions have waited, before anything else is known of them
-_waiting: OrderedDict[tuple[Hashable, Any], Waiting] = OrderedDict()
+_waiting: OrderedDict[Hashable, Waiting] = OrderedDict()
+#: (operator, code) -> what became of the captured states with which its functions came
+_turnovers: OrderedDict[Hashable, Turnover] = OrderedDict()
 registry_lock = threading.Lock()
 MAX_FUNCTIONS = 512
 #: handles for calls with objects among the arguments, kept by the identity of the objects

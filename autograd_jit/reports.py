@@ -23,10 +23,10 @@ class Stats:
     """What a jitted function did so far.
 
     ``calls`` = replays + traces + fallbacks + inlined + deferred. ``deferred``: calls that ran interpreted because
-    compiling them is not yet worth its time (``compile="lazy"``). ``inlined``: calls made inside another
-    transformation, which run interpreted as part of it. ``python_steps``: Python steps in the programs made.
-    ``kernels_compiled``: kernels that neither memory nor disk had. Who reads these two, or ``kernels_loaded``, waits
-    for the programs that are being made.
+    compiling them is not yet worth its time (``compile="lazy"``, or captured values that are new at every call).
+    ``inlined``: calls made inside another transformation, which run interpreted as part of it. ``python_steps``:
+    Python steps in the programs made. ``kernels_compiled``: kernels that neither memory nor disk had. Who reads these
+    two, or ``kernels_loaded``, waits for the programs that are being made.
     """
 
     traces: int = 0

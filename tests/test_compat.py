@@ -72,6 +72,48 @@ def test_core_make_vjp_and_make_jvp():
         core.make_vjp(lambda x: x, 3)
 
 
+def test_primitives_of_core_take_rules_in_the_old_ways():
+    @core.primitive
+    def product(x, y):
+        return x * y
+
+    with pytest.warns(UserWarning, match="old form"):
+        product.defgrad(lambda ans, x, y: lambda g: y * g)
+        product.defvjp(lambda g, ans, vs, gvs, x, y: x * g, argnum=1)
+    test_util.check_grads(product, (0, 1), modes=["rev"])(X, X + 1)
+
+
+def test_a_failed_check_names_the_function_and_its_derivative():
+    @core.primitive
+    def wrong(x):
+        return x
+
+    core.defvjp(wrong, lambda ans, x: lambda g: g * 1.01)
+    with pytest.raises(AssertionError, match=r"check of wrong failed"):
+        test_util.check_grads(wrong, modes=["rev"])(1.0)
+
+    @core.primitive
+    def right(x):
+        return 2 * x
+
+    core.defvjp(right, lambda ans, x: lambda g: 2 * wrong(g))
+    with pytest.raises(AssertionError, match=r"check of vjp_right failed"):
+        test_util.check_grads(right, modes=["rev"])(1.0)
+
+
+def test_an_operator_of_a_users_own_out_of_the_parts_of_the_operators():
+    parts = autograd_jit.differential_operators
+
+    @parts.unary_to_nary
+    def value_and_elementwise(fun, x):
+        vjp, value = parts._make_vjp(fun, x)
+        return value, vjp(parts.vspace(value).ones())
+
+    value, slope = value_and_elementwise(lambda a, x: a * x**2, argnum=1)(3.0, X)
+    assert value.tolist() == (3 * X**2).tolist() and slope.tolist() == (6 * X).tolist()
+    assert parts._make_jvp(lambda x: x**2, 3.0)(2.0) == (9.0, 12.0)
+
+
 def test_trace_and_backward_pass_by_hand():
     start = core.VJPNode.new_root()
     value, end = tracer.trace(start, lambda x: np.sum(x * onp.ones((2, 3))), X)

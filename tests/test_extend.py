@@ -117,8 +117,16 @@ def test_a_missing_rule_names_function_argument_and_mode():
         make_jvp(lambda x: mystery(x, 2.0))(3.0)(1.0)
     with pytest.raises(NotImplementedError):
         grad(mystery)(1.0, 2.0)
-    with pytest.raises(TracedValueError, match="not a primitive"):
-        defvjp(lambda x: x, None)
+
+
+@pytest.mark.parametrize("define", [defvjp, defjvp, defvjp_argnums, core.defvjp_argnum, core.def_linear])
+def test_rules_for_a_function_that_is_no_primitive_have_no_effect(define):
+    def cube(x):
+        return x**3
+
+    with pytest.warns(UserWarning, match="rules for cube have no effect"):
+        define(cube, *[lambda *args: None] * (define is not core.def_linear))
+    assert grad(cube)(2.0) == 12.0 and make_jvp(cube)(2.0)(1.0) == (8.0, 12.0)
 
 
 def test_a_cotangent_of_a_wrong_shape_is_an_error_at_the_rule():

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import random
+import time
 import types
 import warnings
 
@@ -728,6 +729,110 @@ def test_objects_that_are_new_at_every_call_replay():
         model = Model(A * number, 0.5)
         assert_same(jitted(model, B), model.loss(B))
     assert jitted.stats.traces <= 1 and jitted.stats.fallbacks == 0
+
+
+class Fit:
+    """A class as programs have it: the constructor does what no tape can hold, static methods compute."""
+
+    rate = 2.0
+    made = 0
+
+    def __init__(self, path="."):
+        import a_module_that_no_test_has
+
+        self.log = a_module_that_no_test_has.open(path)
+        Fit.made += 1
+
+    @staticmethod
+    def predict(weights):
+        return anp.tanh(weights) * Fit.rate
+
+    @staticmethod
+    def loss(weights):
+        return anp.sum(Fit.predict(weights) ** 2)
+
+
+def test_a_class_that_is_only_asked_for_static_methods(monkeypatch):
+    fit = Tracked(Fit.loss, grad)
+    with warned(0):
+        fit.check()
+    assert fit.stats.traces == 1 and fit.stats.replays == 1
+    monkeypatch.setattr(Fit, "rate", 3.0)
+    fit.check()
+    monkeypatch.setattr(Fit, "predict", staticmethod(lambda weights: weights * 5))
+    fit.check()
+    assert fit.stats.fallbacks == 0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: anp.sum(Counted.rate * x) if x[0] > 1 else anp.sum(Counted().kept * x),
+        lambda x: anp.sum(x) * Counted.rate * (lambda cls: cls().kept)(Counted),
+        lambda x: Counted.create().kept * anp.sum(x) * Counted.rate,
+    ],
+    ids=["called", "passed on", "class method"],
+)
+def test_a_class_that_is_asked_for_attributes_and_makes_instances(function):
+    tracked = Tracked(function)
+    for step in range(4):
+        before = Counted.count
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FallbackWarning)
+            tracked.jitted(B)
+        assert Counted.count == before + 1, f"call {step} did not make its instance"
+
+
+class Counted:
+    rate, count = 2.0, 0
+
+    def __init__(self):
+        Counted.count += 1
+        self.kept = 1.5
+
+    @classmethod
+    def create(cls):
+        return cls()
+
+
+def test_numbers_that_are_new_at_every_call_end_up_interpreted():
+    """Each would cost a scan and a trace; one that stays is compiled after all."""
+    schedule = {"step": 0}
+
+    def annealed(x):
+        return anp.sum(anp.sin(x) * 0.99 ** schedule["step"])
+
+    jitted, plain = grad(annealed, jit=True), grad(annealed)
+    with warned(1):
+        for step in range(60):
+            schedule["step"] = step
+            assert_same(jitted(A), plain(A))
+    assert jitted.stats.traces <= 18 and jitted.stats.deferred >= 42
+    assert "captures other values" in jitted.explain()
+    deadline = time.monotonic() + 60
+    while not jitted.stats.replays:  # it is compiled when interpreted calls have taken as long as that
+        assert_same(jitted(A), plain(A))
+        assert time.monotonic() < deadline, jitted.explain()
+
+
+def test_closures_that_are_called_once_end_up_interpreted():
+    def fit(number):
+        return grad(lambda x: anp.sum(x**number), jit=True)
+
+    with warned(1):
+        once = [fit(number) for number in range(40)]
+        for number, gradient in enumerate(once):
+            assert_same(gradient(A), number * A ** max(number - 1, 0))
+    assert sum(gradient.stats.traces for gradient in once) <= 18
+    for number, gradient in enumerate(once[:10]):  # those that come again replay, and later ones are compiled
+        assert_same(gradient(A), number * A ** max(number - 1, 0))
+        assert gradient.stats.replays == 1
+    later = fit(50)
+    for _ in range(2000):
+        assert_same(later(A), 50 * A**49)
+        if later.stats.replays:
+            break
+    assert later.stats.replays
 
 
 def test_objects_that_differ_in_settings_at_every_call_end_up_interpreted():

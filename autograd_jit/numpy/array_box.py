@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as _np
 
 from ..errors import TracedValueError
-from ..trace.tracer import Box, concrete
+from ..trace.tracer import Box, concrete, getval
 from . import construction, cumulative, indexing, products, reductions, shaping, sorting
 from . import elementwise as ew
 from .arguments import refuse
@@ -126,6 +126,8 @@ class ArrayBox(Box):
         return apply_function(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if dtype is not None and _np.dtype(dtype).kind in "iub":  # np.int64(x): a step function, of derivative zero
+            return _np.array(getval(self), dtype)
         raise TracedValueError(
             "a traced value was handed to code that needs a plain array, which would lose its derivative. "
             "Use the functions of autograd_jit.numpy, wrap the foreign function with @primitive, "

@@ -351,7 +351,7 @@ any = _logical("any", _np.any, reduce_any, any_where)
 
 def _others(x: Any, axes: tuple) -> Any:
     """For each element the product of all others along ``axes``, without division (right at zeros)."""
-    shape = x.shape
+    shape = shape_of(x)
     kept = tuple(axis for axis in range(len(shape)) if axis not in axes)
     count = math.prod([shape[axis] for axis in axes])
     flat = reshape(transpose(x, kept + axes), tuple(shape[a] for a in kept) + (count,))

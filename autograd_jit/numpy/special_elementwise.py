@@ -73,8 +73,9 @@ def _i1_over_x(ans: Any, x: Any) -> Any:
 
 
 def _raw_complex_of(real: Any, imaginary: Any) -> Any:
+    real, imaginary = _np.asarray(real), _np.asarray(imaginary)  # two Python floats are of double precision
     kind = _np.result_type(real, imaginary, _np.complex64)
-    result = _np.empty(_np.broadcast_shapes(_np.shape(real), _np.shape(imaginary)), kind)
+    result = _np.empty(_np.broadcast_shapes(real.shape, imaginary.shape), kind)
     result.real, result.imag = real, imaginary
     return result[()]
 

@@ -18,6 +18,7 @@ from ..numpy import reductions as _red
 from ..numpy.arguments import is_traced
 from ..numpy.elementwise import (
     absolute,
+    add,
     cos,
     divide,
     equal,
@@ -35,8 +36,10 @@ from ..numpy.elementwise import (
     sin,
     sqrt,
     square,
+    subtract,
     where,
 )
+from ..numpy.shaping import expand_dims
 from ..numpy.solving import inexact, is_complex
 from ..trace.rules import elementwise, general, nondifferentiable
 from ..trace.tracer import getval
@@ -90,29 +93,29 @@ gammasgn = nondifferentiable(_sp.gammasgn)
 rgamma = elementwise(_sp.rgamma, lambda ans, x: _rgamma_partial(ans, x), domain=((-1.5, 4.0),))
 beta = elementwise(
     _sp.beta,
-    lambda ans, x, y: ans * (psi(x) - psi(x + y)),
-    lambda ans, x, y: ans * (psi(y) - psi(x + y)),
+    lambda ans, x, y: ans * (psi(x) - psi(add(x, y))),
+    lambda ans, x, y: ans * (psi(y) - psi(add(x, y))),
     complex=False,
     domain=_POSITIVES,
 )
 betaln = elementwise(
     _sp.betaln,
-    lambda x, y: psi(x) - psi(x + y),
-    lambda x, y: psi(y) - psi(x + y),
+    lambda x, y: psi(x) - psi(add(x, y)),
+    lambda x, y: psi(y) - psi(add(x, y)),
     complex=False,
     domain=_POSITIVES,
 )
 poch = elementwise(
     _sp.poch,
-    lambda ans, x, y: ans * (psi(x + y) - psi(x)),
-    lambda ans, x, y: ans * psi(x + y),
+    lambda ans, x, y: ans * (psi(add(x, y)) - psi(x)),
+    lambda ans, x, y: ans * psi(add(x, y)),
     complex=False,
     domain=_POSITIVES,
 )
 binom = elementwise(
     _sp.binom,
-    lambda ans, x, y: ans * (psi(x + 1) - psi(x - y + 1)),
-    lambda ans, x, y: ans * (psi(x - y + 1) - psi(y + 1)),
+    lambda ans, x, y: ans * (psi(add(x, 1)) - psi(add(subtract(x, y), 1))),
+    lambda ans, x, y: ans * (psi(add(subtract(x, y), 1)) - psi(add(y, 1))),
     complex=False,
     domain=((4.0, 6.0), (0.5, 3.0)),
 )
@@ -153,7 +156,7 @@ def multigammaln(a, d):
         raise ValueError(f"condition a ({getval(a)}) > 0.5 * (d-1) ({0.5 * (d - 1)}) not met")
     shifts = _np.arange(int(d), dtype=a.dtype) / 2
     constant = d * (d - 1) * 0.25 * math.log(math.pi)
-    return _red.sum(gammaln(a[..., None] - shifts), axis=-1) + constant
+    return _red.sum(gammaln(subtract(expand_dims(a, -1), shifts)), axis=-1) + constant
 
 
 # ---------------------------------------------------------------- incomplete gamma and beta functions (DLMF 8)
@@ -336,13 +339,13 @@ xlog1py = elementwise(_sp.xlog1py, lambda y: log1p(y), lambda x, y: _ratio(x, y 
 entr = elementwise(_sp.entr, lambda x: -log(x) - 1, complex=False, domain=_POSITIVE)
 rel_entr = elementwise(
     _sp.rel_entr,
-    lambda x, y: log(x / y) + 1,
+    lambda x, y: log(divide(x, y)) + 1,
     lambda x, y: negative(_ratio(x, y)),
     complex=False,
     domain=_POSITIVES,
 )
 kl_div = elementwise(
-    _sp.kl_div, lambda x, y: log(x / y), lambda x, y: 1 - _ratio(x, y), complex=False, domain=_POSITIVES
+    _sp.kl_div, lambda x, y: log(divide(x, y)), lambda x, y: 1 - _ratio(x, y), complex=False, domain=_POSITIVES
 )
 huber = elementwise(
     _sp.huber,
@@ -354,7 +357,7 @@ huber = elementwise(
 pseudo_huber = elementwise(
     _sp.pseudo_huber,
     lambda x, y: _pseudo_huber_in_delta(x, y),
-    lambda x, y: y / sqrt(1 + square(y / x)),
+    lambda x, y: divide(y, sqrt(1 + square(divide(y, x)))),
     complex=False,
     domain=((0.5, 2.0), (-2.0, 2.0)),
 )
@@ -385,8 +388,8 @@ def _clipped(x: Any, bound: Any) -> Any:
 
 
 def _pseudo_huber_in_delta(delta: Any, r: Any) -> Any:
-    root = sqrt(1 + square(r / delta))
-    return 2 * delta * (root - 1) - square(r) / (delta * root)
+    root = sqrt(1 + square(divide(r, delta)))
+    return multiply(2 * (root - 1), delta) - square(r) / multiply(delta, root)
 
 
 def _boxcox_in_lambda(value: Any, logarithm: Any, power: Any, lam: Any) -> Any:

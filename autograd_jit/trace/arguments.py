@@ -21,7 +21,7 @@ from . import tree
 from .tracer import concrete
 from .vspace import is_differentiable
 
-__all__ = ["Refusal", "describe", "name_of", "nary", "require_differentiable"]
+__all__ = ["Refusal", "describe", "innermost", "name_of", "nary", "require_differentiable"]
 
 
 class Refusal(Exception):
@@ -43,7 +43,7 @@ def name_of(fun: Any) -> str:
     return getattr(fun, "__name__", "[unknown name]")
 
 
-def _innermost(fun: Any) -> Any:
+def innermost(fun: Any) -> Any:
     """The Python function inside partials, bound methods, wrappers and callable objects."""
     for _ in range(50):
         if isinstance(fun, functools.partial):
@@ -61,7 +61,7 @@ def _innermost(fun: Any) -> Any:
 
 def describe(fun: Any) -> str:
     """``loss (model.py:12)``: a function's name and where it was defined."""
-    inner = _innermost(fun)
+    inner = innermost(fun)
     name = getattr(fun, "__name__", None) or getattr(inner, "__name__", None) or type(fun).__name__
     code = getattr(inner, "__code__", None)
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
@@ -116,7 +116,7 @@ def require_differentiable(leaves: list, positions: list[int]) -> None:
     for position, leaf in enumerate(leaves):
         if position not in known and _looks_numeric(leaf):
             raise Refusal(ArgumentError, _foreign(leaf), about_argument=True)
-    if not positions:
+    if leaves and not positions:  # an empty container has an empty gradient
         raise Refusal(*_no_derivative(leaves), about_argument=True)
 
 
@@ -240,6 +240,7 @@ def _by_selection(unary: Callable, operator: str, fun: Callable, selection: Any)
                     keywords[slot] = value
             return fun(*positional, **keywords)
 
+        on_selected.__name__ = name_of(fun)  # for messages about what is differentiated
         try:
             if several:
                 _require_each(values)

@@ -59,6 +59,7 @@ class CodeFacts:
     """What one function reads and writes, its nested functions included."""
 
     reads: tuple[str, ...]  # global names, in order of first use
+    values: frozenset[str]  # those of them that are not only asked for attributes: called, passed on, kept
     names: frozenset[str]  # every attribute or global name mentioned
     chains: tuple[Chain, ...]
     writes: tuple[Write, ...]
@@ -91,6 +92,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.reads: dict[str, None] = {}
+        self.values: set[str] = set()
         self.names: set[str] = set()
         self.chains: dict[Origin, int] = {}
         self.writes: dict[Write, None] = {}
@@ -103,6 +105,7 @@ class _Reader:
     def facts(self) -> CodeFacts:
         return CodeFacts(
             reads=tuple(self.reads),
+            values=frozenset(self.values),
             names=frozenset(self.names),
             chains=tuple(Chain(origin, line) for origin, line in self.chains.items()),
             writes=tuple(self.writes),
@@ -233,6 +236,8 @@ class _Frame:
             if name in _POPS_THEN_PUSHES:
                 self._pop()
             reader.reads.setdefault(value)
+            if all_of_them[position + 1].opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+                reader.values.add(value)
             self._load_name(value, ("global", value))
             if name == "LOAD_GLOBAL" and (instruction.arg or 0) & 1:
                 self.stack.insert(-1, None)  # the NULL beside a global that is called

@@ -24,11 +24,13 @@ class Findings:
     `names` are the attribute names that occur in the code walked so far, `everything` says that some code
     reads attributes by other means; `handles_errors`, `compares_identity` and `formats` are those of
     `CodeFacts`. What an `earlier` walk found of these decides how far this one goes.
+    `made`: the ids of classes of which the code may make instances, since it has them as values.
     `is_name_dependent`: the walk would go further with more of them.
     """
 
     def __init__(self, earlier: Findings | None):
         self.names: set[str] = set(earlier.names) if earlier else set()
+        self.made: set[int] = set(earlier.made) if earlier else set()
         self.everything: bool = earlier.everything if earlier else False
         self.handles_errors: bool = earlier.handles_errors if earlier else False
         self.compares_identity: bool = earlier.compares_identity if earlier else False
@@ -47,10 +49,15 @@ class Findings:
         self.impure: dict[str, None] = {}
         self.functions = 0
 
-    def reach(self) -> tuple[int, bool, bool, bool, bool, bool]:
+    def reach(self) -> tuple[int, int, bool, bool, bool, bool, bool]:
         """What decides how far a walk goes; a walk is complete when it did not add to it."""
         flags = self.everything, self.handles_errors, self.compares_identity, self.formats, self.hashes
-        return len(self.names), *flags
+        return len(self.names), len(self.made), *flags
+
+    def note_class(self, cls: type, place: Place) -> None:
+        """A class found anywhere but in a global variable is there as a value (`Walk._visit_globals` sees to those)."""
+        if place.slot is None or place.slot[0] != "global":
+            self.made.add(id(cls))
 
     def visit(self, value: Any, place: Place) -> Node | None:
         """Guard `value`, found at `place`, and everything that can be reached from it."""

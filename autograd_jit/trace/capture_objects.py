@@ -80,7 +80,7 @@ class ObjectVisits(ContainerVisits):
         if isinstance(value, types.ModuleType):
             return self._visit_module(value, place)
         if isinstance(value, type):
-            return self._visit_class(value, place, lifecycle=True)
+            return self._visit_class(value, place, lifecycle=id(value) in self.made or _may_make_itself(value))
         if is_library_class(kind):  # asking a user's own object for `__self__` may run the user's code
             self._remark(value, place)
         if isinstance(value, GENERATOR_TYPES):
@@ -377,6 +377,12 @@ class ObjectVisits(ContainerVisits):
             # Once more, now knowing whose property or class method it is: it may change that one's state.
             known = self.guards.constant(inner)
             self.visit_function(inner, Place(known, "", path, node, is_fixed=True), instance=instance)
+
+
+def _may_make_itself(cls: type) -> bool:
+    """Whether asking the class for an attribute may make an instance: by a class method, or by its own class."""
+    members = [raw for base in user_bases(cls) for raw in vars(base).values()]
+    return type(cls) is not type or any(isinstance(raw, classmethod) for raw in members)
 
 
 def _slots_of(cls: type, of_libraries: bool) -> list[tuple[str, Any]]:

@@ -83,6 +83,8 @@ class Walk(ObjectVisits, StateChanges):
 
     def visit(self, value: Any, place: Place) -> Node | None:
         """Guard `value`, found at `place`, and everything that can be reached from it."""
+        if isinstance(value, type):
+            self.note_class(value, place)
         seen = self.nodes.get(id(value))
         if seen is not None:
             return self.enter_again(seen, place)
@@ -270,6 +272,8 @@ class Walk(ObjectVisits, StateChanges):
     def _visit_globals(self, node: Node, function: types.FunctionType, facts: CodeFacts) -> None:
         namespace = function.__globals__
         for name in facts.reads:
+            if name in facts.values and isinstance(namespace.get(name), type):
+                self.made.add(id(namespace[name]))
             known = (id(namespace), name)
             if known not in self._slots:
                 self._slots[known] = None  # a helper that calls itself comes back here

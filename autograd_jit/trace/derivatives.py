@@ -63,7 +63,7 @@ class Argument:
     __slots__ = ("leaves", "positions", "structure")
 
     def __init__(self, x: Any) -> None:
-        self.leaves, self.structure = tree.flatten(x)
+        self.leaves, self.structure = tree.flatten(in_floats(x))
         self.positions = [i for i, leaf in enumerate(self.leaves) if is_differentiable(leaf)]
         if len(self.positions) < len(self.leaves) or not self.leaves:
             require_differentiable(self.leaves, self.positions)
@@ -93,6 +93,12 @@ class Argument:
         """The gradient out of raw cotangents (None for zero): own arrays, of the leaves' type."""
         gradients = [finish(g, leaf) for g, leaf in zip(cotangents, self.inputs)]
         return self.gradient(separate(gradients, seen))
+
+
+def in_floats(x: Any) -> Any:
+    """An array of integers as floats: asked for a derivative by it, Autograd too takes it for a point in space."""
+    value = concrete(x)
+    return x.astype(_FLOAT64) if isinstance(value, np.ndarray) and value.dtype.kind in "iu" else x
 
 
 def no_gradient(leaf: Any) -> Any:
@@ -279,6 +285,8 @@ def _require_real_scalar(out: Any) -> None:
             f"{_SCALAR_ONLY}The function returned a complex number (dtype {dtype}): "
             f"take np.real(...) or np.abs(...) of it",
         )
+    if dtype.kind == "b":
+        raise Refusal(NonScalarOutputError, f"{_SCALAR_ONLY}The function returned a boolean, which has no derivative")
     if int(np.prod(shape)) != 1:
         raise Refusal(
             NonScalarOutputError,

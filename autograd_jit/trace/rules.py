@@ -24,6 +24,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from typing import Any
 
 from numpy import float64
 
-from ..errors import ArgumentError, TracedValueError
+from ..errors import ArgumentError, AutogradJitWarning
 from . import tree
 from .cotangent import abstract
 from .forward import jvp_leaves
@@ -159,7 +160,7 @@ def elementwise(
     if name is not None:
         prim.name = wrapped.__name__ = name
     arity = len(partials)
-    prim.normalise = _lists_as_arrays
+    prim.normalise, prim.takes_lists = _lists_as_arrays, True
     prim.vjps = {i: _partial_vjp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     prim.jvps = {i: _partial_jvp(prim.name, partial, arity) for i, partial in enumerate(partials)}
     if prim.name in ("multiply", "negative"):
@@ -398,12 +399,19 @@ defined_by_users: weakref.WeakSet = weakref.WeakSet()
 
 
 def _rules_of(fun: Callable) -> Primitive:
-    try:
-        prim = fun.primitive  # type: ignore[attr-defined]
-        defined_by_users.add(fun)
-        return prim
-    except AttributeError:
-        raise TracedValueError(f"{fun!r} is not a primitive: decorate it with @primitive first") from None
+    """Where rules of ``fun`` are kept. Those for a function that is traced through are kept nowhere."""
+    prim = getattr(fun, "primitive", None)
+    if prim is None:
+        name = getattr(fun, "__name__", repr(fun))
+        warnings.warn(
+            f"derivative rules for {name} have no effect: it is not a primitive, so that it is differentiated "
+            f"through what it computes. Decorate it with @primitive first",
+            AutogradJitWarning,
+            stacklevel=3,
+        )
+        return Primitive(fun, name, differentiable=True)
+    defined_by_users.add(fun)
+    return prim
 
 
 def defvjp(fun: Callable, *vjpmakers: Any, **kwargs: Any) -> None:

@@ -128,7 +128,8 @@ class Primitive:
     """The facts about one primitive: its name, its plain function and its derivative rules."""
 
     __slots__ = (
-        "differentiable", "draws", "fun", "jvps", "name", "normalise", "replayed", "vjp_all", "vjps", "wrapped",
+        "differentiable", "draws", "fun", "jvps", "name", "normalise", "replayed", "takes_lists",
+        "vjp_all", "vjps", "wrapped",
     )  # fmt: skip
 
     def __init__(self, fun: Callable, name: str, differentiable: bool) -> None:
@@ -143,6 +144,8 @@ class Primitive:
         self.jvps: Any = None
         #: optional ``(args, kwargs) -> (args, kwargs)`` which moves boxed keyword arguments into place
         self.normalise: Callable | None = None
+        #: whether every list among the arguments stands for an array, with which the rules then compute
+        self.takes_lists = False
         self.wrapped: Callable = fun
         #: the method of a random generator that it stands for on a tape, or None
         self.draws: str | None = None
@@ -314,7 +317,7 @@ def _make_wrapper(prim: Primitive) -> Callable:
                     return x._node.apply(prim, x._trace, [x._value, y], kwargs, ((0, x._node),))
                 if y_boxed and type(x) not in _CONTAINERS:
                     return y._node.apply(prim, y._trace, [x, y._value], kwargs, ((1, y._node),))
-        boxed = registered = False
+        boxed = registered = contained = False
         for arg in args:
             kind = type(arg)
             if kind in BOX_TYPES:
@@ -322,10 +325,13 @@ def _make_wrapper(prim: Primitive) -> Callable:
             elif kind in _CONTAINERS:
                 if hidden_boxes(arg):
                     return _withhidden_boxes(prim, args, kwargs)
+                contained = True
                 registered |= kind in REGISTERED
         if kwargs and hidden_boxes(kwargs):
             return _withhidden_boxes(prim, args, kwargs)
         if boxed:
+            if contained and prim.takes_lists:
+                args, kwargs = prim.normalise(args, kwargs)  # type: ignore[misc]
             return _apply_to_registered(prim, args, kwargs) if registered else _apply(prim, args, kwargs)
         return fun(*args, **kwargs)
 

@@ -327,3 +327,19 @@ def test_concatenators():
 def test_put_along_axis_writes_plain_arrays_only():
     x = onp.zeros((2, 2))
     assert np.put_along_axis(x, onp.array([[0], [1]]), 3.0, 1) is x and x[0, 0] == 3.0
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_casts_to_integers_by_numpys_types_are_steps_of_zero_derivative(jit):
+    def pick(w):
+        rows = np.int64(w[:, -1])
+        return np.sum(w[rows, :1] * w[:, :-1] ** 2)
+
+    gradient = grad(pick, jit=jit)
+    for shift in (0.0, 0.0, 0.25):
+        w = onp.array([[1.0, 2.0, 1.4], [3.0, 4.0, 0.2]]) + shift
+        rows = w[:, -1].astype(int)
+        want = onp.zeros_like(w)
+        want[:, :-1] = 2 * w[:, :-1] * w[rows, :1]
+        onp.add.at(want[:, 0], rows, onp.sum(w[:, :-1] ** 2, 1))
+        onp.testing.assert_allclose(gradient(w), want, rtol=1e-13)
