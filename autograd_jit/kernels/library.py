@@ -57,6 +57,7 @@ ROUTINES: Final[dict[str, Routine]] = {
     "groups": Routine(sequences.groups),
     **{name: Routine(sequences.argsort, numpy=name) for name in PLACES if name.startswith("argsort")},
     **{f"fourier {name}": Routine(fourier.fourier, fourier=name) for name in LOOPS},
+    **{f"fourier {name} of rows": Routine(fourier.fourier_of_rows, fourier=name) for name in LOOPS},
     **{name: Routine(sequences.extremum, numpy=name) for name in ("argmax", "argmin")},
 }
 

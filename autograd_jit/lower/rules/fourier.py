@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.fourier import WORK
+from ...kernels.fourier import WORK, lane_count, workspace
+from ...kernels.fourier_tables import Kind, passes, plan, tables
 from ...kernels.numpy_fourier import loop
 from ...numpy import fft
 from ...trace.tape import Op
@@ -18,6 +19,9 @@ from .complex_table import as_pair, complex_rule_for, part_of
 from .table import Rule, as_operand, require_native, result_type, rule_for, shadow, viewed
 
 _INT = np.dtype(np.int64)
+_KINDS = {"fft": Kind.FORWARD, "ifft": Kind.BACKWARD, "rfft_n_even": Kind.OF_REALS, "irfft": Kind.TO_REALS}
+_FEWEST_ROWS = 4
+_MOST_POINTS = 4096
 
 
 def _scale(n: int, norm: str | None, forward: bool, part: np.dtype, has_loop: bool) -> np.ndarray:
@@ -46,13 +50,35 @@ def _transform(b: Builder, op: Op, name: str, view: View, axis: int, scale: np.n
     m = type_.shape[axis]
     steps = (m * wide, wide, 0) if rows else (wide, inner * wide, m * inner * wide)
     numbers = (calls, inner, points, m, part.itemsize, *steps)
-    factor = b.view(b.constant(scale))
-    factor = View(factor.value, (1, 1, 1), (0, 0, 0), factor.offset)
+    args, results = [stack, _array(b, scale)], [(shape, dtype), ((WORK,), _INT)]
+    kind = _kind(name, points, m)
+    if kind is not None and inner >= (_FEWEST_ROWS if rows else lane_count(part)):
+        n = max(points, m)
+        name += " of rows"
+        args += [_array(b, tables(kind, n).astype(part)), _array(b, plan(kind, n))]
+        results.append(((workspace(n, part),), part))
     work = 5 * calls * inner * points * max(points.bit_length(), 1)
-    out, _ = b.call(f"fourier {name}", (stack, factor), ((shape, dtype), ((WORK,), _INT)), numbers, work=work)
+    out, *_ = b.call(f"fourier {name}", tuple(args), tuple(results), numbers, work=work)
     if type_.dtype in PARTS:
         return as_pair(b, halves(out.view()), PARTS[type_.dtype])
     return b.cast(out.view(), type_.dtype)
+
+
+def _kind(name: str, points: int, m: int) -> Kind | None:
+    """What our own passes have to do, from ``points`` to ``m``; None where NumPy's loop is called."""
+    n = max(points, m)
+    kind = _KINDS.get(name)
+    if kind is None or not 1 < n <= _MOST_POINTS:
+        return None
+    if kind == Kind.TO_REALS and (n % 2 or points != n // 2 + 1):
+        return None
+    return kind if passes(n // 2 if kind >= Kind.OF_REALS else n) else None
+
+
+def _array(b: Builder, array: np.ndarray) -> View:
+    """A constant in memory, of three axes as operands of calls have them."""
+    view = b.view(b.constant(array))
+    return View(view.value, (1, 1, 1), (0, 0, 0), view.offset)
 
 
 def _stacked(view: View, axis: int) -> tuple[bool, View]:
