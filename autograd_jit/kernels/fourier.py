@@ -134,9 +134,7 @@ def factor_of(words: Ints, factor: int) -> float:
 
 
 @routine
-def block(
-    words: Ints, plan: Ints, tables: Reals, rows: int, x: Reals, factor: float, out: Reals, memory: Reals
-) -> int:
+def block(words: Ints, plan: Ints, tables: Reals, rows: int, x: Reals, factor: float, out: Reals, memory: Reals) -> int:
     """Transform the first rows of ``rows``; the bits of the lanes whose result is not finite."""
     width = by_precision(_DOUBLES, _FLOATS)
     kind = plan[0]

@@ -42,8 +42,6 @@ __all__ = [
 ]
 
 
-
-
 #: a complex vector: the names of its real and its imaginary half
 Complex = tuple[str, str]
 
@@ -138,7 +136,12 @@ def _two(k: _Arithmetic, x: Sequence[Complex]) -> list[Complex]:
 def _four(k: _Arithmetic, x: Sequence[Complex]) -> list[Complex]:
     """Two transforms of two points; the odd one's second result is turned by ``-i``, which is no product."""
     (a, b), (c, d) = _two(k, (x[0], x[2])), _two(k, (x[1], x[3]))
-    return [k.sum(a, c), (k.add(b[0], d[1]), k.sub(b[1], d[0])), k.difference(a, c), (k.sub(b[0], d[1]), k.add(b[1], d[0]))]
+    return [
+        k.sum(a, c),
+        (k.add(b[0], d[1]), k.sub(b[1], d[0])),
+        k.difference(a, c),
+        (k.sub(b[0], d[1]), k.add(b[1], d[0])),
+    ]
 
 
 def _eight(k: _Arithmetic, x: Sequence[Complex]) -> list[Complex]:

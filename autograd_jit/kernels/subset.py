@@ -174,7 +174,7 @@ def ir_text(function: Callable, real: Real) -> str:
 def _vector_text(function: Callable, real: Real, body: Emission) -> str:
     parameters, result = _signature(function)
     given = ", ".join([f"{_ir_type(type_, real)} %{name}" for name, type_ in parameters])
-    head = f"define internal {_ir_type(result, real)} @{function.__name__}({given}) noinline {KERNEL_ATTRIBUTES} {{"
+    head = f"define internal {_ir_type(result, real)} @{function.__name__}({given}) {KERNEL_ATTRIBUTES} {{"
     return "\n".join([head, "entry:", *body.lines, "}"])
 
 

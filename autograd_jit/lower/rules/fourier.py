@@ -1,4 +1,4 @@
-"""Fourier transforms along one axis: calls of NumPy's own, with its factors."""
+"""Fourier transforms along one axis: of many rows by our own passes, else by NumPy's loops; with NumPy's factors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .table import Rule, as_operand, require_native, result_type, rule_for, shad
 
 _INT = np.dtype(np.int64)
 _KINDS = {"fft": Kind.FORWARD, "ifft": Kind.BACKWARD, "rfft_n_even": Kind.OF_REALS, "irfft": Kind.TO_REALS}
-_FEWEST_ROWS = 4
-_MOST_POINTS = 4096
+#: beyond it the memory of a vector's worth of rows leaves the cache, and NumPy's loops are about as fast
+_MOST_POINTS = 16384
 
 
 def _scale(n: int, norm: str | None, forward: bool, part: np.dtype, has_loop: bool) -> np.ndarray:
@@ -52,7 +52,7 @@ def _transform(b: Builder, op: Op, name: str, view: View, axis: int, scale: np.n
     numbers = (calls, inner, points, m, part.itemsize, *steps)
     args, results = [stack, _array(b, scale)], [(shape, dtype), ((WORK,), _INT)]
     kind = _kind(name, points, m)
-    if kind is not None and inner >= (_FEWEST_ROWS if rows else lane_count(part)):
+    if kind is not None and inner >= lane_count(part) // (2 if rows else 1):  # half of the lanes pay
         n = max(points, m)
         name += " of rows"
         args += [_array(b, tables(kind, n).astype(part)), _array(b, plan(kind, n))]
@@ -72,7 +72,7 @@ def _kind(name: str, points: int, m: int) -> Kind | None:
         return None
     if kind == Kind.TO_REALS and (n % 2 or points != n // 2 + 1):
         return None
-    return kind if passes(n // 2 if kind >= Kind.OF_REALS else n) else None
+    return None if passes(n // 2 if kind >= Kind.OF_REALS else n) is None else kind
 
 
 def _array(b: Builder, array: np.ndarray) -> View:
