@@ -26,7 +26,7 @@ from .fourier_tables import RADICES, roots
 from .kernel_ir import counted_loop
 from .llvm import lanes
 from .subset import Reals, vector_routine
-from .vector_ir import Emission
+from .vector_ir import Emission, row_pointers, transposed
 
 __all__ = [
     "butterflies",
@@ -381,18 +381,9 @@ def lanes_in(x: Reals, step: int, count: int, work: Reals) -> int:
     raise NotImplementedError
 
 
-def _row_pointers(body: Emission, k: _Arithmetic, pointer: str) -> list[str]:
-    """Where each lane's row begins. Lanes beyond the last row take that one once more: they store what it stores."""
-    places = [str(lane) for lane in range(body.lanes)]
-    last = _plus(body, "%rows", -1)
-    body.declare("declare i64 @llvm.smin.i64(i64, i64)")
-    clamped = [body.let(f"call i64 @llvm.smin.i64(i64 {place}, i64 {last})") for place in places]
-    return [k.at(pointer, _times(body, place, "%row")) for place in clamped]
-
-
 def _print_gathered_in(element: str) -> Emission:
     body, k = _emission(element)
-    pointers = _row_pointers(body, k, "%x")
+    pointers = row_pointers(body, element, "%x", "%rows", "%row", body.lanes)
 
     def step(index: str) -> None:
         value, place = "poison", _times(body, index, "%step")
@@ -415,12 +406,12 @@ def gathered_in(x: Reals, rows: int, row: int, step: int, count: int, work: Real
 
 def _print_transposed_in(element: str) -> Emission:
     body, k = _emission(element)
-    pointers = _row_pointers(body, k, "%x")
+    pointers = row_pointers(body, element, "%x", "%rows", "%row", body.lanes)
 
     def tile(start: str, mask: str = "") -> None:
         rows = [body.load(element, k.at(pointer, start), mask) for pointer in pointers]
         halves = [k.at(pointer, _times(body, start, body.lanes)) for pointer in _halves(k, "%work")]
-        for number, column in enumerate(_transposed(body, element, rows)):
+        for number, column in enumerate(transposed(body, element, rows)):
             body.store(element, column, k.at(halves[number % 2], str((number & ~1) * body.lanes)))
 
     _tiles(body, tile)
@@ -443,30 +434,6 @@ def _tiles(body: Emission, tile: Callable[..., None]) -> None:
     tile(stop, body.first_lanes(rest))
     body.line("br label %done")
     body.label("done")
-
-
-def _transposed(body: Emission, element: str, rows: list[str]) -> list[str]:
-    """A square of vectors, turned over its diagonal: blocks off it change places, of half the size each time."""
-    size = len(rows) // 2
-    while size:
-        turned = list(rows)
-        for i in range(len(rows)):
-            if not i & size:
-                turned[i], turned[i + size] = _exchanged(body, element, rows[i], rows[i + size], size)
-        rows, size = turned, size // 2
-    return rows
-
-
-def _exchanged(body: Emission, element: str, upper: str, lower: str, size: int) -> tuple[str, str]:
-    """Two rows of blocks: the upper one's odd blocks for the lower one's even ones."""
-    kind, count = body.type(element), body.lanes
-    even = [lane if not lane & size else lane - size + count for lane in range(count)]
-    odd = [lane + size if not lane & size else lane + count for lane in range(count)]
-    orders = [", ".join([f"i32 {place}" for place in places]) for places in (even, odd)]
-    first, second = [
-        body.let(f"shufflevector {kind} {upper}, {kind} {lower}, <{count} x i32> <{order}>") for order in orders
-    ]
-    return first, second
 
 
 @vector_routine(_print_transposed_in)
@@ -562,7 +529,7 @@ def lanes_out(work: Reals, factor: float, count: int, out: Reals, step: int, exc
 def _print_transposed_out(element: str) -> Emission:
     body, k = _emission(element)
     watch, factor = _Watch(body, element), body.broadcast(element, "%factor")
-    pointers = _row_pointers(body, k, "%out")
+    pointers = row_pointers(body, element, "%out", "%rows", "%row", body.lanes)
 
     def tile(start: str, mask: str = "") -> None:
         halves = _halves(k, "%work")
@@ -573,7 +540,7 @@ def _print_transposed_out(element: str) -> Emission:
         places = [k.at(halves[number % 2], _times(body, place, body.lanes)) for number, place in enumerate(places)]
         columns = [_scaled(body, element, place, factor) for place in places]
         watch.see(columns)
-        for pointer, row in zip(pointers, _transposed(body, element, columns)):
+        for pointer, row in zip(pointers, transposed(body, element, columns)):
             body.store(element, row, k.at(pointer, start), mask)
 
     _tiles(body, tile)

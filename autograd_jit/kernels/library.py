@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from . import fourier, lapack, sequences
+from . import fourier, lapack, matrix_product, sequences
 from .blas import routine_address
 from .numpy_fourier import LOOPS, loop
 from .numpy_functions import PLACES, function_address
@@ -39,6 +39,7 @@ class Routine(NamedTuple):
 
 
 ROUTINES: Final[dict[str, Routine]] = {
+    "matrix_product": Routine(matrix_product.matrix_product),
     "matrix_vector": Routine(lapack.matrix_vector, ("gemv",)),
     "lu": Routine(lapack.lu, ("getrf",)),
     "determinant": Routine(lapack.determinant),

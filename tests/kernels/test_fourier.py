@@ -1,5 +1,6 @@
 """Transforms of a vector's worth of rows at a time: accuracy, every layout, special values, and rows alone."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import autograd_jit.numpy as anp
 from autograd_jit import grad, jit
 from autograd_jit.kernels import fourier, fourier_passes, numpy_fourier, subset
-from autograd_jit.kernels.fourier_tables import passes
+from autograd_jit.kernels.fourier_tables import Kind, passes, plan, tables
 from autograd_jit.kernels.llvm import compile_ir
 from autograd_jit.lower.program import lower
 from autograd_jit.trace.recorder import Recorder
@@ -278,6 +279,40 @@ def test_narrower_vectors(width, tmp_path):
     }
     for name, value in want.items():
         np.testing.assert_allclose(got[name], value, rtol=1e-13, atol=1e-13 * np.nanmax(np.abs(value)))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("kind", "n"), [(0, 2), (1, 9), (0, 64), (2, 18), (3, 18), (2, 2), (3, 70), (1, 210)])
+def test_nothing_is_written_beside_the_result(kind, n, axis):
+    code = subset.compiled(fourier.fourier_of_rows, "double")
+    entry = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 2)(code.address("fourier_of_rows"))
+    rows, m = 11, n // 2 + 1
+    taken, given = {2: (n, 2 * m), 3: (2 * m, n)}.get(kind, (2 * n, 2 * n))  # reals of a row
+    x = np.random.default_rng(n).normal(size=(rows, taken))
+    x_wide, out_wide = 1 + (kind != Kind.OF_REALS), 1 + (kind != Kind.TO_REALS)  # reals of a point
+    operand = x if axis else np.ascontiguousarray(np.swapaxes(x.reshape(rows, -1, x_wide), 0, 1))
+    memory = np.full(fourier.workspace(n, x.dtype) + 32, 7.5)
+    out = np.full(rows * given + 32, 7.5)
+    arrays = (operand, np.ones(1), tables(Kind(kind), n), plan(Kind(kind), n), out[16:], np.zeros(11, int), memory[16:])
+    slots = np.array([array.ctypes.data for array in arrays])
+    x_steps = (0, x_wide, taken) if axis else (0, rows * x_wide, x_wide)
+    out_steps = (given, out_wide, 0) if axis else (out_wide, rows * out_wide, 0)
+    words = [1, rows, taken // x_wide, given // out_wide, 8, *out_steps, *numpy_fourier.loop("fft", x.dtype), 0, 0]
+    words += [0, 0, *x_steps, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0, 5, 0, 6, 0]
+    assert entry(slots.ctypes.data, np.array(words).ctypes.data) == 0
+    for array in (out, memory):
+        np.testing.assert_array_equal(array[:16], 7.5)
+        np.testing.assert_array_equal(array[-16:], 7.5)
+    spectrum = x if kind == 2 else x.view(complex)
+    want = [
+        np.fft.fft,
+        lambda z: np.fft.ifft(z, norm="forward"),
+        np.fft.rfft,
+        lambda z: np.fft.irfft(z, n, norm="forward"),
+    ]
+    got = out[16:-16].reshape(rows, -1) if axis else np.swapaxes(out[16:-16].reshape(-1, rows, out_wide), 0, 1)
+    got = np.ascontiguousarray(got).reshape(rows, given)
+    np.testing.assert_allclose(got if kind == 3 else got.view(complex), want[kind](spectrum), rtol=1e-12, atol=1e-12)
 
 
 def test_the_text_needs_no_other_than_its_own_passes():
