@@ -94,43 +94,45 @@ def fourier_of_rows(slots: Ints, words: Ints) -> int:
     of the last one: lanes do not meet, so what is stored twice is the same."""
     x = place(slots, words, 12)
     factor = place(slots, words, 17)
+    tables = reals_at(place(slots, words, 22))
+    plan = ints_at(place(slots, words, 27))
     out = place(slots, words, 32)
     work = ints_at(place(slots, words, 34))
     memory = reals_at(place(slots, words, 36))
-    scale = factor_of(words, factor)
+    scale = reals_at(factor)
     size = words[4]
     rows = words[1]
-    lane_count = by_precision(_DOUBLES, _FLOATS)
+    width = by_precision(_DOUBLES, _FLOATS)
     for _ in range(words[0]):
         start = 0
         while start < rows:
             first = start
-            if start + lane_count > rows:
-                first = rows - lane_count if rows > lane_count else 0
+            if start + width > rows:
+                first = rows - width if rows > width else 0
             source = x + first * words[16] * size
             target = out + first * words[5] * size
             left = rows - first
-            tables = reals_at(place(slots, words, 22))
-            plan = ints_at(place(slots, words, 27))
-            lost = block(words, plan, tables, left, reals_at(source), scale, reals_at(target), memory)
-            while lost > 0:
-                if lost % 2 == 1:
-                    by_numpy(words, work, 1, source, factor, target)
-                lost = lost // 2
-                left = left - 1
-                if left > 0:
-                    source = source + words[16] * size
-                    target = target + words[5] * size
-            start = start + lane_count
+            lost = block(words, plan, tables, left, reals_at(source), scale[0], reals_at(target), memory)
+            if lost != 0:
+                left_to_numpy(words, work, lost, left, source, factor, target)
+            start = start + width
         x = x + words[14] * size
         out = out + words[7] * size
     return 0
 
 
 @routine
-def factor_of(words: Ints, factor: int) -> float:
-    """What results are multiplied by."""
-    return reals_at(factor)[0]
+def left_to_numpy(words: Ints, work: Ints, lost: int, rows: int, x: int, factor: int, out: int) -> int:
+    """NumPy's loop for those of the rows whose bit is set; bits beyond ``rows`` are of copies of the last one."""
+    while lost > 0:
+        if lost % 2 == 1:
+            by_numpy(words, work, 1, x, factor, out)
+        lost = lost // 2
+        rows = rows - 1
+        if rows > 0:
+            x = x + words[16] * words[4]
+            out = out + words[5] * words[4]
+    return 0
 
 
 @routine

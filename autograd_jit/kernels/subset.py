@@ -17,8 +17,9 @@ an integer. A variable has the type of its first assignment.
 
 Statements: assignment to a name or an element, ``+=`` and its like, ``if``, ``while``, ``for ... in range``,
 ``return``, calls. Expressions: arithmetic (``//`` and ``%`` of integers that are not negative), comparisons, ``and``,
-``or``, ``not``, ``x if c else y``, and the functions of :data:`INTRINSICS`. Integers become reals where they meet
-reals. Names that are not variables are constants of the module.
+``or``, ``not``, ``x if c else y``, and the functions of :data:`INTRINSICS`. What needs vectors is printed as vector
+IR, and called like a routine (:func:`vector_routine`). Integers become reals where they meet reals. Names that are not
+variables are constants of the module.
 """
 
 from __future__ import annotations

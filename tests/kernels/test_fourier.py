@@ -156,7 +156,8 @@ def test_cropping_padding_and_operands_in_any_order(axis, n):
 
 
 def test_numpys_loops_take_what_they_are_faster_at():
-    for x in (numbers(64), numbers(1, 64), numbers(16, 17), numbers(16, 2 * 11), numbers(8, 1), numbers(16, 64, 2)):
+    few = [numbers(16, 64, 2)] if fourier.lane_count(np.dtype(float)) > 2 else []
+    for x in (numbers(64), numbers(1, 64), numbers(16, 17), numbers(16, 2 * 11), numbers(8, 1), *few):
         axis = 1 if x.ndim == 3 else -1
         got = run(lambda x, axis=axis: FFT.fft(x, axis=axis), x, ours=False)
         np.testing.assert_array_equal(got, np.fft.fft(x, axis=axis))

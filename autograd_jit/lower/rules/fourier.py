@@ -52,7 +52,7 @@ def _transform(b: Builder, op: Op, name: str, view: View, axis: int, scale: np.n
     numbers = (calls, inner, points, m, part.itemsize, *steps)
     args, results = [stack, _array(b, scale)], [(shape, dtype), ((WORK,), _INT)]
     kind = _kind(name, points, m)
-    if kind is not None and inner >= lane_count(part) // (2 if rows else 1):  # half of the lanes pay
+    if kind is not None and inner >= _fewest_rows(part, rows):
         n = max(points, m)
         name += " of rows"
         args += [_array(b, tables(kind, n).astype(part)), _array(b, plan(kind, n))]
@@ -73,6 +73,11 @@ def _kind(name: str, points: int, m: int) -> Kind | None:
     if kind == Kind.TO_REALS and (n % 2 or points != n // 2 + 1):
         return None
     return None if passes(n // 2 if kind >= Kind.OF_REALS else n) is None else kind
+
+
+def _fewest_rows(part: np.dtype, along_points: bool) -> int:
+    """Half of the lanes pay, where the points of a row lie side by side in the result; else rows fill whole vectors."""
+    return max(lane_count(part) // 2, 2) if along_points else lane_count(part)
 
 
 def _array(b: Builder, array: np.ndarray) -> View:
