@@ -29,19 +29,25 @@ The settings:
 ``memory_limit``
     Bytes that programs may keep: arenas, constants, tables and machine code (1 GiB). When a new program exceeds it, the
     programs of signatures that were not used for longest are thrown out; they are traced again when they are needed.
+``threads``
+    How many threads a kernel over large arrays may use (the default: as many as the process has processors, 8 at most).
+    The answers are the same to the last bit. It holds for programs that are lowered from now on; what was cut
+    into more parts runs on one thread. BLAS has threads of its own, which ``threadpoolctl`` or its environment sets.
 
 The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_TARGET``,
-``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto) and ``AUTOGRAD_JIT_MEMORY_LIMIT`` in the environment.
+``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT`` and ``AUTOGRAD_JIT_THREADS`` in the environment.
 Settings belong to the process, not to a thread.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from types import TracebackType
 from typing import Any, Final, Literal, get_args
 
 from .errors import ArgumentError
+from .kernels import cpu
 
 __all__ = ["CompileMode", "Compiler", "Config", "Target", "config"]
 
@@ -56,6 +62,7 @@ _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
     "target": ("cpu", get_args(Target)),
     "progress": ("auto", (False, True, "auto")),
     "memory_limit": (2**30, range(2**63)),
+    "threads": (cpu.usable(), range(1, 1025)),
 }
 
 
@@ -74,6 +81,7 @@ class Config:
     target: Target
     progress: bool | Literal["auto"]
     memory_limit: int
+    threads: int
 
     def __init__(self) -> None:
         for name, (initial, allowed) in _SETTINGS.items():
@@ -82,6 +90,9 @@ class Config:
     def __setattr__(self, name: str, value: Any) -> None:
         _check(name, value)
         super().__setattr__(name, value)
+        pools = sys.modules.get(f"{__package__}.kernels.thread_pool")
+        if name == "threads" and pools is not None:  # else there are none yet
+            pools.allow(value)
 
     def __call__(self, **settings: Any) -> _Restore:
         """Change settings now; as a context manager, put them back at the end of the block."""
@@ -119,7 +130,8 @@ def _check(name: str, value: Any) -> None:
     allowed = _SETTINGS[name][1]
     if isinstance(allowed, range):
         if type(value) is not int or value not in allowed:
-            raise ArgumentError(f"config.{name} is a whole number and not negative, not {value!r}")
+            positive = "positive" if allowed.start else "not negative"
+            raise ArgumentError(f"config.{name} is a whole number and {positive}, not {value!r}")
     elif not any(value is option or (type(value) is str and value == option) for option in allowed):
         raise ArgumentError(f"config.{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
 

@@ -380,7 +380,7 @@ class Handle:
         program_memory.used(entry)
         path.program.replayed()  # which may be another than the one that has just run
         if not path.program.is_lowered:
-            self.lowerer.note_again(compiled, signature.key, entry, path, (args, kwargs))
+            self.lowerer.note_again(compiled, signature.key, entry, path)
             return
         if not kwargs and self.period != 1 and not compiled.compares_inputs and self._has_source(compiled, path, args):
             self.recent[signature.key] = self.fast = self._fast_path(entry, path)
@@ -499,7 +499,7 @@ class Handle:
         held = Held(arrays, checks) if arrays or checks else None
         report = TraceReport.of(traced, integers, why)
         compiled.history.append(report)
-        _logger.info("%s: %s", self.name, report.head[0])
+        _logger.info("%s: %s", self.name, report.head)
         return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, traced.numbers, report)
 
     def _limit_reached(self, entry: Entry, why: str) -> str | None:

@@ -67,6 +67,26 @@ class Jitted:
                 return result
         return handle.slow(args, kwargs)
 
+    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
+        """The call, with its results written into ``out``, which is returned: a replay allocates nothing.
+
+        ``out``: an array, or a container of arrays, like the result. Its arrays must have the shapes and dtypes of the
+        results; those that are C-contiguous and share no memory with arguments are written directly, others
+        get copies. Where the call raises, what they hold is undefined. Raises ArgumentError where ``out`` does not fit.
+
+        >>> import numpy as np
+        >>> from autograd_jit import grad
+        >>> slope = grad(lambda x: np.sum(x ** 3), jit=True)
+        >>> memory = np.empty(2)
+        >>> slope.into(memory, np.array([1.0, 2.0])) is memory
+        True
+        >>> memory
+        array([ 3., 12.])
+        """
+        from .into import call_into
+
+        return call_into(self, self._handle, out, args, kwargs)
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 

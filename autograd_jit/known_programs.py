@@ -203,6 +203,8 @@ class Compiled:
         self.warned: set[str] = set()
         self.compares_inputs = captures.compares_identity
         self.traces = 0
+        #: whether one of its tapes was worth lowering
+        self.is_hot = False
 
 
 #: (operator, captured structure) -> what is known; least recently used out
@@ -216,7 +218,7 @@ MAX_OBJECT_HANDLES = 32
 #: signatures of a jitted function whose fast paths are tried before the arguments are looked at
 MAX_RECENT = 16
 #: signatures that a new one is compared with, to say in what it is new
-MOST_COMPARED = 32
+MOST_COMPARED = 8
 #: traces that may come to nothing, and traces in a row without a replay, before a signature runs interpreted
 MAX_WASTED_TRACES = 16
 #: what it is expected to take to trace, lower and compile: so many seconds and interpreted calls. Measured, cold:

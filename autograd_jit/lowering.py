@@ -34,25 +34,41 @@ class Lowerer:
         self.name, self.options, self.made = name, options, stats.made
 
     def note_new(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> None:
-        """Have a new path lowered: now where that is asked for, else in the background if it is a function's first.
+        """Have a new path lowered: now where that is asked for, else when it is worth the time.
 
-        Others may never come again, and wait for their second call; long ones for more. ``call``: what was traced.
+        A function's first is what `explain` and ``stats`` tell of; others may never come again. ``call``: what was
+        traced.
         """
-        if self.options.mode in ("eager", "never") or self.options.target != "cpu":
+        if self.is_at_once:
             self.of(compiled, key, entry, path, call).wait()
         elif compiled.traces > 1:
             path.program.pack_in_time()
-        elif path.program.is_worth_lowering:
-            self.of(compiled, key, entry, path, call).begin()
+        else:
+            self._begin_in_time(compiled, key, entry, path)
 
-    def note_again(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> None:
+    def note_again(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path) -> None:
         """A path has come again, and its tape has run over NumPy: have it lowered if that is worth the time."""
-        program, lowering = path.program, path.lowering  # it may be lowered by now
-        if lowering is None and not program.is_lowered and program.is_worth_lowering:
-            lowering = self.of(compiled, key, entry, path, call)
-            lowering.begin()
-        if lowering is not None and not program.is_lowered:
-            lowering.let_work(program.call_seconds)
+        program = path.program  # it may be lowered by now
+        if not program.is_lowered:
+            self._begin_in_time(compiled, key, entry, path).let_work(program.call_seconds)
+
+    @property
+    def is_at_once(self) -> bool:
+        """Whether calls that trace lower, too."""
+        return self.options.mode in ("eager", "never") or self.options.target != "cpu"
+
+    def _begin_in_time(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path) -> Lowering:
+        """The lowering of a path that is not lowered, begun if that is worth the time."""
+        program, lowering = path.program, self.of(compiled, key, entry, path)
+        if lowering.is_begun or program.is_lowered:
+            return lowering
+        # a function that was worth it once is so at its other shapes and paths, if they come again; calls of a "lazy"
+        # one have waited until all of this was worth its time; at once: Ctrl-C came between
+        is_due = compiled.is_hot or self.is_at_once or self.options.mode == "lazy"
+        if is_due or program.is_worth_lowering:
+            compiled.is_hot = True
+            lowering.begin(program.is_short and (is_due or program.is_hot or program.is_slow))
+        return lowering
 
     def program_of(self, path: Path) -> Any:
         """The program to run: the lowered one if it is there, or will be in a moment; else the tape."""
@@ -64,23 +80,22 @@ class Lowerer:
                 lowering.wait_if_short()
         return path.program
 
-    def of(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> Lowering:
-        """The lowering of a path's tape, the one that there is or a new one."""
+    def of(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple = ()) -> Lowering:
+        """The lowering of a path's tape, the one that there is or a new one. ``call``: needed by devices."""
         with _asking:  # other functions may share the path
             if path.lowering is None or path.lowering.is_lost:
                 path.lowering = self._new(compiled, key, entry, path, call)
-                self.made.pending.append(path.lowering)
+                self.made.pending[id(path.lowering)] = path.lowering
             found: Lowering = path.lowering
         return found
 
     def _new(self, compiled: Compiled, key: Hashable, entry: Entry, path: Path, call: tuple) -> Lowering:
         """A lowering; its end is noted by whichever thread does it."""
-        program = path.program
-        tape = program.tape.unpacked() if isinstance(program.tape, PackedTape) else program.tape
 
         def make(formed: Callable[[int], None]) -> tuple[Any, int, int]:
             from .lower.compile import tally
 
+            tape = path.program.tape.unpacked() if isinstance(path.program.tape, PackedTape) else path.program.tape
             before = tally.compiled, tally.loaded
             return self._lowered(tape, call, formed), tally.compiled - before[0], tally.loaded - before[1]
 
@@ -93,10 +108,10 @@ class Lowerer:
                 self.made.add(*made)
                 if any([known is path for known in entry.paths]):
                     program_memory.added(compiled, key, entry, path.program)
-                _logger.info("%s: %s", self.name, path.report.lowered[0].strip())
-            self.made.pending.remove(lowering)
+                _logger.info("%s: %s", self.name, path.report.lowered.strip())
+            self.made.pending.pop(id(lowering), None)
 
-        lowering = Lowering(make, settle, program.is_worth_waiting)
+        lowering = Lowering(make, settle)
         return lowering
 
     def _lowered(self, tape: Any, call: tuple, formed: Callable[[int], None]) -> Any:
@@ -123,29 +138,30 @@ _asking = threading.Lock()
 
 
 class Lowering:
-    """A tape on its way to a compiled program, in the background or by whoever needs it.
+    """A tape that is to become a compiled program, in the background or by whoever needs it.
 
     ``make(formed)`` gives the program; it calls ``formed`` with the number of kernels that are yet to be compiled.
-    ``settle(program, error)`` is called once, by the thread that made it. ``is_waited_for``: by calls that come
-    meanwhile, if few kernels are missing.
+    ``settle(program, error)`` is called once, by the thread that made it.
     """
 
     def __init__(
         self,
         make: Callable[[Callable[[int], None]], Any],
         settle: Callable[[Any, Exception | None], None],
-        is_waited_for: bool,
     ) -> None:
         self._make, self._settle = make, settle
-        self._is_waited_for = is_waited_for
+        self.is_begun = self._is_waited_for = False
         self._missing: int | None = None
         self._lock = threading.Lock()
         self._is_taken = False
         self._known, self._done = threading.Event(), threading.Event()
         self._process = os.getpid()
 
-    def begin(self) -> None:
-        """Have it done in the background, or now where that cannot be."""
+    def begin(self, is_waited_for: bool) -> None:
+        """Have it done in the background, or now where that cannot be.
+
+        ``is_waited_for``: by calls that come meanwhile, if few kernels are missing."""
+        self.is_begun, self._is_waited_for = True, is_waited_for
         if not background.submit(self._work):
             self._work()
 
@@ -185,18 +201,18 @@ class Lowering:
             self._done.wait()
 
     def let_work(self, call_seconds: float) -> None:
-        """Called after a call that ran over NumPy instead: the thread that lowers has its turn.
+        """Called after a call that ran over NumPy instead: the thread that lowers, if it has begun, has its turn.
 
         A loop of NumPy calls, which give up the interpreter lock and take it back at once, over and over, never lets
         another thread have it: Python takes the lock away only from a thread that keeps it. Here the loop waits for
         half of an interpreted call, which it has saved by running over NumPy.
         """
-        if not self.is_lost:
+        if self.is_begun and not self.is_lost:
             self._done.wait(min(call_seconds / 2, recorded.LONGEST_TURN))
 
     def wait_if_short(self) -> bool:
         """Whether it is done; where that is worth while after a tenth of a second, in which this thread may do it."""
-        if not self._done.is_set() and self._is_waited_for:
+        if self._is_waited_for and not self._done.is_set():
             if not self._is_taken:
                 self._work()  # nothing but this call is in a hurry: it need not queue
             self._known.wait()

@@ -1,14 +1,15 @@
 """A trace that is not lowered yet: its tape, which replays over NumPy, and when lowering it is worth the time.
 
-The first call of a function only runs it. Its tape is lowered in the background: that of a tiny call at once, another
-after ten calls, or when they have taken as long as that will; a later trace's (another shape, another path) when it
-comes for the second time. Calls that come meanwhile wait where this is short, and otherwise replay the tape over NumPy.
+The first call of a function only runs it. Its tape replays over NumPy until that has saved as much time as lowering
+will take, or until it has come twenty times; it is lowered in the background. Calls that come meanwhile wait where this
+is short, and otherwise go on over NumPy. Where a single call takes longer than lowering, this begins at once.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -25,16 +26,21 @@ __all__ = ["Recorded"]
 #: what a call waits for at most: a tape of so many operations, and so many kernels that are on no disk. Measured:
 #: 15 to 30 us an operation, 3 to 8 ms a kernel, so a tenth of a second.
 SHORT_TAPE, FEW_KERNELS = 1000, 8
-#: what lowering is expected to take: imports and the least of compiling; an operation. It is Python for the most part,
-#: and Python runs one thread at a time, so it costs this even in the background.
-LOWERING_SECONDS, SECONDS_PER_OPERATION = 0.03, 30e-6
+#: what lowering is expected to take: imports and the least of compiling, where nothing was lowered yet in this process;
+#: where something was; an operation. It is Python for the most part, and Python runs one thread at a time, so it costs
+#: this even in the background.
+FIRST_LOWERING_SECONDS, LOWERING_SECONDS, SECONDS_PER_OPERATION = 0.05, 0.003, 30e-6
+#: the module that the first lowering of a process imports
+COMPILER = f"{__package__}.kernels.llvm"
 #: seconds for which a call lets another thread run Python at most
 LONGEST_TURN = 0.01
 #: what an interpreted call is taken to need: an operation, an element of a result. By this and not by the clock it is
 #: decided when to lower, so that it is decided alike in each run.
 CALL_PER_OPERATION, CALL_PER_ELEMENT = 3e-6, 1.5e-9
-#: a call that takes less is one of those that come a thousand times; so is one that has come so often
-TINY_CALL, MANY_CALLS = 0.001, 10
+#: the share of it that a replay over NumPy saves at least, where arrays are small
+SAVED = 0.5
+#: so many calls are faster than interpreted ones whatever comes; who calls more often calls a thousand times
+MANY_CALLS = 20
 
 
 class Recorded:
@@ -46,11 +52,24 @@ class Recorded:
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.structure = tape.structure
-        self.has_draws = any(isinstance(op, Op) and op.prim.draws is not None for op in tape.ops)
-        sections = [op.args[0] for op in tape.ops if isinstance(op, Op) and op.prim is linear_rows]
-        self.operations = len(tape.ops) + sum([len(section.ops) for section in sections])
-        elements = sum([var.type.size for op in tape.ops if isinstance(op, Op) for var in op.outputs])
-        calls = len(tape.ops) + sum([section.count * len(section.ops) for section in sections])
+        self.operations = calls = len(tape.ops)
+        self.has_draws = False
+        elements = 0
+        sizes: dict[int, int] = {}  # of types, which operations share
+        for op in tape.ops:
+            if type(op) is not Op:
+                continue
+            if op.prim.draws is not None:
+                self.has_draws = True
+            elif op.prim is linear_rows:
+                section = op.args[0]
+                self.operations += len(section.ops)
+                calls += section.count * len(section.ops)
+            for var in op.outputs:
+                size = sizes.get(id(var.type))
+                if size is None:
+                    size = sizes[id(var.type)] = var.type.size
+                elements += size
         #: of an interpreted call
         self.call_seconds = CALL_PER_OPERATION * calls + CALL_PER_ELEMENT * elements
         self.calls = 1
@@ -84,25 +103,31 @@ class Recorded:
     @property
     def lowering_seconds(self) -> float:
         """What lowering is expected to take."""
-        return LOWERING_SECONDS + SECONDS_PER_OPERATION * self.operations
+        fixed = LOWERING_SECONDS if COMPILER in sys.modules else FIRST_LOWERING_SECONDS
+        return fixed + SECONDS_PER_OPERATION * self.operations
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a single call takes longer than lowering is expected to, so that this is worth while for the next."""
+        return self.call_seconds >= self.lowering_seconds
 
     @property
     def is_hot(self) -> bool:
-        """Whether its calls are tiny, or were many."""
-        return (self.call_seconds < TINY_CALL and self.operations <= SHORT_TAPE) or self.calls > MANY_CALLS
+        """Whether its calls were many."""
+        return self.calls > MANY_CALLS
 
     @property
     def is_worth_lowering(self) -> bool:
-        """Whether it is hot, or its calls have taken as long as lowering will.
+        """Whether its calls are slow or were many, or its replays have saved what lowering will take.
 
-        Begun before that, it would make ten calls slower than they are without ``jit``. Tiny calls cannot make up for
-        it anyway, and are many."""
-        return self.is_hot or self.calls * self.call_seconds >= self.lowering_seconds
+        Begun before that, it would make a few calls slower than they are without ``jit``."""
+        saved = (self.calls - 1) * SAVED * self.call_seconds
+        return self.is_slow or self.is_hot or saved >= self.lowering_seconds
 
     @property
-    def is_worth_waiting(self) -> bool:
-        """Whether a call does better to wait for the lowering that is on its way than to run over NumPy meanwhile."""
-        return self.operations <= SHORT_TAPE and (self.is_hot or self.call_seconds >= self.lowering_seconds)
+    def is_short(self) -> bool:
+        """Whether a call that would profit may wait for its lowering, unless there is much to compile."""
+        return self.operations <= SHORT_TAPE
 
     def pack(self) -> None:
         """Keep the tape in less memory, which takes 2 us an operation."""

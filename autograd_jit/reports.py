@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from .lowering import Lowering
 
 __all__ = ["Made", "Stats", "TraceReport"]
+
+
+#: guards of a trace that `explain` prints
+MOST_GUARDS = 20
 
 
 @dataclass
@@ -56,12 +63,14 @@ class Stats:
 
 @dataclass
 class Made:
-    """What was made for a jitted function's programs, and the lowerings that are still on their way."""
+    """What was made for a jitted function's programs, and their lowerings as long as the paths are there."""
 
     python_steps: int = 0
     kernels_compiled: int = 0
     kernels_loaded: int = 0
-    pending: list[Lowering] = field(default_factory=list, repr=False)
+    pending: weakref.WeakValueDictionary[int, Lowering] = field(
+        default_factory=lambda: weakref.WeakValueDictionary(), repr=False
+    )
 
     def add(self, program: Any, compiled: int, loaded: int) -> None:
         """A program is there, for which so many kernels were compiled and loaded."""
@@ -70,39 +79,55 @@ class Made:
         self.kernels_loaded += loaded
 
     def complete(self) -> Made:
-        """Itself, when nothing is on its way any more."""
-        for lowering in list(self.pending):
-            lowering.wait()
+        """Itself, when all is lowered that ran first or came again."""
+        for reference in self.pending.valuerefs():
+            lowering = reference()
+            if lowering is not None:
+                lowering.wait()
         return self
 
 
 @dataclass(eq=False)
 class TraceReport:
-    """What `explain` says of a trace: its times, kernels, guards and Python steps."""
+    """What `explain` says of a trace: its times, kernels, guards and Python steps. Put into words when it is read."""
 
-    head: list[str]
-    details: list[str]
-    lowered: list[str] = field(default_factory=lambda: ["  not compiled yet: it has not come again"])
+    head: str
+    integers: dict[str, int]
+    guards: list[Any]
+    more_guards: int
+    lowered: str = "  not compiled yet: it has not come again"
     remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, traced: Any, integers: dict[str, int], why: str) -> TraceReport:
         """The report of a trace that is not lowered yet."""
-        details = [f"  integer: {source} == {value}" for source, value in integers.items()]
-        details += [f"  guard: {guard}  # {guard.line}" for guard in traced.tape.guards[:20]]
-        if len(traced.tape.guards) > 20:
-            details.append(f"  ... and {len(traced.tape.guards) - 20} more guards")
         operations = len(traced.tape.ops)
-        return cls([f"traced in {traced.seconds * 1e3:.1f} ms, {operations} operations: {why}"], details)
+        head = f"traced in {traced.seconds * 1e3:.1f} ms, {operations} operations: {why}"
+        guards = traced.tape.guards
+        shown = [_to_be_shown(guard) for guard in guards[:MOST_GUARDS]]
+        return cls(head, integers, shown, len(guards) - len(shown))
 
     def note_lowered(self, program: Any, made: int, loaded: int) -> None:
         """Its program is there; so many kernels were compiled for it and loaded."""
-        self.lowered = [
+        self.lowered = (
             f"  lowered in {program.seconds * 1e3:.1f} ms: {len(program.table)} kernel launches of "
             f"{len({k.kernel for k in program.kernels})} kernels ({made} compiled, {loaded} from disk, "
             f"{sum(k.seconds for k in program.kernels if k.origin == 'compiled') * 1e3:.0f} ms of compiling in all)"
-        ]
+        )
         self.remarks = [f"  {remark}" for remark in program.remarks[:20]]
 
     def __str__(self) -> str:
-        return "\n".join([*self.head, *self.lowered, *self.details, *self.remarks])
+        details = [f"  integer: {source} == {value}" for source, value in self.integers.items()]
+        details += [_line_of(guard) for guard in self.guards]
+        if self.more_guards:
+            details.append(f"  ... and {self.more_guards} more guards")
+        return "\n".join([self.head, self.lowered, *details, *self.remarks])
+
+
+def _line_of(guard: Any) -> str:
+    return guard if isinstance(guard, str) else f"  guard: {guard}  # {guard.line}"
+
+
+def _to_be_shown(guard: Any) -> Any:
+    """A guard, or its text where the guard would keep an array alive as long as its report."""
+    return _line_of(guard) if isinstance(guard.expected, np.ndarray) else guard

@@ -34,12 +34,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def compile_mode(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every program is native from its second call on, as long as nothing else is asked for: otherwise tests of a few
-    calls would see tapes run over NumPy. Tests marked `in_background` are about what is done by default."""
-    from autograd_jit import config
+    calls would see tapes run over NumPy. Where it is asked for, the second call runs over NumPy and the third is
+    native. Tests marked `in_background` are about what is done by default."""
+    from autograd_jit import config, recorded
 
-    default = os.environ.get("AUTOGRAD_JIT_COMPILE", "never")
-    with config(compile="background" if request.node.get_closest_marker("in_background") else default):
-        yield
+    if request.node.get_closest_marker("in_background"):
+        with config(compile="background"):
+            yield
+    else:
+        mode = os.environ.get("AUTOGRAD_JIT_COMPILE", "never")
+        with config(compile=mode), mock.patch.object(recorded, "MANY_CALLS", 1):
+            yield
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -9,6 +9,7 @@ import autograd_jit.numpy as anp
 from autograd_jit import config, jit
 from autograd_jit.config import Config
 from autograd_jit.errors import ArgumentError
+from autograd_jit.kernels import cpu
 from autograd_jit.lower import compile as compiling
 
 
@@ -17,7 +18,8 @@ def test_defaults():
     fresh = Config()
     assert (fresh.compiler, fresh.compile, fresh.progress) == ("llvm", "background", "auto")
     assert repr(fresh) == (
-        "config(compiler='llvm', compile='background', target='cpu', progress='auto', memory_limit=1073741824)"
+        "config(compiler='llvm', compile='background', target='cpu', progress='auto', memory_limit=1073741824, "
+        f"threads={cpu.usable()})"
     )
 
 

@@ -11,6 +11,7 @@ import random
 import textwrap
 import warnings
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy
 import pytest
@@ -18,10 +19,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, hessian, jacobian, jit, make_jvp, value_and_grad
+from autograd_jit import config, grad, hessian, jacobian, jit, make_jvp, value_and_grad
+from autograd_jit.lower import in_place, parts
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_arrays_count_as_large():
+    """Results take the memory of operands, and threads share launches: here for arrays of four elements, too."""
+    with (
+        mock.patch.object(in_place, "LEAST_BYTES", 0),
+        mock.patch.object(parts, "LEAST_SECONDS", 0.0),
+        mock.patch.object(parts, "FEWEST_TURNS", 2),
+        config(threads=2),
+    ):
+        yield
+
 
 UNARY = (
     "np.sin({0})|np.cos({0})|np.tanh({0})|np.exp(-{0} * {0})|np.sqrt(np.abs({0}))|np.log1p({0} ** 2)|-{0}|{0} ** 2"

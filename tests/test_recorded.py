@@ -38,8 +38,14 @@ def is_lowered(function, position=0):
 
 
 @pytest.fixture
-def held_back(monkeypatch):
-    """Lowering that waits to be let go; gives the event, and what tells that it has begun."""
+def at_once(monkeypatch):
+    """Every call counts as slow: its tape is lowered from the first one on."""
+    monkeypatch.setattr(recorded.Recorded, "is_slow", True)
+
+
+@pytest.fixture
+def held_back(monkeypatch, at_once):
+    """Lowering that is begun in the first call and waits to be let go; gives the events for that and its beginning."""
     go, begun, lower = threading.Event(), threading.Event(), lowering_of_tapes.lower
 
     def slow(*args):
@@ -75,7 +81,6 @@ def test_a_short_tape_is_waited_for(held_back):
 
 def test_a_long_one_replays_over_numpy_meanwhile(held_back, monkeypatch):
     monkeypatch.setattr(recorded, "SHORT_TAPE", 5)
-    monkeypatch.setattr(recorded, "LOWERING_SECONDS", -1.0)
     go, begun = held_back
     function = grad(loss, jit=True)
     function(X)
@@ -89,7 +94,7 @@ def test_a_long_one_replays_over_numpy_meanwhile(held_back, monkeypatch):
     assert is_lowered(function) and function.stats.replays == 4 and function._handle.fast((X,)) is not None
 
 
-def test_so_do_many_kernels_that_are_on_no_disk(monkeypatch, tmp_path):
+def test_so_do_many_kernels_that_are_on_no_disk(monkeypatch, tmp_path, at_once):
     monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(recorded, "FEW_KERNELS", 0)
     go, began = threading.Event(), threading.Event()
@@ -113,29 +118,43 @@ def test_so_do_many_kernels_that_are_on_no_disk(monkeypatch, tmp_path):
     assert function.stats.kernels_compiled > 0
 
 
-def test_calls_that_are_not_tiny_run_over_numpy_ten_times(monkeypatch):
-    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
+def test_twenty_calls_run_over_numpy():
     function = grad(loss, jit=True)
-    for _ in range(10):
+    for _ in range(20):
         assert function(X).tobytes() == grad(loss)(X).tobytes()
     background.wait(30)
-    assert not is_lowered(function) and function.stats.replays == 9
+    assert not is_lowered(function) and function.stats.replays == 19
     function(X), function(X)  # the first of these begins, the second waits
     assert is_lowered(function)
 
 
-def test_or_for_as_long_as_lowering_is_expected_to_take(monkeypatch):
-    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
+def test_fewer_where_they_have_saved_what_lowering_takes(monkeypatch):
     function = grad(loss, jit=True)
     function(X)
-    monkeypatch.setattr(recorded, "LOWERING_SECONDS", 0.0)
-    monkeypatch.setattr(recorded, "SECONDS_PER_OPERATION", 0.0)
+    program = function._handle.program((X,), {})  # lowered for who asks
+    kept = recorded.Recorded(program.tape)
+    assert not kept.is_slow and not kept.is_worth_lowering
+    needed = next(kept.calls for kept.calls in range(1, 10_000) if kept.is_worth_lowering)
+    assert needed == recorded.MANY_CALLS + 1
+    kept.call_seconds = kept.lowering_seconds / 2
+    needed = next(kept.calls for kept.calls in range(1, 100) if kept.is_worth_lowering)
+    assert needed == 5  # four replays have saved half of an interpreted call each
+    assert not kept.is_slow
+    kept.call_seconds *= 2
+    kept.calls = 1
+    assert kept.is_slow and kept.is_worth_lowering
+
+
+def test_the_first_lowering_of_a_process_counts_for_more(monkeypatch):
+    function = grad(loss, jit=True)
     function(X)
-    background.wait(30)
-    assert is_lowered(function)
+    kept = recorded.Recorded(function.tape(X))
+    later = kept.lowering_seconds
+    monkeypatch.setattr(recorded, "COMPILER", "a module that is not there")
+    assert kept.lowering_seconds - later == pytest.approx(recorded.FIRST_LOWERING_SECONDS - recorded.LOWERING_SECONDS)
 
 
-def test_what_is_lowered_while_its_tape_runs_is_optimised_like_any_other(monkeypatch):
+def test_what_is_lowered_while_its_tape_runs_is_optimised_like_any_other(monkeypatch, at_once):
     """The call that finds it lowered is not the one that ran it."""
     function = grad(loss, jit=True)
     function(X), function(X[:20])
@@ -152,14 +171,13 @@ def test_what_is_lowered_while_its_tape_runs_is_optimised_like_any_other(monkeyp
     assert {kernel.tier for kernel in function._handle.program((X[:20],), {}).kernels} == {"full"}
 
 
-def test_other_signatures_are_lowered_when_they_come_again():
+def test_who_asks_has_lowered_what_ran_first_or_came_again():
     function = grad(loss, jit=True)
     function(X), function(X[:20])
-    background.wait(30)
-    assert is_lowered(function, 0) and not is_lowered(function, 1)
     assert "it has not come again" in function.explain()
+    assert is_lowered(function, 0) and not is_lowered(function, 1)
     assert function(X[:20]).tobytes() == grad(loss)(X[:20]).tobytes()
-    background.wait(30)
+    assert "it has not come again" not in function.explain()
     assert is_lowered(function, 1)
     for _ in range(2):
         np.testing.assert_allclose(function(X[:20]), grad(loss)(X[:20]), rtol=1e-12, atol=1e-14)
@@ -202,7 +220,6 @@ def test_draws_are_made_once_each():
 
 
 def test_errors_are_those_of_the_interpreted_call(monkeypatch):
-    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
     monkeypatch.setattr(background, "submit", lambda job: True)  # never lowered
     function = jit(lambda x: anp.linalg.inv(anp.reshape(x, (2, 2))))
     function(np.array([1.0, 2.0, 3.0, 4.0]))
@@ -242,7 +259,7 @@ def test_a_fork_does_not_wait_for_its_parents_thread(held_back):
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_a_lowering_that_fails_is_told_once(monkeypatch):
+def test_a_lowering_that_fails_is_told_once(monkeypatch, at_once):
     monkeypatch.setattr(lowering_of_tapes, "lower", lambda *args: 1 / 0)
     function = grad(loss, jit=True)
     function(X)
@@ -296,7 +313,6 @@ def test_a_process_that_ends_at_once_ends_quietly():
 
 
 def test_results_over_numpy_alias_as_interpreted_ones(monkeypatch):
-    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
     monkeypatch.setattr(background, "submit", lambda job: True)
     function = jit(lambda x: (x[1:], x * 2))
     function(X)
@@ -307,7 +323,6 @@ def test_results_over_numpy_alias_as_interpreted_ones(monkeypatch):
 
 def test_the_tape_is_made_ready_once(monkeypatch):
     made = []
-    monkeypatch.setattr(recorded, "TINY_CALL", 0.0)
     monkeypatch.setattr(background, "submit", lambda job: True)
     monkeypatch.setattr(recorded, "TapeReplay", lambda tape: made.append(tape) or TapeReplay(tape))
     function = grad(loss, jit=True)
@@ -316,7 +331,7 @@ def test_the_tape_is_made_ready_once(monkeypatch):
     assert len(made) == 1
 
 
-def test_a_busy_loop_does_not_keep_the_lock_from_the_thread_that_lowers(monkeypatch):
+def test_a_busy_loop_does_not_keep_the_lock_from_the_thread_that_lowers(monkeypatch, at_once):
     """Calls of NumPy on arrays of this size give the lock up and take it back before anybody else can."""
     monkeypatch.setattr(recorded, "SHORT_TAPE", 0)
 

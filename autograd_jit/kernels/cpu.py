@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 from typing import Final
 
@@ -33,6 +34,19 @@ def _facts() -> dict[str, str]:
 def flags() -> frozenset[str]:
     facts = _facts()
     return frozenset((facts.get("flags") or facts.get("Features") or "").split())
+
+
+#: more were never measured; beyond, memory is what kernels wait for
+MOST_THREADS: Final = 8
+
+
+def usable() -> int:
+    """Processors that this process may use, and that are worth using."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        count = os.cpu_count() or 1
+    return max(1, min(count, MOST_THREADS))
 
 
 @functools.cache

@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from . import thread_pool
 from .llvm import CompiledCode, compile_ir
 
 __all__ = [
@@ -459,19 +460,26 @@ def _load_runtime() -> CompiledCode:
     from ..lower.cache import default_cache
     from .llvm import load_object
 
-    key = "executor-" + hashlib.sha256(_IR.encode()).hexdigest()
+    key = "executor-" + hashlib.sha256((_IR + thread_pool.IR).encode()).hexdigest()
     cache = default_cache()
     stored = cache.get(key)
     if stored is not None:
         return load_object(stored)
-    code = compile_ir(_IR, name_hint="executor")
+    code = compile_ir(_IR + thread_pool.IR, name_hint="executor")
     cache.put(key, code.object_code)
     return code
 
 
 def utility(name: str) -> int:
-    """The address of ``agj_check``, ``agj_gemm``, ``agj_loop_start`` or ``agj_loop_end``."""
+    """The address of ``agj_check``, ``agj_gemm``, ``agj_loop_start``, ``agj_loop_end`` or ``agj_parts``."""
     return _runtime().address(name)
+
+
+def immortal_utility(name: str) -> int:
+    """An address that outlives the interpreter, for threads that do."""
+    runtime = _runtime()
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))
+    return runtime.address(name)
 
 
 class Spec(NamedTuple):

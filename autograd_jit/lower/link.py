@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..kernels import executor, library
+from . import parts
 from .compile import CompiledKernel
 from .graph import Call, Check, Gemm, Node, RowsEnd, RowsStart, Step, Value, View
 from .kernel import Kernel
@@ -31,7 +32,7 @@ def link(
     rows: list[tuple[int, np.ndarray]] = []
     start = loop = 0
     turns = 1  # how often what is linked runs
-    for group, launch in zip(stages.groups, stages.launches, strict=True):
+    for group, launch, number in zip(stages.groups, stages.launches, stages.cuts, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
@@ -39,7 +40,11 @@ def link(
             kernel.users.add(program)
             program.operations += turns * launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
-            rows.append((kernel.address, np.array(words, np.int64)))
+            if number > 1:
+                program.function_words[len(rows)] = parts.FUNCTION_WORD
+                rows.append(parts.entry(launch, kernel.address, words, number, stages.rows))
+            else:
+                rows.append((kernel.address, np.array(words, np.int64)))
             continue
         node = group.nodes[0]
         if isinstance(node, Check):
@@ -71,6 +76,9 @@ def link(
     if len(rows) > start or not program.segments:
         program.segments.append((start, len(rows)))
     program.table, program.words = _packed(rows)
+    for position, word in program.function_words.items():
+        start_of_block = int(program.table[position, 1]) - program.words.ctypes.data
+        program.function_words[position] = start_of_block // program.words.itemsize + word
 
 
 def _packed(rows: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .fuse import Group
-from .graph import Graph, Map, RowsEnd, RowsStart, Value, View
+from .graph import Check, Graph, Map, RowsEnd, RowsStart, Step, Value, View
+from .in_place import operands_replaced
+from .kernel import Launch
 
 __all__ = ["Plan", "plan", "row_buffers", "stored_values"]
 
@@ -17,10 +19,11 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """Byte offsets in the arena, and the arena's size."""
+    """Byte offsets in the arena, and its size. ``hosts``: results of the program, by the values that live in them."""
 
     offsets: dict[Value, int]
     arena_bytes: int
+    hosts: dict[Value, Value] = field(default_factory=dict)
 
 
 def stored_values(graph: Graph, groups: list[Group]) -> set[Value]:
@@ -62,21 +65,28 @@ def plan(
     elsewhere: set[Value],
     rows: Mapping[Value, int] = {},
     lasting: Collection[Value] = (),
+    launches: Sequence[Launch | None] = (),
+    delivered: Collection[Value] = (),
 ) -> Plan:
     """Place every value of ``in_memory`` that is not ``elsewhere`` (inputs, constants, outputs).
 
     Of those in ``rows`` only so many elements; those of ``lasting`` stay to the end. All values that one group touches
-    are alive together: a kernel may store one of them before it has read another to its end.
+    are alive together: a kernel may store one of them before it has read another to its end. But where one of the
+    ``launches`` allows it, a result takes the memory of an operand, and an operand that of a ``delivered`` one.
 
-    Stages: lifetimes; then, group by group, free what died before and take the best-fitting gap for what is born.
+    Stages: lifetimes; which values follow each other in one place; then, group by group, free what died before and take
+    the best-fitting gap for what is born.
     """
     born, dies = _lifetimes(groups, in_memory - elsewhere)
+    replaced = operands_replaced(launches, born, dies, delivered, _seen_by_python(groups)) if launches else {}
     births: dict[int, list[Value]] = {}
     deaths: dict[int, list[Value]] = {}
-    for value, number in born.items():
-        births.setdefault(number, []).append(value)
-        if value not in lasting:
-            deaths.setdefault(dies[value], []).append(value)
+    chains = _chains(born, replaced)
+    for first, *_, last in [chain if len(chain) > 1 else chain * 2 for chain in chains]:
+        if last in born:
+            births.setdefault(born[first], []).append(first)
+            if last not in lasting:
+                deaths.setdefault(dies[last], []).append(first)
     arena = _Arena(rows)
     for number in range(len(groups)):
         new = births.get(number, ())
@@ -84,7 +94,33 @@ def plan(
             arena.take(value)
         for value in deaths.get(number, ()):
             arena.free(value)
-    return Plan(arena.offsets, arena.size)
+    hosts: dict[Value, Value] = {}
+    for first, *others in chains:
+        if first in arena.offsets:
+            arena.offsets.update(dict.fromkeys(others, arena.offsets[first]))
+        else:
+            hosts.update(dict.fromkeys([first, *others[:-1]], others[-1]))
+    return Plan(arena.offsets, arena.size, hosts)
+
+
+def _seen_by_python(groups: list[Group]) -> set[Value]:
+    """Values of which Python has arrays, made once, over the arena."""
+    nodes = [group.nodes[0] for group in groups if group.domain is None]
+    seen = [node for node in nodes if isinstance(node, Step | Check)]
+    return {value for node in seen for value in (*node.outs, *[view.value for view in node.reads])}
+
+
+def _chains(born: Mapping[Value, int], replaced: Mapping[Value, Value]) -> list[list[Value]]:
+    """Values that follow each other in one place, most of them alone; the last one may be a result of the program."""
+    after = {operand: result for result, operand in replaced.items()}
+    chains = []
+    for value in born:
+        if value not in replaced:
+            chain = [value]
+            while chain[-1] in after:
+                chain.append(after[chain[-1]])
+            chains.append(chain)
+    return chains
 
 
 def _lifetimes(groups: list[Group], values: Collection[Value]) -> tuple[dict[Value, int], dict[Value, int]]:

@@ -28,6 +28,7 @@ from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.packed_tape import pack
 from ..trace.tape import Constant, Op, Tape, TensorType, Var
+from . import parts
 from .axis_order import turn_short_rows
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels, swap_lock
@@ -77,6 +78,8 @@ class Stages:
     launches: list[Launch | None]
     plan: Plan
     outputs: list[OutputPlan]
+    rows: dict[Value, int]  # values of which a row is kept, and its elements
+    cuts: list[int]  # into how many parts each launch is cut
 
 
 @dataclass(eq=False)
@@ -108,6 +111,9 @@ class Program:
     frames: list[Frame] = field(default_factory=list)
     mode: CompileMode = "eager"
     all_frames: weakref.WeakSet[Frame] = field(default_factory=weakref.WeakSet)
+    hosts: dict[Value, Value] = field(default_factory=dict)
+    #: rows of the table that are cut into parts -> where, among the words, the address of their kernel is
+    function_words: dict[int, int] = field(default_factory=dict)
     is_hot: bool = False
 
     is_lowered = True
@@ -152,7 +158,11 @@ class Program:
         Frames may be running: each entry is one aligned 8-byte store, which the executor's load sees whole or not yet,
         and the old code stays in memory, so a run may mix both. They compute the same bits."""
         for position, user in self.kernel_at.items():
-            if user is kernel:
+            if user is not kernel:
+                continue
+            if position in self.function_words:
+                self.words[self.function_words[position]] = kernel.address  # which all frames share
+            else:
                 self.table[position, 0] = kernel.address
                 for frame in list(self.all_frames):
                     frame.table[position, 0] = kernel.address
@@ -188,6 +198,7 @@ class Program:
 
     def address_of(self, value: Value) -> tuple[int, int]:
         """``(slot, byte offset)`` of a value."""
+        value = self.hosts.get(value, value)
         if value in self.slots:
             return self.slots[value], 0
         return self.arena_slot, self.offsets[value]
@@ -284,15 +295,33 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     lasting = {node.arg.value for node in graph.nodes if isinstance(node, Check)} if for_device else set()
     forms = Forms(stored, rows)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
-    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), rows, lasting)
-    return Stages(graph, groups, launches, memory, outputs)
+    # on a device a group may become several kernels; a row of a Jacobian moves along a result while it is made
+    in_place: list = [] if for_device else launches
+    delivered = () if any(isinstance(node, RowsStart) for node in graph.nodes) else _delivered(graph)
+    cuts = [1 if launch is None or for_device else parts.count(launch, rows) for launch in launches]
+    room = _room_for_rows(launches, rows, cuts)
+    memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), room, lasting, in_place, delivered)
+    return Stages(graph, groups, launches, memory, outputs, rows, cuts)
+
+
+def _room_for_rows(launches: list[Launch | None], rows: dict[Value, int], cuts: list[int]) -> dict[Value, int]:
+    """Elements that values need of which a row is kept: a row for each part of a launch that keeps it."""
+    room = dict(rows)
+    for launch, number in zip(launches if rows else [], cuts):
+        for placement in launch.placements if launch is not None else ():
+            if placement.value in rows:
+                room[placement.value] = max(room[placement.value], number * rows[placement.value])
+    return room
 
 
 def _fixed(graph: Graph) -> list[Value]:
     """Values that have a slot of their own, in order: memory that a run is given, and what moves in it."""
-    delivered = [out.value for out in graph.outputs if isinstance(out, View)]
     moving = [value for node in graph.nodes if isinstance(node, RowsStart) for value in node.moving]
-    return [*graph.inputs, *graph.constants, *delivered, *moving]
+    return [*graph.inputs, *graph.constants, *_delivered(graph), *moving]
+
+
+def _delivered(graph: Graph) -> list[Value]:
+    return [out.value for out in graph.outputs if isinstance(out, View)]
 
 
 def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None) -> Program:
@@ -307,9 +336,10 @@ def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None
     compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode, formed)
     calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
     routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
+    program.hosts = memory.hosts
     with swap_lock:
         link(program, stages, compiled, routines)
-    program.offsets = _offsets_of_runs(program)
+    program.offsets, program.hosts = _offsets_of_runs(program), {}
     return program
 
 

@@ -71,8 +71,9 @@ class StructureKey:
 class Snapshot:
     """Captured state before a trace, to be compared by `Captures.changed_since` after it."""
 
-    walk: Walk
+    items: list[Item]
     arrays: tuple[tuple[str, Array, Array], ...]  # path, the array, a copy
+    is_as_scanned: bool  # whether the guards held
 
 
 class Captures:
@@ -183,24 +184,35 @@ class Captures:
 
     def snapshot(self, fn: Any) -> Snapshot:
         """Captured state as it is now, array contents included; taken before `fn` is run."""
-        found = walk(fn)
-        arrays = [node for node in found.nodes.values() if node.kind == "array"]
-        copies = tuple((node.paths[0], node.value, node.value.copy()) for node in arrays)
-        return Snapshot(found, copies)
+        if self.check(fn):  # a hundredth of a walk's time
+            found = list(zip([array.paths[0] for array in self.arrays], self.bind(fn), strict=True))
+            found += zip(self.held_paths, self.held_arrays, strict=True)
+            return Snapshot(self._items, tuple([(path, array, array.copy()) for path, array in found]), True)
+        walked = walk(fn)
+        return Snapshot(walked.items, tuple([(path, array, array.copy()) for path, array in _arrays_of(walked)]), False)
 
     def changed_since(self, snapshot: Snapshot, fn: Any) -> str | None:
         """What running `fn` changed of its own captured state, or None."""
-        now = walk(fn)
-        difference = now.unsound or _difference(snapshot.walk.items, now.items)
-        if difference:
-            return difference
-        after = [node for node in now.nodes.values() if node.kind == "array"]
-        for (path, array, copy), node in zip(snapshot.arrays, after, strict=True):
-            if node.value is not array:
+        if snapshot.is_as_scanned and self.check(fn):
+            now = [*self.bind(fn), *self.held_arrays]
+        else:
+            walked = walk(fn, snapshot.is_as_scanned and self._follows_all)
+            difference = walked.unsound or _difference(snapshot.items, walked.items)
+            if difference:
+                return difference
+            now = [array for _, array in _arrays_of(walked)]
+        for (path, array, copy), same in zip(snapshot.arrays, now, strict=True):
+            if same is not array:
                 return f"`{path}` was bound to another array"
             if not same_array_kind(array, copy):
                 return f"the contents of `{path}` were changed"
         return None
+
+
+def _arrays_of(found: Walk) -> list[tuple[str, Array]]:
+    """The path and value of each array that a walk came to, first those that can be bound."""
+    nodes = [node for node in found.nodes.values() if node.kind == "array"]
+    return [(node.paths[0], node.value) for node in sorted(nodes, key=lambda node: node.is_indirect)]
 
 
 def _difference(before: list[Item], after: list[Item]) -> str | None:

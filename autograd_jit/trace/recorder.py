@@ -25,12 +25,15 @@ from .draws import Draw, draw_primitive
 from .float_errors import default_error_state, error_state, stops_on_errors
 from .linear_rows import Section
 from .registered import apply_recorded, apply_to_registered, meet_types
+from .reverse import backward_pass
 from .snapshots import plain_copies, restored, same_contents
 from .tape import Constant, Guard, Op, SourceLines, Tape, TensorType, Var, _vars_in, tensor_type
 from .tape_box import LeaveTrace, PythonScalarTapeBox, TapeBox, box_class, native_primitive
 from .tracer import BOX_TYPES, Node, Primitive, concrete, new_level
 
 __all__ = ["LeaveTrace", "Recorder", "TapeBox"]
+
+_blank = object.__new__
 
 
 class TapeVar(Node):
@@ -47,13 +50,19 @@ class TapeVar(Node):
     @staticmethod
     def apply(prim: Primitive, level: int, values: list, kwargs: dict, boxed: list) -> Any:
         recorder = boxed[0][1].recorder
-        if prim not in recorder.ours and recorder.is_users(prim):
+        most_operands = recorder.ours.get(prim)
+        if most_operands is None and recorder.is_users(prim):
             for position, node in boxed:
                 values[position] = recorder._box(values[position], node.var)
             return apply_recorded(recorder, prim, tuple(values), kwargs)
-        recorded = list(values)
+        recorded = values.copy()
         for position, node in boxed:
             recorded[position] = node.var
+        if (  # most operations: `record`, where nothing has to be looked at
+            most_operands is not None and len(values) <= most_operands and not kwargs
+            and not recorder.is_closed and not recorder.integers and _SIMPLE.issuperset(map(type, recorded))
+        ):  # fmt: skip
+            return recorder._written(prim, tuple(recorded), kwargs, recorder._applied(prim, values, kwargs))
         return recorder.record(prim, level, values, recorded, kwargs)
 
     def apply_nested(self, prim: Primitive, level: int, args: tuple, kwargs: dict) -> Any:
@@ -100,11 +109,13 @@ class Recorder:
         self._numbers = 0
         self._constants: dict[int, tuple[Any, Constant]] = {}
         self._types: dict[tuple, TensorType] = {}  # of arrays: one object for each
+        self._last_type: TensorType = _NO_ARRAY
         #: arrays that something besides the names of the function may show later: held here, so that their count of
         #: references tells an in-place operator
         self.exposed: list[np.ndarray] = []
-        self.ours: set[Primitive] = set()  # primitives that are known to leave their arguments alone
-        self._lines = SourceLines(base)
+        #: primitives that are known to leave their arguments alone, if they have no more than so many operands
+        self.ours: dict[Primitive, int] = {}
+        self._lines = SourceLines(base, backward_pass)
 
     # ---------------------------------------------------------------- inputs and outputs
 
@@ -233,7 +244,7 @@ class Recorder:
         """Whether the primitive is part of this package: of others it is not known that they leave arguments alone."""
         known = isinstance(prim.fun, np.ufunc) or str(getattr(prim.fun, "__module__", "")).startswith("autograd_jit.")
         if known:
-            self.ours.add(prim)
+            self.ours[prim] = _place_of_out(prim.fun) if prim.name != "broadcast_to" else 0
         return known
 
     def is_users(self, prim: Primitive) -> bool:
@@ -256,7 +267,12 @@ class Recorder:
             return ans
         kind = type(ans)
         if kind is np.ndarray:
-            type_ = self._types.get((ans.shape, ans.dtype)) or self._type_of(ans)
+            last = self._last_type  # most arrays are like the one before
+            if ans.dtype is last.dtype and ans.shape == last.shape:
+                type_: TensorType | None = last
+            else:
+                type_ = self._types.get((ans.shape, ans.dtype)) or self._type_of(ans)
+                self._last_type = type_ or _NO_ARRAY
         else:
             type_ = _FLOAT64 if kind is np.float64 else tensor_type(ans)
         if type_ is None:
@@ -264,7 +280,13 @@ class Recorder:
         self._numbers += 1
         var = Var(self._numbers, type_)
         self.ops.append(Op(prim, args, kwargs, (var,), tree.LEAF, self._lines.above(4)))
-        return (_BOXES.get(kind) or box_class(ans))(ans, self.level, TapeVar(self, var))
+        box = _blank(_BOXES.get(kind) or box_class(ans))
+        box._value = ans
+        box._trace = self.level
+        box._node = node = _blank(TapeVar)  # without the calls of __init__: 0.1 us
+        node.recorder = self
+        node.var = var
+        return box
 
     def _type_of(self, array: np.ndarray) -> TensorType | None:
         type_ = tensor_type(array)
@@ -426,7 +448,10 @@ _IMMUTABLE = frozenset([str, bytes, type(None), int, bool, float, complex, type(
 
 #: types of arguments that are on the tape as they are
 _STATIC = frozenset([float, int, bool, complex, str, type(None), type(Ellipsis), np.float64, np.float32])
+#: types of what the tape holds of arguments that need no second look
+_SIMPLE = _STATIC | {Var}
 _FLOAT64 = TensorType((), np.dtype(np.float64), "scalar")
+_NO_ARRAY = TensorType((-1,), np.dtype(np.float64))
 #: box classes of the commonest results
 _BOXES = {kind: box_class(kind(0)) for kind in (np.float64, np.float32, float, int, bool)} | {np.ndarray: TapeBox}
 

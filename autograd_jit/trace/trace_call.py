@@ -286,9 +286,10 @@ class _GeneratorStates:
 
     def moved(self, recorder: Recorder) -> str | None:
         """Which generator was drawn from in another way than the tape knows of, as a reason."""
-        after = self._states()
-        expected = self._repeated(recorder) if recorder.draws and recorder.invalid is None else self.before
-        self._set(after)
+        after, expected = self._states(), self.before
+        if recorder.draws and recorder.invalid is None:
+            expected = self._repeated(recorder)
+            self._set(after)
         for (name, wanted), (_, found) in zip(expected, after, strict=True):
             if not _equal(wanted, found):
                 return f"it draws random numbers from {name}, which is not one of autograd_jit.numpy.random"

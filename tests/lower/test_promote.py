@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import autograd_jit.numpy as anp
-from autograd_jit import config, grad, jit, known_programs
+from autograd_jit import config, grad, jit, known_programs, recorded
 from autograd_jit.errors import ArgumentError
 from autograd_jit.kernels.llvm import CodegenError, compile_ir
 from autograd_jit.known_programs import registry
@@ -33,8 +33,9 @@ X = np.linspace(-1, 1, 50)
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):
-    """No programs, no kernels in memory or on disk."""
+    """No programs, no kernels in memory or on disk; tapes are lowered after the first call."""
     registry.clear()
+    monkeypatch.setattr(recorded.Recorded, "is_slow", True)
     monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path / "kernels"))
     monkeypatch.setattr(compiling, "_known", weakref.WeakValueDictionary())
 
@@ -214,9 +215,10 @@ def test_code_goes_with_its_program(monkeypatch):
 def test_a_forked_child_promotes_for_itself():
     program = """
 import os, numpy as np, autograd_jit.numpy as anp
-from autograd_jit import jit
+from autograd_jit import jit, recorded
 from autograd_jit.lower import promote
 f = jit(lambda x: anp.exp(x) * anp.sin(x)); x = np.ones(9)
+recorded.Recorded.is_slow = True  # lowered after the first call
 f(x); want = f(x)
 children = []
 for i in range(6):

@@ -148,3 +148,17 @@ def test_several_results_and_keywords():
     got, want = replayed(function, [X], [np.cos(X)]), function(np.cos(X))
     for one, other in zip(got, want, strict=True):
         assert_same_bits(one, np.asarray(other))
+
+
+@pytest.mark.parametrize("ufunc", [anp.add, anp.subtract, anp.multiply, anp.true_divide])
+def test_numbers_are_computed_as_ufuncs_do(ufunc):
+    """Their own operators take a fifth of the time; which numbers come out must not depend on that."""
+    special = np.array([0.0, -0.0, 1.0, -3.5, 5e-324, 1.7e308, -1.7e308, np.inf, -np.inf, np.nan])
+    tape = recorded(lambda x: (ufunc(x[0], x[1]), -x[0]), np.array([1.0, 2.0]))
+    replay = TapeReplay(tape)
+    with np.errstate(all="ignore"):
+        for a in special:
+            for b in special:
+                answer, negated = replay.run([np.array([a, b])])
+                assert_same_bits(answer, ufunc(a, b))
+                assert_same_bits(negated, np.negative(a))
