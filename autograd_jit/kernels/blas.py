@@ -92,6 +92,11 @@ def product_address(name: str) -> int:
     return routine_address(name).address
 
 
+def numpy_library() -> ctypes.CDLL | None:
+    """NumPy's own OpenBLAS, where it brought one."""
+    return next(iter(_numpy_libraries()), None)
+
+
 @functools.cache
 def _numpy_libraries() -> tuple[ctypes.CDLL, ...]:
     """The BLAS libraries that NumPy's wheel brought, which are loaded already; none with another build of NumPy."""

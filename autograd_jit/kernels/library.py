@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from . import fourier, lapack, sequences
+from . import fourier, lapack, matrix_product, sequences
 from .blas import routine_address
 from .numpy_fourier import LOOPS, loop
 from .numpy_functions import PLACES, function_address
@@ -39,6 +39,7 @@ class Routine(NamedTuple):
 
 
 ROUTINES: Final[dict[str, Routine]] = {
+    "matrix_product": Routine(matrix_product.matrix_product),
     "matrix_vector": Routine(lapack.matrix_vector, ("gemv",)),
     "lu": Routine(lapack.lu, ("getrf",)),
     "determinant": Routine(lapack.determinant),
@@ -57,6 +58,7 @@ ROUTINES: Final[dict[str, Routine]] = {
     "groups": Routine(sequences.groups),
     **{name: Routine(sequences.argsort, numpy=name) for name in PLACES if name.startswith("argsort")},
     **{f"fourier {name}": Routine(fourier.fourier, fourier=name) for name in LOOPS},
+    **{f"fourier {name} of rows": Routine(fourier.fourier_of_rows, fourier=name) for name in LOOPS},
     **{name: Routine(sequences.extremum, numpy=name) for name in ("argmax", "argmin")},
 }
 

@@ -17,8 +17,9 @@ an integer. A variable has the type of its first assignment.
 
 Statements: assignment to a name or an element, ``+=`` and its like, ``if``, ``while``, ``for ... in range``,
 ``return``, calls. Expressions: arithmetic (``//`` and ``%`` of integers that are not negative), comparisons, ``and``,
-``or``, ``not``, ``x if c else y``, and the functions of :data:`INTRINSICS`. Integers become reals where they meet
-reals. Names that are not variables are constants of the module.
+``or``, ``not``, ``x if c else y``, and the functions of :data:`INTRINSICS`. What needs vectors is printed as vector
+IR, and called like a routine (:func:`vector_routine`). Integers become reals where they meet reals. Names that are not
+variables are constants of the module.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
-from .llvm import CompiledCode, Tier, compile_ir, load_object
-from .vector_ir import literal
+from .llvm import KERNEL_ATTRIBUTES, CompiledCode, Tier, compile_ir, load_object
+from .vector_ir import Emission, literal
 
 __all__ = [
     "Bools",
@@ -51,6 +52,7 @@ __all__ = [
     "reals_at",
     "ref",
     "routine",
+    "vector_routine",
 ]
 
 Real = Literal["double", "float"]
@@ -87,6 +89,17 @@ def routine(function: Callable) -> Callable:
     """Marks a function as source text of this subset."""
     function.__routine__ = True  # type: ignore[attr-defined]
     return function
+
+
+def vector_routine(printer: Callable[[Real], Emission]) -> Callable[[Callable], Callable]:
+    """Marks a function as the signature of a routine that is printed as vector IR: ``printer`` prints what follows its
+    entry, in terms of parameters named as here. Routines call it like any other."""
+
+    def marked(function: Callable) -> Callable:
+        function.__printer__ = printer  # type: ignore[attr-defined]
+        return routine(function)
+
+    return marked
 
 
 _compiled: dict[tuple[Callable, Real], CompiledCode] = {}
@@ -145,12 +158,30 @@ def ir_text(function: Callable, real: Real) -> str:
     todo = [function]
     while todo:
         current = todo.pop()
-        if current.__name__ not in texts:
+        if current.__name__ in texts:
+            continue
+        if hasattr(current, "__printer__"):
+            body = current.__printer__(real)
+            texts[current.__name__] = _vector_text(current, real, body)
+            declarations |= body.declarations
+        else:
             printer = _Printer(current, real, linkage="" if current is function else "internal ")
             texts[current.__name__] = printer.text()
             declarations |= printer.declarations
             todo += printer.callees
     return "\n".join([*texts.values(), *sorted(declarations)])
+
+
+def _vector_text(function: Callable, real: Real, body: Emission) -> str:
+    parameters, result = _signature(function)
+    given = ", ".join([f"{_ir_type(type_, real)} %{name}" for name, type_ in parameters])
+    head = f"define internal {_ir_type(result, real)} @{function.__name__}({given}) {KERNEL_ATTRIBUTES} {{"
+    return "\n".join([head, "entry:", *body.lines, "}"])
+
+
+def _ir_type(type_: str, real: Real) -> str:
+    known = {"int": "i64", "real": real, "bool": "i1", "narrow": "i32", "byte": "i8"}
+    return known.get(type_, "ptr")
 
 
 @functools.cache
@@ -202,8 +233,7 @@ class _Printer:
         return "\n".join([head, "entry:", *self.slots, *self.lines, "}"])
 
     def _ir(self, type_: str) -> str:
-        known = {"int": "i64", "real": self.real, "bool": "i1", "narrow": "i32", "byte": "i8"}
-        return known.get(type_, "ptr")
+        return _ir_type(type_, self.real)
 
     def _line(self, text: str) -> None:
         if self.open:  # what follows a return is never reached

@@ -161,6 +161,44 @@ class Emission:
         return self.compare("sgt", "i64", self.broadcast("i64", count), f"<{numbers}>")
 
 
+def row_pointers(body: Emission, element: str, pointer: str, rows: str, row: str, count: int) -> list[str]:
+    """Where ``count`` rows begin that lie ``row`` apart.
+
+    Instead of those beyond the last of ``rows`` it is the last one once more: what is computed and stored for them is
+    what is stored for that."""
+    body.declare("declare i64 @llvm.smin.i64(i64, i64)")
+    last = body.let(f"sub i64 {rows}, 1")
+    pointers = []
+    for number in range(count):
+        place = body.let(f"call i64 @llvm.smin.i64(i64 {number}, i64 {last})")
+        pointers.append(body.element(element, pointer, body.let(f"mul i64 {place}, {row}")))
+    return pointers
+
+
+def transposed(body: Emission, element: str, rows: list[str]) -> list[str]:
+    """A square of vectors, turned over its diagonal: blocks off it change places, of half the size each time."""
+    size = len(rows) // 2
+    while size:
+        turned = list(rows)
+        for i in range(len(rows)):
+            if not i & size:
+                turned[i], turned[i + size] = _exchanged(body, element, rows[i], rows[i + size], size)
+        rows, size = turned, size // 2
+    return rows
+
+
+def _exchanged(body: Emission, element: str, upper: str, lower: str, size: int) -> tuple[str, str]:
+    """Two rows of blocks: the upper one's odd blocks for the lower one's even ones."""
+    kind, count = body.type(element), body.lanes
+    even = [lane if not lane & size else lane - size + count for lane in range(count)]
+    odd = [lane + size if not lane & size else lane + count for lane in range(count)]
+    orders = [", ".join([f"i32 {place}" for place in places]) for places in (even, odd)]
+    first, second = [
+        body.let(f"shufflevector {kind} {upper}, {kind} {lower}, <{count} x i32> <{order}>") for order in orders
+    ]
+    return first, second
+
+
 def literal(element: str, value: float) -> str:
     """A constant of a type, exactly: floating point in hexadecimal."""
     if element == "i1":

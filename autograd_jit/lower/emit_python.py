@@ -96,7 +96,7 @@ def _has_stride(kernel: Kernel, index: int, axis: int) -> bool:
     accesses = [*kernel.loads, *[store.access for store in kernel.stores]]
     if index >= len(accesses):  # the result of a reduction: dense, without the reduced axes
         return not kernel.reduced[axis] and axis < kernel.rank - 1
-    return axis < kernel.rank - 1 or accesses[index].inner == "any"
+    return axis < kernel.rank - 1 or accesses[index].inner in ("pair", "any")
 
 
 class Printer:

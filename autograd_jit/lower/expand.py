@@ -19,11 +19,13 @@ from ..trace.tape import Constant, Guard, Op, Tape, Var
 from . import pairs, rules
 from .builder import Builder, NoLowering
 from .graph import (
+    Call,
     Gemm,
     Graph,
     Init,
     Literal,
     Map,
+    Node,
     Operand,
     Piece,
     Reduce,
@@ -54,6 +56,10 @@ _STATIC = frozenset([int, float, bool, str, type(None)])
 _LOOKED_INTO = frozenset([Var, Constant, tuple, list, slice])
 #: nodes that compute, whatever their operands hold
 _CANNOT_STOP = (Map, Reduce, Init, Piece, Gemm, RowsStart, RowsEnd)
+
+
+def _can_stop(node: Node) -> bool:
+    return node.may_stop if isinstance(node, Call) else not isinstance(node, _CANNOT_STOP)
 
 
 class _Expansion:
@@ -145,7 +151,7 @@ class _Expansion:
     def _draw(self, op: Op) -> None:
         """A random draw: an input, where nothing before it can stop the run, which would then have drawn too much."""
         nodes = self.builder.graph.nodes
-        if all(isinstance(node, _CANNOT_STOP) for node in nodes):
+        if not any(_can_stop(node) for node in nodes):
             self.builder.graph.draws.append(op)
             results = [self._input(var) for var in op.outputs]
         else:

@@ -41,7 +41,8 @@ class Ref(NamedTuple):
 class Access(NamedTuple):
     """How a buffer is walked: its element type and the stride along the innermost axis.
 
-    ``inner``: "unit", "zero" (the same element throughout) or "any". ``pointer``: a load that gives an address, for the
+    ``inner``: "unit", "pair" (every other element, as halves of complex numbers lie), "zero" (the same element
+    throughout) or "any". ``pointer``: a load that gives an address, for the
     instruction "gather" to look around from. ``window``: outside that window a load must not touch memory, and gives
     something arbitrary; -1 for none.
     """
@@ -420,7 +421,7 @@ class _Build:
 
 def _access(view: View, strides: tuple[int, ...]) -> Access:
     inner = strides[-1] if strides else 0
-    kind = {0: "zero", 1: "unit"}.get(inner, "any")
+    kind = {0: "zero", 1: "unit", 2: "pair" if view.dtype.kind == "f" else "any"}.get(inner, "any")
     return Access(ELEMENT[view.dtype], kind)
 
 

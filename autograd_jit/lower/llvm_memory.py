@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..kernels import cpu
 from ..kernels.llvm import ELEMENT_BYTES
 from ..kernels.vector_ir import Emission, literal
 from .kernel import Access, Kernel, Ref, Stage
@@ -98,6 +99,8 @@ class Memory(Windows):
     def _load_any(self, number: int, access: Access, pointer: str, index: str, mask: str) -> str:
         if access.inner == "unit":
             return self._load_unit(access.element, self.out.element(memory_type(access.element), pointer, index), mask)
+        if access.inner == "pair" and not mask and self.out.lanes > 1:
+            return self._load_pairs(access.element, pointer, index)
         return self._gather(number, access, pointer, index, mask)
 
     def _store(self, number: int, access: Access, add: bool, pointer: str, index: str, mask: str, value: str) -> None:
@@ -113,9 +116,36 @@ class Memory(Windows):
             self._store_unit(access.element, value, place, mask)
         else:
             if add:
-                old = self._gather(number, access, pointer, index, mask)
+                old = self._load_any(number, access, pointer, index, mask)
                 value = combine(self.out, "sum", access.element, old, value)
-            self._scatter(number, access, pointer, index, mask, value)
+            if access.inner == "pair" and not mask and self.out.lanes > 1 and cpu.vector_bytes() == 64:
+                self._store_pairs(access.element, value, pointer, index)
+            else:
+                self._scatter(number, access, pointer, index, mask, value)
+
+    # ---------------------------------------------------------------- every other element
+
+    def _every_other(self) -> tuple[Emission, str]:
+        """Vectors of twice as many lanes, and the mask of the even ones: what lies between is nobody's here, and after
+        the last element there may be no memory."""
+        wide = self.out.at_lanes(2 * self.out.lanes)
+        return wide, f"<{', '.join(['i1 true, i1 false'] * self.out.lanes)}>"
+
+    def _load_pairs(self, element: str, pointer: str, index: str) -> str:
+        """As a gather does: two loads and a shuffle, where that takes an instruction for each lane."""
+        wide, even = self._every_other()
+        both = wide.load(element, self.out.element(element, pointer, self.scalar.let(f"shl i64 {index}, 1")), even)
+        order = ", ".join([f"i32 {2 * lane}" for lane in range(self.out.lanes)])
+        kind = wide.type(element)
+        return self.out.let(f"shufflevector {kind} {both}, {kind} poison, <{self.out.lanes} x i32> <{order}>")
+
+    def _store_pairs(self, element: str, value: str, pointer: str, index: str) -> None:
+        """As a scatter does. Of shorter vectors stores under a mask are slow on some processors."""
+        wide, even = self._every_other()
+        order = ", ".join([f"i32 {lane}, i32 poison" for lane in range(self.out.lanes)])
+        kind = self.out.type(element)
+        spread = self.out.let(f"shufflevector {kind} {value}, {kind} poison, <{wide.lanes} x i32> <{order}>")
+        wide.store(element, spread, self.out.element(element, pointer, self.scalar.let(f"shl i64 {index}, 1")), even)
 
     def _lane_pointers(self, access_index: int, pointer: str, index: str) -> str:
         """Addresses of consecutive elements along an axis of any stride."""

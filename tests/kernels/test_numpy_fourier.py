@@ -18,6 +18,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def numpys_loops_alone(monkeypatch):
+    """As for transforms that our own passes do not take."""
+    monkeypatch.setattr("autograd_jit.lower.rules.fourier._kind", lambda *_: None)
+
+
 def numbers(shape, kind: str) -> np.ndarray:
     rng = np.random.default_rng(3)
     x = rng.normal(size=shape) + 1j * rng.normal(size=shape)

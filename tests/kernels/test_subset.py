@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from autograd_jit.kernels import subset
-from autograd_jit.kernels.subset import Ints, Reals, by_precision, call_for_status, ints_at, reals_at, ref, routine
+from autograd_jit.kernels.subset import (
+    Ints,
+    Reals,
+    by_precision,
+    call_for_status,
+    ints_at,
+    reals_at,
+    ref,
+    routine,
+    vector_routine,
+)
+from autograd_jit.kernels.vector_ir import Emission
 
 FACTOR = 3
 HALF = 0.5
@@ -158,3 +169,29 @@ def test_threads_that_come_at_once_get_one_code(monkeypatch):
         codes = list(pool.map(lambda _: subset.compiled(recursive, "double"), range(4)))
     assert all(code is codes[0] for code in codes)
     assert run(recursive, 5) == 120
+
+
+def _print_squares(element):
+    body = Emission(lanes=2)
+    x = body.load(element, body.element(element, "%x", "%start"))
+    body.store(element, body.op("fmul", element, x, x), "%out")
+    body.line("ret i64 2")
+    return body
+
+
+@vector_routine(_print_squares)
+def squares(x: Reals, start: int, out: Reals) -> int:
+    raise NotImplementedError
+
+
+@routine
+def some_squares(x: Reals, out: Reals) -> int:
+    return squares(x, 1, out) + squares(x + 2, 0, out + 2)
+
+
+@pytest.mark.parametrize("real", ["double", "float"])
+def test_routines_call_what_is_printed_as_vectors(real):
+    x, out = np.arange(5, dtype=np.float64 if real == "double" else np.float32), np.zeros(4)
+    out = out.astype(x.dtype)
+    assert run(some_squares, x, out, real=real) == 4
+    assert out.tolist() == [1, 4, 4, 9]

@@ -1,13 +1,19 @@
 """LLVM kernels over sizes that cut vectors, blocks and stacks in every way; accuracy and special values."""
 
+import ctypes
 import math
+import mmap
+import sys
 
 import numpy as np
 import pytest
 
+import autograd_jit.numpy as anp
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.emit_llvm import LITERALS_IN_REGISTERS, emit
 from autograd_jit.lower.graph import Literal, View
+from autograd_jit.lower.program import lower
+from autograd_jit.trace.recorder import Recorder
 from tests.lower.graphs import UFUNCS, by_kernels, by_numpy, launches, run_native
 
 F8, F4, I8, I4, BOOL = map(np.dtype, (np.float64, np.float32, np.int64, np.int32, np.bool_))
@@ -257,3 +263,42 @@ def test_few_literals_stay_in_registers_and_many_in_memory(size, dtype, terms):
     _, (launch, *_) = launches(b.graph)
     loop = emit(launch.kernel).partition("L1:")[2].partition("L1.done:")[0]
     assert size == 1 or ("ptr %args" in loop) == (len(launch.kernel.literals) > LITERALS_IN_REGISTERS)
+
+
+def _before_a_guarded_page(count: int) -> np.ndarray:
+    """An array whose last element is the last of a page, before one that must not be touched."""
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 2 * page)
+    base = np.frombuffer(memory, np.uint8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(base.ctypes.data + page), page, 0) == 0
+    return base[page - 8 * count : page].view(np.float64)
+
+
+@pytest.mark.cpu
+@pytest.mark.skipif(sys.platform == "win32", reason="protects memory as POSIX has it")
+@pytest.mark.parametrize("count", [1, 15, 31, 33, 63, 127])
+def test_every_other_element_is_read_and_no_memory_after_the_last(count):
+    x = _before_a_guarded_page(count)
+    x[:] = np.arange(count)
+    recorder = Recorder("tape")
+    every = recorder.add_input(x, "x")[::2]
+    program = lower(recorder.finish(every * 2.0))
+    assert any(access.inner == "pair" for launch in program.stages.launches for access in launch.kernel.loads) == (
+        count > 1
+    )
+    np.testing.assert_array_equal(program.run((x,))[0], x[::2] * 2)
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("count", [1, 8, 30, 37, 100])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_other_element_is_written_and_none_between(count, dtype):
+    def function(x, y):
+        return np.stack([x * 2, y + 1], axis=-1)
+
+    x, y = np.arange(count).astype(dtype), -np.arange(count).astype(dtype)
+    recorder = Recorder("tape")
+    stacked = anp.stack([recorder.add_input(x, "x") * 2, recorder.add_input(y, "y") + 1], axis=-1)
+    program = lower(recorder.finish(stacked))
+    np.testing.assert_array_equal(program.run((x, y))[0], function(x, y))

@@ -6,6 +6,7 @@ import pytest
 import autograd_jit.numpy as anp
 from autograd_jit import grad, jit
 from autograd_jit.lower.graph import Check, CopyStep, Gemm, Map, Reduce, verify
+from autograd_jit.numpy import random
 
 
 def graph_of(function, *args):
@@ -45,7 +46,8 @@ def test_dead_code_is_dropped():
     assert ops(graph_of(function, X)) == ["exp"]
 
 
-def test_products_by_blas_and_by_loops():
+def test_products_by_blas_and_by_loops(monkeypatch):
+    monkeypatch.setattr("autograd_jit.lower.rules.products.pays", lambda *_: False)
     small, large = np.ones((4, 4)), np.ones((64, 64))
     assert not any(isinstance(node, Gemm) for node in graph_of(lambda x: x @ x, small).nodes)
     assert any(isinstance(node, Gemm) for node in graph_of(lambda x: x @ x, large).nodes)
@@ -117,3 +119,16 @@ def test_remainders_of_integers_are_native():
             want = at.astype(int) % n, at.astype(int) // n
         np.testing.assert_array_equal(wrapped(at, n), want)
     assert wrapped.stats.replays == 2 and wrapped.stats.python_steps == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "is_input"),
+    [
+        (lambda x: anp.cumsum(x, axis=1), True),
+        (lambda x: x @ x, True),
+        (anp.linalg.inv, False),  # where it raises, nothing has been drawn
+    ],
+)
+def test_draws_are_inputs_after_routines_that_cannot_stop(function, is_input):
+    graph = graph_of(lambda x: function(x) + random.randn(30, 30), np.eye(30) + 1)
+    assert bool(graph.draws) == is_input

@@ -1,4 +1,4 @@
-"""Fourier transforms along one axis: calls of NumPy's own, with its factors."""
+"""Fourier transforms along one axis: of many rows by our own passes, else by NumPy's loops; with NumPy's factors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.fourier import WORK
+from ...kernels.fourier import WORK, lane_count, workspace
+from ...kernels.fourier_tables import Kind, passes, plan, tables
 from ...kernels.numpy_fourier import loop
 from ...numpy import fft
 from ...trace.tape import Op
@@ -18,6 +19,9 @@ from .complex_table import as_pair, complex_rule_for, part_of
 from .table import Rule, as_operand, require_native, result_type, rule_for, shadow, viewed
 
 _INT = np.dtype(np.int64)
+_KINDS = {"fft": Kind.FORWARD, "ifft": Kind.BACKWARD, "rfft_n_even": Kind.OF_REALS, "irfft": Kind.TO_REALS}
+#: beyond it the memory of a vector's worth of rows leaves the cache, and NumPy's loops are about as fast
+_MOST_POINTS = 16384
 
 
 def _scale(n: int, norm: str | None, forward: bool, part: np.dtype, has_loop: bool) -> np.ndarray:
@@ -46,13 +50,40 @@ def _transform(b: Builder, op: Op, name: str, view: View, axis: int, scale: np.n
     m = type_.shape[axis]
     steps = (m * wide, wide, 0) if rows else (wide, inner * wide, m * inner * wide)
     numbers = (calls, inner, points, m, part.itemsize, *steps)
-    factor = b.view(b.constant(scale))
-    factor = View(factor.value, (1, 1, 1), (0, 0, 0), factor.offset)
+    args, results = [stack, _array(b, scale)], [(shape, dtype), ((WORK,), _INT)]
+    kind = _kind(name, points, m)
+    if kind is not None and inner >= _fewest_rows(part, rows):
+        n = max(points, m)
+        name += " of rows"
+        args += [_array(b, tables(kind, n).astype(part)), _array(b, plan(kind, n))]
+        results.append(((workspace(n, part),), part))
     work = 5 * calls * inner * points * max(points.bit_length(), 1)
-    out, _ = b.call(f"fourier {name}", (stack, factor), ((shape, dtype), ((WORK,), _INT)), numbers, work=work)
+    out, *_ = b.call(f"fourier {name}", tuple(args), tuple(results), numbers, work=work)
     if type_.dtype in PARTS:
         return as_pair(b, halves(out.view()), PARTS[type_.dtype])
     return b.cast(out.view(), type_.dtype)
+
+
+def _kind(name: str, points: int, m: int) -> Kind | None:
+    """What our own passes have to do, from ``points`` to ``m``; None where NumPy's loop is called."""
+    n = max(points, m)
+    kind = _KINDS.get(name)
+    if kind is None or not 1 < n <= _MOST_POINTS:
+        return None
+    if kind == Kind.TO_REALS and (n % 2 or points != n // 2 + 1):
+        return None
+    return None if passes(n // 2 if kind >= Kind.OF_REALS else n) is None else kind
+
+
+def _fewest_rows(part: np.dtype, along_points: bool) -> int:
+    """Half of the lanes pay, where the points of a row lie side by side in the result; else rows fill whole vectors."""
+    return max(lane_count(part) // 2, 2) if along_points else lane_count(part)
+
+
+def _array(b: Builder, array: np.ndarray) -> View:
+    """A constant in memory, of three axes as operands of calls have them."""
+    view = b.view(b.constant(array))
+    return View(view.value, (1, 1, 1), (0, 0, 0), view.offset)
 
 
 def _stacked(view: View, axis: int) -> tuple[bool, View]:

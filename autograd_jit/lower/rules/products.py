@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...kernels.matrix_product import pays, workspace
 from ...numpy import products
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
@@ -117,8 +118,19 @@ def _multiply_and_sum(b: Builder, left: View, right: View) -> View:
 def _batched_gemm(b: Builder, left: View, right: View, batch: tuple) -> View:
     count = math.prod(batch)
     left, right = _blas_ready(b, left, batch, count), _blas_ready(b, right, batch, count)
-    product = b.gemm(left, right)
+    _, m, k = left.shape
+    n = right.shape[2]
+    product = _by_vectors(b, left, right) if b.calls_gemv and pays(m, k, n) else b.gemm(left, right)
     return with_shape(product, (*batch, left.shape[1], right.shape[2]))
+
+
+def _by_vectors(b: Builder, left: View, right: View) -> View:
+    """A product of our own (:mod:`autograd_jit.kernels.matrix_product`)."""
+    count, m, k = left.shape
+    n = right.shape[2]
+    results = (((count, m, n), left.dtype), ((workspace(k, left.dtype),), left.dtype))
+    out, _ = b.call("matrix_product", (left, right), results, (count, m, k, n), work=count * m * k * n)
+    return out.view()
 
 
 def _blas_ready(b: Builder, view: View, batch: tuple, count: int) -> View:
