@@ -34,7 +34,7 @@ def operands_replaced(
     """
     found: dict[Value, Value] = {}
     for number, launch in enumerate(launches):
-        if launch is None:
+        if launch is None or 8 * launch.elements < LEAST_BYTES:
             continue
         loads = launch.placements[: len(launch.kernel.loads)]
         dying = {

@@ -230,7 +230,7 @@ class Launch:
                 words += bounds or (0, 0)
         return words
 
-    @property
+    @cached_property
     def elements(self) -> int:
         return math.prod(self.dims)
 

@@ -27,6 +27,8 @@ LEAST_SECONDS = 150e-6
 #: what an element takes: an access, an operation, a division or root, a function of the maths library. Measured on
 #: arrays of 1e5 to 1e6 elements, to a factor of two
 ACCESS, OPERATION, SLOW_OPERATION, FUNCTION = 0.02e-9, 0.015e-9, 0.1e-9, 1e-9
+#: what no element exceeds: a kernel has 128 operations at most
+MOST_AN_ELEMENT = 128 * FUNCTION
 _SLOW = frozenset(["divide", "sqrt", "floor_divide", "remainder", "mod", "fmod"])
 #: turns of the outermost axis that are worth sharing
 FEWEST_TURNS = 16
@@ -51,6 +53,8 @@ def _element_seconds(kernel: Kernel) -> float:
 
 def count(launch: Launch, rows: Collection[Value]) -> int:
     """Into how many parts a launch is cut; 1 where it runs whole. ``rows``: values of which it keeps one row."""
+    if launch.elements * MOST_AN_ELEMENT < LEAST_SECONDS:  # nearly all launches of long tapes
+        return 1
     if config.threads < 2 or not thread_pool.supported() or seconds(launch) < LEAST_SECONDS:
         return 1
     return config.threads * thread_pool.PARTS_PER_THREAD if _can_be_cut(launch, rows) else 1

@@ -79,14 +79,15 @@ def plan(
     """
     born, dies = _lifetimes(groups, in_memory - elsewhere)
     replaced = operands_replaced(launches, born, dies, delivered, _seen_by_python(groups)) if launches else {}
+    chains = _chains(replaced)
     births: dict[int, list[Value]] = {}
     deaths: dict[int, list[Value]] = {}
-    chains = _chains(born, replaced)
-    for first, *_, last in [chain if len(chain) > 1 else chain * 2 for chain in chains]:
-        if last in born:
-            births.setdefault(born[first], []).append(first)
+    for value, number in born.items():
+        last = chains[value][-1] if value in chains else value
+        if value not in replaced and last in born:  # neither in another's place nor in a result of the program
+            births.setdefault(number, []).append(value)
             if last not in lasting:
-                deaths.setdefault(dies[last], []).append(first)
+                deaths.setdefault(dies[last], []).append(value)
     arena = _Arena(rows)
     for number in range(len(groups)):
         new = births.get(number, ())
@@ -95,7 +96,7 @@ def plan(
         for value in deaths.get(number, ()):
             arena.free(value)
     hosts: dict[Value, Value] = {}
-    for first, *others in chains:
+    for first, others in chains.items():
         if first in arena.offsets:
             arena.offsets.update(dict.fromkeys(others, arena.offsets[first]))
         else:
@@ -110,16 +111,15 @@ def _seen_by_python(groups: list[Group]) -> set[Value]:
     return {value for node in seen for value in (*node.outs, *[view.value for view in node.reads])}
 
 
-def _chains(born: Mapping[Value, int], replaced: Mapping[Value, Value]) -> list[list[Value]]:
-    """Values that follow each other in one place, most of them alone; the last one may be a result of the program."""
+def _chains(replaced: Mapping[Value, Value]) -> dict[Value, list[Value]]:
+    """First value -> those that follow it in its place; the last of them may be a result of the program."""
     after = {operand: result for result, operand in replaced.items()}
-    chains = []
-    for value in born:
-        if value not in replaced:
-            chain = [value]
+    chains = {}
+    for operand in after:
+        if operand not in replaced:
+            chain = chains[operand] = [after[operand]]
             while chain[-1] in after:
                 chain.append(after[chain[-1]])
-            chains.append(chain)
     return chains
 
 
