@@ -7,8 +7,8 @@ what two of its threads take at best, 0.45 ms.
 
 The method is that of all such libraries: the rows of a panel of the right matrix, three vectors wide, are put one after
 the other; a tile of the result, eight rows of three vectors, stays in registers while the left matrix' elements pass
-by, each repeated in all lanes. An element is a sum in the order of its index that rounds once a term, as OpenBLAS has
-it for most sizes.
+by, each repeated in all lanes. An element is a sum in the order of its index that rounds once a term, in blocks of 256
+terms, as OpenBLAS has it for most sizes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ _VECTORS: Final = 3
 _NARROW: Final = {"Haswell": 32, "Zen": 32, "Sandybridge": 32, "Nehalem": 16, "Prescott": 16}
 #: multiplications from which OpenBLAS asks its threads
 _THREADED: Final = 64**3
-#: beyond these the panel, or all three matrices, leave the cache, and there is time for threads
+#: beyond it the matrices leave the cache, and there is time for threads
 _MOST: Final = 1 << 24
-_LONGEST_SUM: Final = 1024
+#: terms that are summed in registers before they are added to the result, which bounds the panel, and errors of long
+#: sums
+_BLOCK: Final = 256
 
 
 @functools.cache
@@ -59,13 +61,13 @@ def pays(m: int, k: int, n: int) -> bool:
     """Whether a product of ``m`` by ``k`` by ``n`` is expected to be faster here than in BLAS."""
     advantage, threads = _advantage()
     work = m * k * n
-    return advantage > 1 and advantage >= (threads if work > _THREADED else 1) and work <= _MOST and k <= _LONGEST_SUM
+    return advantage > 1 and advantage >= (threads if work > _THREADED else 1) and work <= _MOST
 
 
 def workspace(k: int, dtype: np.dtype) -> int:
     """Elements of the panel of a product whose sums are of ``k`` terms."""
     width = _FLOATS if dtype == np.float32 else _DOUBLES
-    return (k + width) * _VECTORS * width
+    return (min(k, _BLOCK) + width) * _VECTORS * width
 
 
 @routine
@@ -86,21 +88,26 @@ def matrix_product(slots: Ints, words: Ints) -> int:
             vectors = (columns + width - 1) // width
             if vectors > _VECTORS:
                 vectors = _VECTORS
-            for i in range(vectors):
-                source = right + (column + i * width) * words[21]
-                if words[21] == 1:
-                    gather_rows(source, words[20], k, columns - i * width, panel + i * width, vectors * width)
-                else:
-                    gather_columns(source, words[21], k, columns - i * width, panel + i * width, vectors * width)
-            row = 0
-            while row < m:
-                first = row
-                if row + _ROWS > m:
-                    first = m - _ROWS if m > _ROWS else 0
-                rows = left + first * words[15]
-                target = out + first * n + column
-                tile(vectors, rows, m - first, words[15], words[16], k, panel, target, n, columns)
-                row = row + _ROWS
+            term = 0
+            while term < k:
+                terms = k - term
+                if terms > _BLOCK:
+                    terms = _BLOCK
+                source = right + term * words[20] + column * words[21]
+                for i in range(vectors):
+                    rest = columns - i * width
+                    if words[21] == 1:
+                        gather_rows(source + i * width, words[20], terms, rest, panel + i * width, vectors * width)
+                    else:
+                        first = source + i * width * words[21]
+                        gather_columns(first, words[21], terms, rest, panel + i * width, vectors * width)
+                row = 0
+                while row < m:
+                    rows = left + row * words[15] + term * words[16]
+                    target = out + row * n + column
+                    tile(vectors, rows, m - row, words[15], words[16], terms, panel, target, n, columns, term)
+                    row = row + _ROWS
+                term = term + terms
             column = column + vectors * width
         left = left + words[14]
         right = right + words[19]
@@ -189,11 +196,14 @@ def _print_tile_of(body: Emission, element: str, vectors: int) -> None:
     start = [(element, body.constant(element, 0.0))] * (_ROWS * vectors)
     sums = counted_loop(body, f"terms{vectors}", "0", "%k", 1, start, term)
     out = row_pointers(body, element, "%out", "%rows", "%out_row", _ROWS)
-    for i in range(vectors):
-        mask = body.first_lanes(body.let(f"sub i64 %columns, {i * body.lanes}"))
-        for number, pointer in enumerate(out):
-            place = body.element(element, pointer, str(i * body.lanes))
-            body.store(element, sums[number * vectors + i], place, mask)
+    masks = [body.first_lanes(body.let(f"sub i64 %columns, {i * body.lanes}")) for i in range(vectors)]
+    adds = body.broadcast("i1", body.let("icmp ne i64 %before, 0"))
+    targets = [body.element(element, pointer, str(i * body.lanes)) for pointer in out for i in range(vectors)]
+    seen = [body.op("and", "i1", adds, mask) for mask in masks]
+    # All that is there is loaded before any is stored: a row may be taken twice.
+    olds = [body.load(element, target, mask, -0.0) for target, mask in zip(targets, seen * _ROWS)]
+    for target, mask, old, total in zip(targets, masks * _ROWS, olds, sums):
+        body.store(element, body.op("fadd", element, old, total), target, mask)
     body.line("ret i64 0")
 
 
@@ -209,6 +219,9 @@ def tile(
     out: Reals,
     out_row: int,
     columns: int,
+    before: int,
 ) -> int:
-    """Eight rows of the product with a panel of so many vectors. Of fewer ``rows`` the last one is taken again."""
+    """Eight rows of the product with a panel of so many vectors; added to what is there, if there are terms ``before``.
+
+    Of fewer ``rows`` the last one is taken again."""
     raise NotImplementedError

@@ -41,7 +41,7 @@ def whole(*shape, dtype="float64", seed=0):
     return np.random.default_rng(seed).integers(-9, 9, shape).astype(dtype)
 
 
-SIZES = [(8, 24, 24), (17, 33, 29), (2, 70, 40), (70, 40, 2), (9, 300, 25), (64, 3, 48), (24, 17, 49), (40, 8, 23)]
+SIZES = [(8, 24, 24), (17, 33, 29), (2, 70, 40), (70, 40, 2), (9, 300, 25), (64, 3, 48), (24, 17, 49), (10, 777, 23)]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -73,7 +73,7 @@ def test_errors_are_those_of_a_sum_in_order(dtype):
     size = np.abs(a).astype(np.longdouble) @ np.abs(b).astype(np.longdouble)
     got = run(lambda a, b: a @ b, a, b)
     assert np.max(np.abs(got - want) / size) < 500**0.5 * np.finfo(dtype).eps / 2
-    np.testing.assert_array_equal(run(lambda a, b: a @ b, a[8:], b[:, :24].copy()), got[8:, :24])
+    np.testing.assert_array_equal(run(lambda a, b: a @ b, a[7:], b[:, 5:24].copy()), got[7:, 5:24])
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e308])
@@ -150,7 +150,7 @@ def test_gradients_of_a_network():
         (1.0, 1, (60, 60, 60), False),
         (0.0, 1, (60, 60, 60), False),  # a library that is not known
         (2.0, 1, (600, 600, 600), False),
-        (2.0, 1, (60, 2000, 60), False),
+        (2.0, 1, (60, 2000, 60), True),
     ],
 )
 def test_when_they_pay(monkeypatch, advantage, threads, size, expected):
