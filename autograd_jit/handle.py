@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import math
 import sys
 import time
 import warnings
@@ -27,7 +26,7 @@ import numpy as np
 from . import program_memory
 from .device_array import adopted, host_copies, on_host, sent_back
 from .divergence import Diverged, outcomes
-from .errors import ArgumentError, BackendError, FallbackWarning, VerificationError
+from .errors import BackendError, FallbackWarning, VerificationError
 from .known_programs import (
     MAX_FUNCTIONS,
     MAX_OBJECT_HANDLES,
@@ -149,7 +148,7 @@ class Handle:
         if turnover is not None and turnover.defers:
             self._warn_of(turnover)
             return self._deferred(turnover.waiting, args, kwargs)
-        compiled = self._find_compiled()
+        compiled = self.find_compiled()
         if compiled is None:
             self.stats.inlined += 1
             return self.interpreted(*args, **kwargs)
@@ -241,7 +240,7 @@ class Handle:
         compiled = self.compiled
         return compiled is not None and (bool(compiled.interpreted) or compiled.captures.check(self.fun))
 
-    def _find_compiled(self) -> Compiled | None:
+    def find_compiled(self) -> Compiled | None:
         """What is known of this function and of what it captures now; None where an outer trace is in there."""
         from .trace.captures import nearest_change, scan
 
@@ -587,42 +586,15 @@ class Handle:
 
     def program(self, args: tuple, kwargs: dict) -> Any:
         """The program for these arguments, traced and lowered now if need be (which runs the function once)."""
-        entry, compiled = self._traced_entry(args, kwargs), self.compiled
-        path = entry.last
-        assert path is not None and compiled is not None
-        if not path.program.is_lowered:
-            key = next(key for key, known in compiled.entries.items() if known is entry)
-            self.lowerer.of(compiled, key, entry, path, (args, kwargs)).wait()
-        if not path.program.is_lowered:
-            raise ArgumentError(f"{self.name} has no program for these arguments: {compiled.interpreted}")
-        return path.program
+        from .inspection import program_for
 
-    def _traced_entry(self, args: tuple, kwargs: dict) -> Entry:
-        """What is known of these arguments, traced now if need be."""
-        entry = self._known_entry(args, kwargs)
-        if entry is None or entry.last is None:
-            self.slow(args, kwargs)
-            entry = self._known_entry(args, kwargs)
-            if entry is not None and entry.deferred_only:
-                entry.waiting.seconds = math.inf
-                self.slow(args, kwargs)
-        if entry is None or entry.last is None:
-            because = (entry and entry.interpreted) or (self.compiled and self.compiled.interpreted)
-            raise ArgumentError(f"{self.name} has no tape for these arguments: it runs interpreted ({because})")
-        return entry
-
-    def _known_entry(self, args: tuple, kwargs: dict) -> Entry | None:
-        compiled = self._find_compiled()
-        if compiled is None:
-            return None
-        leaves, structure = opened_arguments(compiled, args, kwargs) or tree.flatten((args, kwargs))
-        return compiled.entries.get(signature_of(compiled, leaves, structure).key)
+        return program_for(self, args, kwargs)
 
     def tape(self, *args: Any, **kwargs: Any) -> Any:
         """The recorded tape for these arguments; prints as Python."""
-        path = self._traced_entry(args, kwargs).last
-        assert path is not None
-        return path.program.tape
+        from .inspection import path_for
+
+        return path_for(self, args, kwargs)[1].program.tape
 
     def kernels(self, *args: Any, **kwargs: Any) -> Any:
         """The fused kernels for these arguments; prints their source."""
@@ -630,17 +602,9 @@ class Handle:
 
     def explain(self) -> str:
         """Every trace: why, guards, Python steps, kernels and times; and why not, where it runs interpreted."""
-        lines = [f"{self.name}: {self.stats}"]  # which waits for what is being made
-        compiled = self.compiled
-        if compiled is None:
-            deferred = "its calls run interpreted: compiling them is not yet worth its time"
-            return f"{lines[0]}\n  {deferred if self.stats.deferred else 'not called yet'}"
-        lines += ["  " + str(line).replace("\n", "\n  ") for line in compiled.history]
-        if compiled.interpreted:
-            lines.append(f"  runs interpreted: {compiled.interpreted}")
-        reasons = [entry.interpreted for entry in compiled.entries.values() if entry.interpreted]
-        lines += [f"  one signature runs interpreted: {reason}" for reason in reasons]
-        return "\n".join(lines)
+        from .inspection import explanation
+
+        return explanation(self)
 
     def clear(self) -> None:
         """Forget all programs of this function."""

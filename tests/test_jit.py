@@ -299,7 +299,7 @@ def test_calls_that_take_turns_do_not_look_at_their_arguments_again(monkeypatch)
         jitted(*args)
     for args in calls:
         jitted(*args)
-    monkeypatch.setattr(type(jitted._handle), "_find_compiled", None)  # the slow path would call it
+    monkeypatch.setattr(type(jitted._handle), "find_compiled", None)  # the slow path would call it
     for position in [*range(12), 3, 3, 0, 7, 11, 2, 5, 5, 1, *range(12)]:
         x, n = calls[position]
         np.testing.assert_array_equal(jitted(x, n), x * 2.0 + n % 3)
