@@ -67,6 +67,7 @@ class TapeReplay:
             else:
                 self._steps.append(self._step(op))
         self._let_go()
+        self._reuse_memory()
         #: the steps as the loop of a run takes them apart: 0.3 us a step less than by their names
         self._program: list[Any] = [
             (step.function, step.places, len(step.places or ()), step.out, *step.checked, step.dead, step)
@@ -120,6 +121,31 @@ class TapeReplay:
             last = large.intersection([var.number for var in step.op.operands()])
             large -= last
             step.dead = tuple([self._place_of[number] for number in last])
+
+    def _reuse_memory(self) -> None:
+        """Have ufuncs write large results over an operand that nothing reads later, as an interpreted sum of
+        cotangents does: fresh memory of that size takes longer than the arithmetic.
+
+        An operand that a ufunc made, and that ufuncs and guards alone read, has no views.
+        """
+        seen_otherwise = {out.number for out in self._tape.outputs if isinstance(out, Var)}
+        made: dict[int, TensorType] = {}
+        for step in self._steps:
+            if isinstance(step.op, Op):
+                is_ufunc = isinstance(step.op.prim.fun, np.ufunc) and step.function is step.op.prim.fun
+                if not is_ufunc or step.places is None:
+                    seen_otherwise.update([var.number for var in step.op.operands()])
+                elif step.dead or _is_large(step.op.outputs[0].type):
+                    made[step.op.outputs[0].number] = step.op.outputs[0].type
+        for step in self._steps:
+            if not (step.dead and isinstance(step.op, Op) and step.op.outputs and step.places is not None):
+                continue
+            if step.function is not step.op.prim.fun or not isinstance(step.function, np.ufunc):
+                continue
+            dying = [arg.number for arg in step.op.args if type(arg) is Var and self._place_of[arg.number] in step.dead]
+            free = [n for n in dying if made.get(n) == step.op.outputs[0].type and n not in seen_otherwise]
+            if free:
+                step.function = _writing(step.function, step.places.index(self._place_of[free[0]]))
 
     # ---------------------------------------------------------------- running it
 
@@ -222,6 +248,19 @@ class _Values(Mapping):
 
     def __len__(self) -> int:
         return len(self._place_of)
+
+
+def _is_large(type_: TensorType) -> bool:
+    return type_.kind == "array" and type_.size * type_.dtype.itemsize >= LARGE
+
+
+def _writing(ufunc: np.ufunc, position: int) -> Callable:
+    """The ufunc, with its result in the memory of an operand."""
+    if ufunc.nin == 1:
+        return lambda x: ufunc(x, x)
+    if ufunc.nin == 2:
+        return (lambda x, y: ufunc(x, y, y)) if position else (lambda x, y: ufunc(x, y, x))
+    return ufunc
 
 
 _NONE = np.dtype(bool)

@@ -162,3 +162,37 @@ def test_numbers_are_computed_as_ufuncs_do(ufunc):
                 answer, negated = replay.run([np.array([a, b])])
                 assert_same_bits(answer, ufunc(a, b))
                 assert_same_bits(negated, np.negative(a))
+
+
+def test_large_results_take_the_memory_of_operands_that_die():
+    """And of no others: not of inputs, results, views, what views are made of, or what is read once more."""
+
+    def function(x):
+        kept = anp.sin(x)
+        view = anp.cos(x)[::2]
+        y = anp.exp(x) * 2.0  # the exponential dies here
+        z = y + kept  # y is read once more
+        w = -(z * y) + x
+        return kept, view, w, anp.sum(w * w), w + w, w.reshape(2, -1)
+
+    x = np.linspace(-1.0, 1.0, LARGE)
+    replay, other = TapeReplay(recorded(function, x)), np.cos(3.0 * x)
+    before, want = other.copy(), function(other)
+    for _ in range(3):
+        got = replay.run([other])
+        for one, wanted in zip(got, want, strict=True):
+            assert_same_bits(one, wanted)
+        assert np.array_equal(other, before)
+    assert any(step.function is not step.op.prim.fun for step in replay._steps)
+
+    def chain(x):
+        for _ in range(10):
+            x = anp.sin(x) * 1.5 + 0.25
+        return x
+
+    replay = TapeReplay(recorded(chain, x))
+    tracemalloc.start()
+    replay.run([other])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * x.nbytes
