@@ -41,6 +41,12 @@ PARTS_PER_THREAD: Final = 4
 #: looks for work before a worker sleeps, some 20 to 50 microseconds; looks before the caller gives its turn away
 _LOOKS, _PATIENCE = 2000, 1000
 _WORDS: Final = 64
+#: where what lies in a pool; the number of its workers comes first
+_BUSY, _TICKET, _SLEEPERS, _COUNT = 8, 16, 17, 36
+_PLACES: Final = {
+    "ticket.at": _TICKET, "sleepers": _SLEEPERS, "done.at": 24, "launch.function": 32, "launch.slots": 33,
+    "launch.first": 34, "launch.length": 35, "count.at": _COUNT, "status.at": 40,
+}  # fmt: skip
 #: futex, sched_yield, and how a processor is told that a loop waits
 _SYSTEM: Final = {
     "x86_64": (202, 24, "declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
@@ -55,20 +61,14 @@ def supported() -> bool:
 
 def _ir() -> str:
     futex, give_way, declaration, pause = _SYSTEM[platform.machine()]
+    places = "\n".join([f"  %{name} = getelementptr i64, ptr %pool, i64 {word}" for name, word in _PLACES.items()])
     return f"""
 declare i64 @syscall(i64, ...)
 {declaration}
 
 define internal void @agj_take_parts(ptr %pool) nounwind {{
 entry:
-  %ticket.at = getelementptr i64, ptr %pool, i64 16
-  %done.at = getelementptr i64, ptr %pool, i64 24
-  %launch.function = getelementptr i64, ptr %pool, i64 32
-  %launch.slots = getelementptr i64, ptr %pool, i64 33
-  %launch.first = getelementptr i64, ptr %pool, i64 34
-  %launch.length = getelementptr i64, ptr %pool, i64 35
-  %count.at = getelementptr i64, ptr %pool, i64 36
-  %status.at = getelementptr i64, ptr %pool, i64 40
+{places}
   %count = load i64, ptr %count.at, align 8
   br label %take
 take:
@@ -116,7 +116,7 @@ entry:
   %has.none = icmp eq i64 %workers, 0
   br i1 %has.none, label %alone, label %take
 take:
-  %busy = getelementptr i64, ptr %pool, i64 8
+  %busy = getelementptr i64, ptr %pool, i64 {_BUSY}
   %exchanged = cmpxchg ptr %busy, i64 0, i64 1 acquire monotonic
   %is.taken = extractvalue {{ i64, i1 }} %exchanged, 1
   br i1 %is.taken, label %share, label %alone
@@ -124,15 +124,7 @@ alone:
   %status.alone = call i64 %function(ptr %slots, ptr %whole)
   ret i64 %status.alone
 share:
-  %ticket.at = getelementptr i64, ptr %pool, i64 16
-  %sleepers = getelementptr i64, ptr %pool, i64 17
-  %done.at = getelementptr i64, ptr %pool, i64 24
-  %launch.function = getelementptr i64, ptr %pool, i64 32
-  %launch.slots = getelementptr i64, ptr %pool, i64 33
-  %launch.first = getelementptr i64, ptr %pool, i64 34
-  %launch.length = getelementptr i64, ptr %pool, i64 35
-  %count.at = getelementptr i64, ptr %pool, i64 36
-  %status.at = getelementptr i64, ptr %pool, i64 40
+{places}
   %count = load i64, ptr %count.at, align 8
   store i64 %function.word, ptr %launch.function, align 8
   store ptr %slots, ptr %launch.slots, align 8
@@ -178,9 +170,8 @@ done:
 
 define ptr @agj_worker(ptr %pool) nounwind {{
 entry:
-  %ticket.at = getelementptr i64, ptr %pool, i64 16
+{places}
   %launch.number = getelementptr i8, ptr %ticket.at, i64 4
-  %sleepers = getelementptr i64, ptr %pool, i64 17
   br label %idle
 idle:
   %seen = load atomic i32, ptr %launch.number acquire, align 4
@@ -220,7 +211,7 @@ class _Pool:
         self._memory = np.zeros(_WORDS + 8, np.int64)
         start = -(-self._memory.ctypes.data // 64) * 64 - self._memory.ctypes.data
         self.words = self._memory[start // 8 :][:_WORDS]
-        self.words[36] = self.words[16] = threads * PARTS_PER_THREAD  # no part is left
+        self.words[_COUNT] = self.words[_TICKET] = threads * PARTS_PER_THREAD  # no part is left
         self.is_running = False
 
     @property
@@ -229,8 +220,8 @@ class _Pool:
 
     def start(self, worker: int) -> None:
         """Start the workers, whose machine code is at that address; without them launches run whole."""
-        self.words[[8, 17]] = 0
-        self.words[16] |= 0xFFFFFFFF  # the launch that a fork may have cut short: no part is left of it
+        self.words[[_BUSY, _SLEEPERS]] = 0
+        self.words[_TICKET] |= 0xFFFFFFFF  # the launch that a fork may have cut short: no part is left of it
         self.is_running = all([_start_thread(worker, self.address) for _ in range(self.workers)])
 
     def allow(self, is_allowed: bool) -> None:
