@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 import autograd_jit.numpy as np
-from autograd_jit import grad, jit
+from autograd_jit import config, grad, jit
 
 OPTIONS = {
     "values": {},
@@ -30,7 +30,10 @@ def assert_all_same(jitted, plain, calls):
         pairs = zip(ours, theirs, strict=True) if isinstance(theirs, tuple) else [(ours, theirs)]
         for a, b in pairs:
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
-            numpy.testing.assert_array_equal(a, b)
+            if config.target == "cpu":
+                numpy.testing.assert_array_equal(a, b)
+            else:  # a device adds weights up by atomic operations, in no order of its own
+                numpy.testing.assert_allclose(a, b, rtol=1e-12)
             assert a.dtype.kind != "f" or numpy.array_equal(numpy.signbit(a), numpy.signbit(b))
 
 
