@@ -2,7 +2,8 @@
 
 The counterparts of :mod:`.lapack`, :mod:`.fourier` and of sorting in :mod:`.sequences`, with the same operands,
 numbers and results (factors column-major, pivots with a word that says whether a matrix is near to singular), since
-later steps read them. They are written once, over a :class:`Library`: an array module like NumPy and a module like ``scipy.linalg``.
+later steps read them. They are written once, over a :class:`Library`: an array module like NumPy and a module like
+``scipy.linalg``.
 
 A library for devices answers in its own roundings, and not all of it reports failure as LAPACK does. So what is a
 matter of single roundings (whether a matrix is singular, whether it is positive) or of a certain algorithm (the order
