@@ -72,10 +72,10 @@ class DeviceArray:
 
     def to_host(self) -> np.ndarray:
         """A NumPy array with the same elements: a copy over the bus, which waits for the device."""
-        self.device.make_current()
         array = np.empty(self.shape, self.dtype)
-        self.device.copy_out(array.ctypes.data, self.address, array.nbytes)
-        self.device.synchronize()
+        with self.device.current():
+            self.device.copy_out(array.ctypes.data, self.address, array.nbytes)
+            self.device.synchronize()
         return array
 
     def item(self) -> Any:
@@ -203,17 +203,18 @@ def to_device(array: Any) -> DeviceArray:
     from .kernels.cuda_device import current_device
 
     device = current_device()
-    device.make_current()
     if isinstance(array, DeviceArray):
         return array
     if is_foreign(array):
-        return _adopted(device, array)
+        with device.current():
+            return _adopted(device, array)
     host = np.ascontiguousarray(array)
     if host.dtype.kind not in "fciub" or not host.dtype.isnative:
         raise ArgumentError(f"an array of dtype {host.dtype} has no place on the device: it holds native numbers")
     result = DeviceArray.empty(device, np.shape(array), host.dtype)
-    device.copy_in(result.address, host.ctypes.data, host.nbytes)
-    device.synchronize()  # the copy reads memory that may go away
+    with device.current():
+        device.copy_in(result.address, host.ctypes.data, host.nbytes)
+        device.synchronize()  # the copy reads memory that may go away
     return result
 
 

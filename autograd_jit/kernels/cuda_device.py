@@ -68,6 +68,7 @@ class CudaDevice:
     def __init__(self, ordinal: int = 0) -> None:
         from cuda.core import Device
 
+        before = _current_context()
         self._device = Device(ordinal)
         self._device.set_current()
         #: one thread at a time: while a graph is captured, the driver refuses what others do
@@ -81,21 +82,19 @@ class CudaDevice:
         self.capability: tuple[int, int] = (capability.major, capability.minor)
         self.processors: int = self._device.properties.multiprocessor_count
         self._kernels: dict[DeviceCode, Any] = {}
+        _give_back(before, self._context)
 
-    def make_current(self) -> None:
-        """Make it the calling thread's device: the driver keeps one for each thread, and other libraries change it
-        (``torch.cuda.set_device``).
+    def current(self) -> _Current:
+        """``with device.current():`` it is the calling thread's device, and afterwards the one that was. The driver
+        keeps one for each thread, and other libraries set it (``torch.cuda.set_device``).
 
         Raises BackendError in a process that was forked since: the driver does not survive that."""
-        if self.process != os.getpid():
-            raise BackendError("the CUDA device was in use when this process was forked from another: use spawn")
-        if _current_context() != self._context:
-            self._device.set_current()
+        return _Current(self)
 
     # ---------------------------------------------------------------- memory
 
     def allocate(self, nbytes: int) -> DeviceMemory:
-        with self.lock, _reported():
+        with self.lock, _reported(), self.current():
             return DeviceMemory(self._device.allocate(max(nbytes, 1), stream=self.stream), nbytes)
 
     def copy_in(self, target: int, source: int, nbytes: int) -> None:
@@ -154,6 +153,31 @@ class CudaDevice:
                 graph.launch(self.stream)
 
         return replay
+
+
+class _Current:  # no generator: of contextlib's kind it would take a microsecond a call
+    def __init__(self, device: CudaDevice) -> None:
+        self._device = device
+        self._before = 0
+
+    def __enter__(self) -> None:
+        device = self._device
+        if device.process != os.getpid():
+            raise BackendError("the CUDA device was in use when this process was forked from another: use spawn")
+        self._before = _current_context()
+        if self._before != device._context:
+            device._device.set_current()
+
+    def __exit__(self, *_: object) -> None:
+        _give_back(self._before, self._device._context)
+
+
+def _give_back(before: int, ours: int) -> None:
+    """Make the context current that was; a thread that had none keeps ours."""
+    from cuda.bindings import driver
+
+    if before not in (0, ours):
+        _checked(driver.cuCtxSetCurrent(before))
 
 
 def _launch(target: Any, launches: Sequence[Launchable]) -> None:

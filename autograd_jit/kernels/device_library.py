@@ -1,8 +1,9 @@
-"""Factorizations and sorting on the device, by a library of array functions: CuPy on hardware.
+"""Factorizations, Fourier transforms and sorting on the device, by a library of array functions: CuPy on hardware.
 
-The counterparts of :mod:`.lapack` and of sorting in :mod:`.sequences`, with the same operands, numbers and results
-(factors column-major, pivots with a word that says whether a matrix is near to singular), since later steps read them.
-They are written once, over a :class:`Library`: an array module like NumPy and a module like ``scipy.linalg``.
+The counterparts of :mod:`.lapack`, :mod:`.fourier` and of sorting in :mod:`.sequences`, with the same operands,
+numbers and results (factors column-major, pivots with a word that says whether a matrix is near to singular), since
+later steps read them. They are written once, over a :class:`Library`: an array module like NumPy and a module like
+``scipy.linalg``.
 
 A library for devices answers in its own roundings, and not all of it reports failure as LAPACK does. So what is a
 matter of single roundings (whether a matrix is singular, whether it is positive) or of a certain algorithm (the order
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from ..errors import AutogradJitWarning
+from .numpy_fourier import LOOPS
 
 if TYPE_CHECKING:
     from .cuda_device import CudaDevice, DeviceMemory
@@ -34,7 +36,7 @@ __all__ = ["ROUTINES", "Library", "current", "install", "offers"]
 class Library(Protocol):
     """Array functions on the device's memory."""
 
-    xp: Any  #: like ``numpy``: arrays, ``linalg``, ``argsort``
+    xp: Any  #: like ``numpy``: arrays, ``linalg``, ``fft``, ``lib.stride_tricks``, ``argsort``
     linalg: Any  #: like ``scipy.linalg``: ``lu_factor``, ``lu_solve``, ``solve_triangular``
 
     def view(
@@ -297,6 +299,63 @@ def argsort_quick(library: Library, numbers: Sequence[int], args: Arrays, result
     results[0][...] = order
 
 
+def groups(library: Library, numbers: Sequence[int], args: Arrays, results: Arrays) -> None:
+    """``index, inverse, counts, found = groups(order, starts)``. Numbers: 1, elements, groups. See
+    :func:`.sequences.groups`: where ``found`` is another number than that of groups, the others are within bounds."""
+    xp, count = library.xp, numbers[2]
+    order, starts = args[0].reshape(-1), args[1].reshape(-1) != 0
+    index, inverse, counts, found = results
+    group = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(starts, dtype=np.int64)])
+    known = xp.minimum(group, count - 1)
+    first = xp.searchsorted(group, xp.arange(count))  # beyond the end where there are fewer groups
+    index[...] = xp.where(first < len(order), order[xp.minimum(first, len(order) - 1)], 0)
+    inverse[order] = known
+    counts[...] = xp.bincount(known, minlength=count)
+    found[...] = group[-1] + 1
+
+
+# ---------------------------------------------------------------- Fourier transforms
+
+
+def _fourier(name: str) -> Routine:
+    """``out, ... = fourier(x, factor, ...)`` by the function of the library that counts as NumPy's loop ``name``.
+
+    Operands and numbers: see :func:`.fourier.fourier`. Reals of the result are multiplied by the factor, not complex
+    numbers: those would turn an infinity's other half into NaN."""
+    function = name.split("_")[0]
+    letters = LOOPS[name][0]
+    takes_complex, gives_complex = letters[0] == "D", letters[-1] == "D"
+
+    def routine(library: Library, numbers: Sequence[int], args: Arrays, results: Arrays) -> None:
+        xp, points, wide = library.xp, numbers[3], 2 if gives_complex else 1
+        x = _complex(xp, args[0]) if takes_complex else args[0]
+        options: dict[str, Any] = {"norm": "forward"} if function.startswith("i") else {}  # the factor comes below
+        if function == "irfft":
+            options["n"] = points
+        out = getattr(xp.fft, function)(x, axis=1, **options)
+        if not bool(xp.isfinite(out).all()):  # NumPy's loop decides where infinities and NaN lie
+            with np.errstate(all="ignore"):
+                out = xp.asarray(getattr(np.fft, function)(library.host(x), axis=1, **options))
+        calls, inner = x.shape[0], x.shape[2]
+        memory, factor = results[0].reshape(-1), args[1].reshape(-1)[0]
+        if numbers[6] == wide:  # rows of points: one call
+            target, out = memory.reshape(inner, points, wide), out[0].T
+        else:
+            target = memory.reshape(calls, points, inner, wide)
+        target[..., 0] = out.real * factor
+        if gives_complex:
+            target[..., 1] = out.imag * factor
+
+    return routine
+
+
+def _complex(xp: Any, real: Any) -> Any:
+    """The complex numbers whose real halves these are: the imaginary ones lie beside them."""
+    kind = np.dtype(f"c{2 * real.dtype.itemsize}")
+    pairs = xp.lib.stride_tricks.as_strided(real, (*real.shape, 2), (*real.strides, real.dtype.itemsize))
+    return xp.ascontiguousarray(pairs).view(kind)[..., 0]
+
+
 #: by the names of :data:`.library.ROUTINES`
 ROUTINES: Final[dict[str, Routine]] = {
     "lu": lu,
@@ -308,4 +367,6 @@ ROUTINES: Final[dict[str, Routine]] = {
     "qr": qr,
     "argsort quick": argsort_quick,
     "argsort stable": argsort_stable,
+    "groups": groups,
+    **{f"fourier {name}{how}": _fourier(name) for name in LOOPS for how in ("", " of rows")},
 }

@@ -26,6 +26,7 @@ from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
 from ..trace import collector
 from ..trace.draws import perform
+from ..trace.linear_rows import linear_rows
 from ..trace.packed_tape import pack
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
@@ -114,13 +115,15 @@ class DeviceProgram:
         kept = sum([value.nbytes for value in self.layout.compared])
         only = f", {kept} of them only where they differ from the call before" if kept else ""
         found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes{only}"]
+        rows = [op.args[0].count for op in self.tape.ops if isinstance(op, Op) and op.prim is linear_rows]
+        found += [f"{count} rows of a Jacobian: each has its own steps, on a device there is no loop" for count in rows]
         found += [str(item) for item in self.items if isinstance(item, _REMARKABLE)]
         results = f"results, {back} bytes" if back else "no results: they stay on the device"
         return [*found, f"transfer to host: {results}"]
 
     def new_frame(self) -> DeviceFrame:
-        self.device.make_current()
-        return DeviceFrame(self)
+        with self.device.current():
+            return DeviceFrame(self)
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any = np.float64) -> Any:
         """Memory of a result."""
@@ -204,16 +207,16 @@ class DeviceProgram:
 
         Raises Diverged and Stopped as :meth:`Program.run` does.
         """
-        self.device.make_current()
-        try:
-            frame = self.frames.pop()
-        except IndexError:  # asking first would race with other threads
-            frame = DeviceFrame(self)
-        try:
-            leaves = frame.run(inputs, generators)
-            return [sent(leaf) for leaf in leaves] if self.sends_leaves else leaves
-        finally:
-            self.frames.append(frame)
+        with self.device.current():
+            try:
+                frame = self.frames.pop()
+            except IndexError:  # asking first would race with other threads
+                frame = DeviceFrame(self)
+            try:
+                leaves = frame.run(inputs, generators)
+                return [sent(leaf) for leaf in leaves] if self.sends_leaves else leaves
+            finally:
+                self.frames.append(frame)
 
     def __str__(self) -> str:
         return "\n".join([str(item) for item in self.items])
@@ -450,8 +453,8 @@ class DeviceFrame(StepRunner):
         if not self.fits(*inputs) or not self._lock.acquire(blocking=False):
             return False
         try:
-            self.device.make_current()
-            self._run(inputs, fresh)
+            with self.device.current():
+                self._run(inputs, fresh)
         except Diverged as divergence:
             self._divergence = divergence
             return True

@@ -1,4 +1,4 @@
-"""Complex programs on a device: their kernels are those of real numbers, Fourier transforms are the host's."""
+"""Complex programs on a device: their kernels are those of real numbers, Fourier transforms the device library's."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_gradient_through_products_transforms_and_roots():
         np.testing.assert_allclose(compiled(x), grad(loss)(x), rtol=1e-10)
     text = str(compiled.explain())
     assert compiled.stats.replays and "ython step" not in text
-    assert "fourier fft" in text and "CuPy" not in text
+    assert "device library: " in text and "fourier fft" in text
 
 
 def test_complex_arguments_and_results():

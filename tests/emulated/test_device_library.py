@@ -232,6 +232,79 @@ def test_sorted_with_gradients(emulated_device, dtype):
     check(emulated_device, grad(lambda x: anp.sum(anp.sort(x, axis=0)[1:3] ** 2)), x)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_groups(emulated_device, dtype):
+    for n in (2, 3, 40):
+        x = numbers(n) * 2
+        x = np.round(x).astype(dtype) + np.array(0, dtype)  # no negative zeros
+        f = lambda x: anp.unique(x, return_index=True, return_inverse=True, return_counts=True)
+        ran = on_device(emulated_device, lambda x: tuple(f(x)), x)
+        for got, want in zip(ran.got, np.unique(x, return_index=True, return_inverse=True, return_counts=True)):
+            np.testing.assert_array_equal(got, want, strict=True)
+        assert "device library: " in ran.report and "groups" in ran.report
+
+
+def test_another_count_of_groups_takes_another_path(emulated_device):
+    f = lambda x: anp.sum(anp.unique(x) ** 2)
+    compiled = jit(f, target="cuda")
+    calls = [np.array(x) for x in ([1.0, 2, 2], [3.0, 4, 3], [1.0, 2, 3], [5.0, 5, 5], [1.0, 1, 2], [4.0, 5, 6])]
+    for x in calls:
+        assert compiled(x) == f(x)
+    assert compiled.stats.fallbacks == 0
+
+
+# ---------------------------------------------------------------- Fourier transforms
+
+TRANSFORMS = {
+    "fft": (anp.fft.fft, "c16"),
+    "ifft": (anp.fft.ifft, "c16"),
+    "of reals": (anp.fft.rfft, "f8"),
+    "to reals": (anp.fft.irfft, "c16"),
+    "fft2": (anp.fft.fft2, "c16"),
+}
+
+
+def complex_numbers(*shape: int, dtype: str) -> np.ndarray:
+    parts = numbers(2, *shape)
+    return (parts[0] + (1j * parts[1] if dtype[0] == "c" else 0)).astype(dtype)
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms(emulated_device, name, single):
+    f, dtype = TRANSFORMS[name]
+    dtype = {"c16": "c8", "f8": "f4"}[dtype] if single else dtype
+    tolerance = 2e-5 if single else 1e-12
+    axes = (-2, 0) if name == "fft2" else None
+    for shape, axis in [((7,), 0), ((8,), -1), ((3, 12), -1), ((12, 3), 0), ((2, 6, 5), 1), ((20, 16), 1)]:
+        for norm in (None, "ortho", "forward"):
+            if axes and len(shape) < 2:
+                continue
+            options = {"axes": axes} if axes else {"axis": axis}
+            ran = on_device(emulated_device, lambda z: f(z, norm=norm, **options), complex_numbers(*shape, dtype=dtype))
+            assert "device library: " in ran.report and "fourier" in ran.report
+            assert (ran.got.dtype, ran.got.shape) == (ran.want.dtype, ran.want.shape)
+            np.testing.assert_allclose(ran.got, ran.want, rtol=tolerance, atol=tolerance * abs(ran.want).max())
+            assert_only_inputs_and_outputs_travel(ran)
+
+
+def test_transforms_of_views_and_their_gradients(emulated_device):
+    def power(x):
+        spectrum = anp.fft.rfft(x.T[::-1], axis=0) * anp.fft.fft(x[:, :3].T + 1j * x[:, 3:6].T, axis=0)[:, :9].sum()
+        return anp.sum(anp.abs(anp.fft.irfft(spectrum, n=6, axis=0)) ** 2)
+
+    check(emulated_device, grad(power), numbers(9, 6))
+
+
+def test_transforms_of_infinities_and_nan(emulated_device):
+    z = complex_numbers(4, 6, dtype="c16")
+    z[1, 2], z[2, 3] = np.inf, np.nan
+    for f in (anp.fft.fft, anp.fft.ifft, lambda z: anp.fft.irfft(z, norm="forward")):
+        ran = on_device(emulated_device, f, z)
+        for part in (np.real, np.imag):
+            np.testing.assert_allclose(part(ran.got), part(ran.want), rtol=1e-12, atol=1e-14)
+
+
 # ---------------------------------------------------------------- when it runs, and on what
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import config, grad, hessian, jit, value_and_grad
+from autograd_jit import config, grad, hessian, jit, to_device, value_and_grad
 from autograd_jit.errors import FallbackWarning
+from autograd_jit.kernels import device_library
 from autograd_jit.kernels.cuda_device import current_device
 from autograd_jit.lower import device_memory, device_program
 from tests.emulated.programs import PROGRAMS
@@ -198,7 +199,9 @@ def test_nothing_runs_after_a_failing_guard(emulated_device):
     compare(pick, *calls, target="cuda")
 
 
-def test_steps_of_the_host_and_their_transfers(emulated_device):
+def test_steps_of_the_host_and_their_transfers(emulated_device, monkeypatch):
+    monkeypatch.setattr(device_library, "current", lambda: None)  # which has Fourier transforms
+
     def energy(a, b):
         return anp.sum(anp.abs(anp.fft.fft(a)) ** 2) + anp.sum(anp.exp(b))
 
@@ -221,7 +224,8 @@ def test_errors_of_routines_are_those_of_numpy(emulated_device):
 
 def test_second_derivatives(emulated_device):
     calls = [PROGRAMS["rosenbrock"].arguments(seed) for seed in range(3)]
-    assert_replayed(PROGRAMS["rosenbrock"].function, *calls, operator=hessian, target="cuda")
+    compiled = assert_replayed(PROGRAMS["rosenbrock"].function, *calls, operator=hessian, target="cuda")
+    assert "50 rows of a Jacobian: each has its own steps" in str(compiled.explain())
 
 
 def test_many_shapes_share_kernels(emulated_device):
@@ -343,3 +347,31 @@ def test_nothing_is_written_between_buffers(emulated_device, name, monkeypatch):
     assert free.any()
     assert (memory[free] == 0xFF).all(), "a kernel wrote outside of its buffers"
     compiled.clear()
+
+
+def test_the_callers_context_is_current_again_after_a_call(emulated_device, monkeypatch):
+    """As after `torch.cuda.set_device`: the thread's work of other libraries goes on where it was."""
+    from cuda.bindings import driver
+
+    def current() -> int:
+        return int(driver.cuCtxGetCurrent()[1])
+
+    x = np.arange(4.0)
+    compiled = grad(lambda x: anp.sum(anp.sin(x) ** 2), jit=True, target="cuda")
+    ours, another = current_device()._context, driver.cuCtxCreate(None, 0, 0)[1]
+    inside = []
+    launch = device_program.DeviceFrame._run
+    monkeypatch.setattr(
+        device_program.DeviceFrame, "_run", lambda *given: (inside.append(current()), launch(*given))[1]
+    )
+    try:
+        for _ in range(3):  # traced, then by two call paths
+            driver.cuCtxSetCurrent(another)
+            np.testing.assert_allclose(compiled(x), np.sin(2 * x), rtol=1e-12)
+            assert current() == int(another)
+            assert to_device(x).to_host()[1] == 1
+            assert current() == int(another)
+    finally:
+        driver.cuCtxSetCurrent(ours)
+        driver.cuCtxDestroy(another)
+    assert set(inside) == {ours} and len(inside) >= 2

@@ -32,7 +32,7 @@ def assert_all_same(jitted, plain, calls):
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             if config.target == "cpu":
                 numpy.testing.assert_array_equal(a, b)
-            else:  # a device adds weights up in another order
+            else:  # a device adds weights up by atomic operations, in no order of its own
                 numpy.testing.assert_allclose(a, b, rtol=1e-12)
             assert a.dtype.kind != "f" or numpy.array_equal(numpy.signbit(a), numpy.signbit(b))
 

@@ -83,7 +83,7 @@ def test_containers_and_several_arguments():
     assert jitted.stats.replays == 2 and len(sections(jitted, *calls[0])) == 1
 
 
-@pytest.mark.cpu  # on a device the rows come one after the other
+@pytest.mark.cpu  # on a device the rows are not looped over
 def test_length_and_kernels_do_not_depend_on_the_number_of_rows():
     lengths, compiled = [], []
     jitted = hessian(rosenbrock, jit=True)

@@ -77,6 +77,16 @@ API CUresult cuCtxPopCurrent(CUcontext *context) {
     current_context = NULL;
     return CUDA_SUCCESS;
 }
+// A context of another library's: it can be current, and that is all.
+API CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned flags, CUdevice device) {
+    *context = current_context = malloc(1);
+    return CUDA_SUCCESS;
+}
+API CUresult cuCtxDestroy(CUcontext context) {
+    if (current_context == context) current_context = NULL;
+    free(context);
+    return CUDA_SUCCESS;
+}
 API CUresult cuCtxGetDevice(CUdevice *device) {
     *device = 0;
     return current_context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
