@@ -10,11 +10,14 @@ does not wake them anew each time, and an idle process takes no time.
 The block of ``agj_parts``: address of the pool; of the kernel (a swap to optimised code is one store there); words in a
 block; the whole launch's block; the parts' blocks.
 
+A worker computes in the caller's floating-point mode (rounding, subnormal numbers as zero): that mode is a thread's
+own, libraries set it, and who takes a part must not change its bits.
+
 A pool is an array of words, each group of them in a cache line of its own:
 
     0  workers, 0: there are none       24  parts that are done
     8  whether a launch is being run    32  the launch: kernel, slots, first part's block, words in a block
-   16  the ticket                       36  parts of a launch
+   16  the ticket                       36  parts of a launch               37  the caller's floating-point mode
    17  workers that sleep               40  status, nonzero: a part has stopped the run
 
 The ticket counts launches in its upper half, and in the lower one the parts that were taken. To take one is to count it
@@ -30,7 +33,7 @@ import platform
 import signal
 import sys
 import threading
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -42,31 +45,66 @@ PARTS_PER_THREAD: Final = 4
 _LOOKS, _PATIENCE = 2000, 1000
 _WORDS: Final = 64
 #: where what lies in a pool; the number of its workers comes first
-_BUSY, _TICKET, _SLEEPERS, _COUNT = 8, 16, 17, 36
+_BUSY, _TICKET, _SLEEPERS, _COUNT, _MODE = 8, 16, 17, 36, 37
 _PLACES: Final = {
     "ticket.at": _TICKET, "sleepers": _SLEEPERS, "done.at": 24, "launch.function": 32, "launch.slots": 33,
-    "launch.first": 34, "launch.length": 35, "count.at": _COUNT, "status.at": 40,
+    "launch.first": 34, "launch.length": 35, "count.at": _COUNT, "launch.mode": _MODE, "status.at": 40,
 }  # fmt: skip
-#: futex, sched_yield, and how a processor is told that a loop waits
-_SYSTEM: Final = {
-    "x86_64": (202, 24, "declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
-    "aarch64": (98, 124, "declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+
+
+class _Machine(NamedTuple):
+    """What differs between processors: two system calls, how a loop says that it waits, and the floating-point mode."""
+
+    futex: int
+    give_way: int
+    declarations: str
+    pause: str
+    note_mode: str  # at %launch.mode
+    adopt_mode: str
+
+
+_MACHINES: Final = {
+    "x86_64": _Machine(
+        202,
+        24,
+        """\
+declare void @llvm.x86.sse2.pause()
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)""",
+        "call void @llvm.x86.sse2.pause()",
+        "call void @llvm.x86.sse.stmxcsr(ptr %launch.mode)",
+        "call void @llvm.x86.sse.ldmxcsr(ptr %launch.mode)",
+    ),
+    "aarch64": _Machine(
+        98,
+        124,
+        """\
+declare void @llvm.aarch64.hint(i32)
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)""",
+        "call void @llvm.aarch64.hint(i32 1)",
+        """\
+%mode = call i64 @llvm.aarch64.get.fpcr()
+  store i64 %mode, ptr %launch.mode, align 8""",
+        """\
+%mode = load i64, ptr %launch.mode, align 8
+  call void @llvm.aarch64.set.fpcr(i64 %mode)""",
+    ),
 }
 
 
 def supported() -> bool:
     """Whether threads can be had: Linux on the processors whose system calls are known."""
-    return sys.platform.startswith("linux") and platform.machine() in _SYSTEM and hasattr(signal, "pthread_sigmask")
+    return sys.platform.startswith("linux") and platform.machine() in _MACHINES and hasattr(signal, "pthread_sigmask")
 
 
-def _ir() -> str:
-    futex, give_way, declaration, pause = _SYSTEM[platform.machine()]
+def _ir(machine: _Machine) -> str:
     places = "\n".join([f"  %{name} = getelementptr i64, ptr %pool, i64 {word}" for name, word in _PLACES.items()])
     return f"""
 declare i64 @syscall(i64, ...)
-{declaration}
+{machine.declarations}
 
-define internal void @agj_take_parts(ptr %pool) nounwind {{
+define internal void @agj_take_parts(ptr %pool, i1 %is.worker) nounwind {{
 entry:
 {places}
   %count = load i64, ptr %count.at, align 8
@@ -80,7 +118,12 @@ try:
   %ticket.next = add i64 %ticket, 1
   %exchanged = cmpxchg ptr %ticket.at, i64 %ticket, i64 %ticket.next acq_rel monotonic
   %is.mine = extractvalue {{ i64, i1 }} %exchanged, 1
-  br i1 %is.mine, label %run, label %take
+  br i1 %is.mine, label %mine, label %take
+mine:
+  br i1 %is.worker, label %adopt, label %run
+adopt:
+  {machine.adopt_mode}
+  br label %run
 run:
   %function = load ptr, ptr %launch.function, align 8
   %slots = load ptr, ptr %launch.slots, align 8
@@ -130,6 +173,7 @@ share:
   store ptr %slots, ptr %launch.slots, align 8
   store ptr %first, ptr %launch.first, align 8
   store i64 %length, ptr %launch.length, align 8
+  {machine.note_mode}
   store atomic i64 0, ptr %status.at monotonic, align 8
   store atomic i64 0, ptr %done.at monotonic, align 8
   %ticket = load atomic i64, ptr %ticket.at monotonic, align 8
@@ -141,10 +185,10 @@ share:
   br i1 %is.asleep, label %wake, label %own
 wake:
   %launch.number = getelementptr i8, ptr %ticket.at, i64 4
-  %woken = call i64 (i64, ...) @syscall(i64 {futex}, ptr %launch.number, i64 129, i64 2147483647)
+  %woken = call i64 (i64, ...) @syscall(i64 {machine.futex}, ptr %launch.number, i64 129, i64 2147483647)
   br label %own
 own:
-  call void @agj_take_parts(ptr %pool)
+  call void @agj_take_parts(ptr %pool, i1 false)
   br label %look
 look:
   %looks = phi i64 [ 0, %own ], [ %looks.next, %again ]
@@ -153,12 +197,12 @@ look:
   br i1 %is.done, label %done, label %linger
 linger:
   %looks.next = add i64 %looks, 1
-  {pause}
+  {machine.pause}
   %late = urem i64 %looks.next, {_PATIENCE}
   %is.late = icmp eq i64 %late, 0
   br i1 %is.late, label %give.way, label %again
 give.way:
-  %given = call i64 (i64, ...) @syscall(i64 {give_way})
+  %given = call i64 (i64, ...) @syscall(i64 {machine.give_way})
   br label %again
 again:
   br label %look
@@ -175,7 +219,7 @@ entry:
   br label %idle
 idle:
   %seen = load atomic i32, ptr %launch.number acquire, align 4
-  call void @agj_take_parts(ptr %pool)
+  call void @agj_take_parts(ptr %pool, i1 true)
   br label %look
 look:
   %looks = phi i64 [ 0, %idle ], [ %looks.next, %linger ], [ 0, %sleep ]
@@ -187,12 +231,13 @@ doubt:
   br i1 %is.enough, label %sleep, label %linger
 linger:
   %looks.next = add i64 %looks, 1
-  {pause}
+  {machine.pause}
   br label %look
 sleep:
   %asleep = atomicrmw add ptr %sleepers, i64 1 seq_cst
   %value = zext i32 %seen to i64
-  %slept = call i64 (i64, ...) @syscall(i64 {futex}, ptr %launch.number, i64 128, i64 %value, ptr null, ptr null, i64 0)
+  %slept = call i64 (i64, ...) @syscall(i64 {machine.futex}, ptr %launch.number, i64 128, i64 %value, ptr null,
+    ptr null, i64 0)
   %awake = atomicrmw sub ptr %sleepers, i64 1 seq_cst
   br label %look
 }}
@@ -200,7 +245,7 @@ sleep:
 
 
 #: part of the executor's module; empty where there are no threads
-IR: Final = _ir() if supported() else ""
+IR: Final = _ir(_MACHINES[platform.machine()]) if supported() else ""
 
 
 class _Pool:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -234,6 +235,43 @@ define i64 @kernel(ptr %slots, ptr %args) {
             block = np.array([thread_pool.pool(2), code.address("kernel"), 1, *blocks], np.int64)
             assert run_parts(slots.ctypes.data, block.ctypes.data) == (0 if stopped < 0 else 7)
             assert calls.value == number
+
+
+FLOATING_POINT_MODE = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+define void @note(ptr %mode) {
+  call void @llvm.x86.sse.stmxcsr(ptr %mode)
+  ret void
+}
+define void @adopt(ptr %mode) {
+  call void @llvm.x86.sse.ldmxcsr(ptr %mode)
+  ret void
+}
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="it sets a register of that processor")
+def test_threads_compute_in_the_mode_of_their_caller(cut_everything):
+    """Libraries make threads take subnormal numbers as zero, each thread for itself."""
+    code = compile_ir(FLOATING_POINT_MODE, tier="quick")
+    note, adopt = (ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address(name)) for name in ("note", "adopt"))
+    before, flushing = ctypes.c_uint32(), ctypes.c_uint32()
+    x = np.linspace(1.0, 2.0, 100_000)
+    with config(threads=3):
+        tiny = jitted_with(3, lambda x: anp.sin(x) * 1e-155 * x * 1e-155, x)
+        assert program_of(tiny, x).function_words and tiny(x).all()
+        note(ctypes.addressof(before))
+        flushing.value = before.value | 0x8040  # flush to zero, and subnormal operands are zero
+        try:
+            for _ in range(50):
+                adopt(ctypes.addressof(flushing))
+                flushed = tiny(x)
+                adopt(ctypes.addressof(before))
+                assert not flushed.any()
+                assert tiny(x).all()
+        finally:
+            adopt(ctypes.addressof(before))
 
 
 def test_how_many_threads_there_are_is_checked():
