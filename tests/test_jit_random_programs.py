@@ -33,6 +33,7 @@ def small_arrays_count_as_large():
         mock.patch.object(in_place, "LEAST_BYTES", 0),
         mock.patch.object(parts, "LEAST_SECONDS", 0.0),
         mock.patch.object(parts, "FEWEST_TURNS", 2),
+        mock.patch.object(parts, "LINE", 1),
         config(threads=2),
     ):
         yield

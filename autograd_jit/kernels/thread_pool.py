@@ -8,7 +8,8 @@ look for work for some microseconds and then sleep in the operating system (fute
 does not wake them anew each time, and an idle process takes no time.
 
 The block of ``agj_parts``: address of the pool; of the kernel (a swap to optimised code is one store there); words in a
-block; the whole launch's block; the parts' blocks.
+block; the whole launch's block; the parts' blocks; then, for what is done when all parts are, functions with their
+words, ``function, number of words, words``, up to a zero (the totals of parts become the total of all).
 
 A worker computes in the caller's floating-point mode (rounding, subnormal numbers as zero): that mode is a thread's
 own, libraries set it, and who takes a part must not change its bits.
@@ -207,6 +208,23 @@ give.way:
 again:
   br label %look
 done:
+  %parts.length = mul i64 %length, %count
+  %folds = getelementptr i64, ptr %first, i64 %parts.length
+  br label %fold
+fold:
+  %fold.at = phi ptr [ %folds, %done ], [ %fold.next, %fold.one ]
+  %fold.word = load i64, ptr %fold.at, align 8
+  %is.fold = icmp ne i64 %fold.word, 0
+  br i1 %is.fold, label %fold.one, label %end
+fold.one:
+  %fold.function = inttoptr i64 %fold.word to ptr
+  %fold.length.at = getelementptr i64, ptr %fold.at, i64 1
+  %fold.length = load i64, ptr %fold.length.at, align 8
+  %fold.words = getelementptr i64, ptr %fold.at, i64 2
+  %fold.status = call i64 %fold.function(ptr %slots, ptr %fold.words)
+  %fold.next = getelementptr i64, ptr %fold.words, i64 %fold.length
+  br label %fold
+end:
   %status = load atomic i64, ptr %status.at monotonic, align 8
   store atomic i64 0, ptr %busy release, align 8
   ret i64 %status

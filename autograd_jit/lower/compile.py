@@ -29,8 +29,8 @@ from .kernel import Kernel
 from .progress import counted
 
 __all__ = [
-    "CompiledKernel", "code_bytes", "compile_kernel", "compile_kernels", "compiled_kernels", "count", "counters",
-    "tally",
+    "CompiledKernel", "code_bytes", "code_of", "compile_kernel", "compile_kernels", "compiled_kernels", "count",
+    "counters", "tally",
 ]  # fmt: skip
 
 logger = logging.getLogger("autograd_jit")
@@ -242,13 +242,16 @@ def _held(kernel: Kernel, code: CompiledCode, origin: str, tier: Tier, text: str
 
 def full_code(kernel: Kernel, text: str = "") -> CompiledCode:
     """The code of the full tier, from disk or compiled now. Raises what the compiler raises."""
-    text = text or emit(kernel)
     started = time.perf_counter()
-    code = _from_disk(text, "full")
-    if code is None:
-        code = _compile(text, "full")
+    code = code_of(text or emit(kernel))
     logger.debug("full tier of a kernel ready, %.1f ms", (time.perf_counter() - started) * 1e3)
     return code
+
+
+def code_of(text: str) -> CompiledCode:
+    """Optimised code of a module of IR, from disk or compiled now. Raises what the compiler raises."""
+    code = _from_disk(text, "full")
+    return code if code is not None else _compile(text, "full")
 
 
 def _disk_key(text: str, tier: Tier) -> str:

@@ -22,9 +22,9 @@ from ..kernels.llvm import lanes as native_lanes
 from ..kernels.vector_ir import Emission, literal
 from .kernel import Kernel, Reduction, Ref, Stage
 from .llvm_operations import FLOATS, combine, instruction, memory_type, neutral
-from .llvm_sums import Sums
+from .llvm_sums import BLOCK_VECTORS, Sums
 
-__all__ = ["emit"]
+__all__ = ["block_elements", "emit"]
 
 #: literals that a loop keeps in vector registers. Of more it keeps none: each becomes a memory operand of what uses it
 #: (AVX-512 repeats it for all lanes at no cost), where a compiler would move them from register to register and stack
@@ -36,6 +36,11 @@ LITERALS_IN_REGISTERS = 12
 def emit(kernel: Kernel) -> str:
     """The LLVM module of one kernel; its function is called ``kernel``."""
     return _Emitter(kernel).module()
+
+
+def block_elements(kernel: Kernel) -> int:
+    """Elements of a row that a reduction in registers takes together, before it adds blocks up as a tree."""
+    return BLOCK_VECTORS * _lanes(kernel)
 
 
 def _lanes(kernel: Kernel) -> int:

@@ -32,7 +32,7 @@ def link(
     rows: list[tuple[int, np.ndarray]] = []
     start = loop = 0
     turns = 1  # how often what is linked runs
-    for group, launch, number in zip(stages.groups, stages.launches, stages.cuts, strict=True):
+    for group, launch, cut in zip(stages.groups, stages.launches, stages.cuts, strict=True):
         if launch is not None:
             kernel = compiled[launch.kernel]
             program.kernels.append(kernel)
@@ -40,9 +40,10 @@ def link(
             kernel.users.add(program)
             program.operations += turns * launch.elements * max(len(launch.kernel.body), 1)
             words = launch.words(program.address_of)
-            if number > 1:
+            if cut is not None and (kernel.compiler == "llvm" or not cut.is_total):  # Numba's code has other blocks
                 program.function_words[len(rows)] = parts.FUNCTION_WORD
-                rows.append(parts.entry(launch, kernel.address, words, number, stages.rows))
+                totals = program.arena_slot, stages.totals
+                rows.append(parts.entry(launch, kernel.address, words, cut, stages.rows, totals))
             else:
                 rows.append((kernel.address, np.array(words, np.int64)))
             continue

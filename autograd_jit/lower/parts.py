@@ -1,25 +1,31 @@
-"""Large launches cut into parts, one for each thread.
+"""Large launches cut into parts, some for each thread.
 
-A part is the same kernel with another block of integers: fewer turns of the outermost axis, and addresses, windows
-included, that begin where its turns do. So nothing is compiled for it, and each element is computed as it always is:
-the bits do not depend on how many threads there are. A buffer for the row that is worked on is there once for each
-part. What cannot be cut this way runs whole: totals over the outermost axis, whose order of additions would be another,
-and scatters.
+A part is the same kernel with another block of integers: fewer turns of one axis, and addresses, windows included, that
+begin where its turns do. So nothing is compiled for it, and each element is computed as it always is: the bits do not
+depend on how many threads there are. A buffer for the row that is worked on is there once for each part.
+
+The axis is the outermost one that is kept and long enough, be it inside of one that is summed over: every column is
+then added up in the order of its rows. Totals over all axes are cut where the order of additions allows it, which is
+fixed (:mod:`.folds`). What cannot be cut runs whole: stages that wait for the total of all, and scatters.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from ..config import config
 from ..kernels import executor, thread_pool, vecmath
+from . import folds
+from .emit_llvm import block_elements
 from .graph import Value
 from .kernel import Kernel, Launch
 
-__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "count", "entry", "parts", "seconds"]
+__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "entry", "parts", "seconds"]
 
 #: a launch that takes less runs whole. Measured on two cores: at 500 us 1.6 to 1.8 times the speed, at 2 ms 1.8 to 2.0;
 #: a thread that sleeps is awake after 30 to 60
@@ -30,12 +36,37 @@ ACCESS, OPERATION, SLOW_OPERATION, FUNCTION = 0.02e-9, 0.015e-9, 0.1e-9, 1e-9
 #: what no element exceeds: a kernel has 128 operations at most
 MOST_AN_ELEMENT = 128 * FUNCTION
 _SLOW = frozenset(["divide", "sqrt", "floor_divide", "remainder", "mod", "fmod"])
-#: turns of the outermost axis that are worth sharing
+#: turns of an axis that are worth sharing
 FEWEST_TURNS = 16
+#: turns of the innermost axis are taken together, so many: parts begin at whole cache lines, and no vector is torn,
+#: since that is a multiple of all numbers of lanes (the sign of a NaN may hang on whether a vector is masked)
+LINE = 64
 #: where a row's block of integers has the address of its kernel
 FUNCTION_WORD = 1
-#: parts begin at multiples of so many elements, where rows are one element: whole cache lines
-_LINE = 64
+
+
+class Cut(NamedTuple):
+    """A launch in parts along ``axis``: part ``i`` is ``bounds[i]`` to ``bounds[i + 1]``; the last ones may be empty.
+
+    ``is_total``: all axes are reduced, and what the parts give is folded.
+    """
+
+    axis: int
+    bounds: tuple[int, ...]
+    is_total: bool = False
+
+    @property
+    def number(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def filled(self) -> int:
+        """Parts that are not empty."""
+        return sum([start < stop for start, stop in itertools.pairwise(self.bounds)])
+
+    def cells(self, launch: Launch) -> int:
+        """Totals of parts that it needs memory for."""
+        return self.number * len(launch.kernel.reductions) if self.is_total else 0
 
 
 def seconds(launch: Launch) -> float:
@@ -51,56 +82,112 @@ def _element_seconds(kernel: Kernel) -> float:
     return total
 
 
-def count(launch: Launch, rows: Collection[Value]) -> int:
-    """Into how many parts a launch is cut; 1 where it runs whole. ``rows``: values of which it keeps one row."""
+def cut(launch: Launch, rows: Collection[Value]) -> Cut | None:
+    """How a launch is cut; None where it runs whole. ``rows``: values of which it keeps one row."""
     if launch.elements * MOST_AN_ELEMENT < LEAST_SECONDS:  # nearly all launches of long tapes
-        return 1
+        return None
     if config.threads < 2 or not thread_pool.supported() or seconds(launch) < LEAST_SECONDS:
-        return 1
-    return config.threads * thread_pool.PARTS_PER_THREAD if _can_be_cut(launch, rows) else 1
+        return None
+    if any([store.add or store.position is not None for store in launch.kernel.stores]):
+        return None
+    number = config.threads * thread_pool.PARTS_PER_THREAD
+    kept = _along_kept_axis(launch, rows, number)
+    return kept if kept is not None else _along_total(launch, number)
 
 
-def _can_be_cut(launch: Launch, rows: Collection[Value]) -> bool:
-    """Whether parts along the outermost axis write different memory, each of them what the whole would write there."""
+def _along_kept_axis(launch: Launch, rows: Collection[Value], number: int) -> Cut | None:
+    """Parts that write different memory, each of them what the whole would write there."""
     kernel = launch.kernel
-    if not launch.dims or kernel.reduced[0] or kernel.adds_in_memory or launch.dims[0] < FEWEST_TURNS:
-        return False
-    if any([store.add or store.position is not None for store in kernel.stores]):
-        return False
     written = launch.placements[len(kernel.loads) :]
-    return all([placement.strides[0] != 0 or placement.value in rows for placement in written])
+    for axis in range(kernel.rank - kernel.trailing):
+        line = LINE if axis == kernel.rank - 1 else 1
+        size = launch.dims[axis]
+        if kernel.reduced[axis] or -(-size // line) < FEWEST_TURNS:
+            continue
+        if all([placement.strides[axis] != 0 or placement.value in rows for placement in written]):
+            bounds = [min(size, -(-size * part // (number * line)) * line) for part in range(number)]
+            return Cut(axis, (*bounds, size))
+    return None
+
+
+def _along_total(launch: Launch, number: int) -> Cut | None:
+    """Parts of a power of two of blocks each, for totals over all axes."""
+    kernel, dims = launch.kernel, launch.dims
+    if len(kernel.stages) > 1 or not kernel.reductions or kernel.trailing < kernel.rank or not kernel.rank:
+        return None
+    stored = launch.placements[len(kernel.loads) : len(kernel.loads) + len(kernel.stores)]
+    if any([placement.strides[0] == 0 for placement in stored]):
+        return None
+    block = block_elements(kernel)
+    if kernel.rank > 1:  # a row ends its last block
+        blocks = math.prod(dims[1:-1]) * -(-dims[-1] // block)
+        if blocks & (blocks - 1):
+            return None
+        block = 1
+    units = -(-dims[0] // block)
+    if units < FEWEST_TURNS:
+        return None
+    step = block << max(0, (-(-units // number) - 1).bit_length())
+    return Cut(0, tuple([min(dims[0], part * step) for part in range(number + 1)]), is_total=True)
 
 
 def entry(
-    launch: Launch, address: int, words: list[int], number: int, rows: Mapping[Value, int]
+    launch: Launch, address: int, words: list[int], how: Cut, rows: Mapping[Value, int], totals: tuple[int, int]
 ) -> tuple[int, np.ndarray]:
-    """The row of the executor's table for a launch that is cut into a ``number`` of parts.
+    """The row of the executor's table for a launch that is cut.
 
     ``address``: of the kernel; ``words``: of the whole launch; ``rows``: values of which it keeps one row, of so many
-    elements; there is memory for one row a part.
+    elements; there is memory for one row a part. ``totals``: the place for the totals of parts, slot and byte offset.
     """
-    head = [thread_pool.pool(number // thread_pool.PARTS_PER_THREAD), address, len(words)]
-    blocks = parts(launch, words, number, rows)
-    block = np.array([*head, *words, *[word for part in blocks for word in part]], np.int64)
+    head = [thread_pool.pool(how.number // thread_pool.PARTS_PER_THREAD), address, len(words)]
+    blocks = parts(launch, words, how, rows, totals)
+    tail = _folds(launch, words, how, totals) if how.is_total else []
+    block = np.array([*head, *words, *[word for part in blocks for word in part], *tail, 0], np.int64)
     return executor.utility("agj_parts"), block
 
 
-def parts(launch: Launch, words: list[int], number: int, rows: Mapping[Value, int] = {}) -> list[list[int]]:
-    """So many blocks of integers, which together do what ``words`` do."""
-    kernel, size = launch.kernel, launch.dims[0]
-    line = _LINE if len(launch.dims) == 1 else 1
-    bounds = [min(size, -(-size * part // (number * line)) * line) for part in range(number)] + [size]
+def parts(
+    launch: Launch, words: list[int], how: Cut, rows: Mapping[Value, int] = {}, totals: tuple[int, int] = (0, 0)
+) -> list[list[int]]:
+    """Blocks of integers, which together do what ``words`` do (but for folding ``totals``)."""
+    kernel, axis = launch.kernel, how.axis
     blocks = []
-    for part, (start, stop) in enumerate(itertools.pairwise(bounds)):
+    for part, (start, stop) in enumerate(itertools.pairwise(how.bounds)):
         block = words.copy()
-        block[0] = stop - start
+        block[axis] = stop - start
         for access, (value, _, strides) in enumerate(launch.placements):
             own_row = part * rows[value] * value.dtype.itemsize if value in rows else 0
-            block[kernel.word_of_access(access) + 1] += start * strides[0] + own_row
+            block[kernel.word_of_access(access) + 1] += start * strides[axis] + own_row
         for window, bounded in enumerate(kernel.windows):
-            if bounded[0]:
-                word = kernel.word_of_window(window, 0)
+            if bounded[axis]:
+                word = kernel.word_of_window(window, axis)
                 block[word] -= start
                 block[word + 1] -= start
+        if how.is_total:
+            for number in range(len(kernel.reductions)):
+                word = _word_of_total(kernel, number)
+                block[word : word + 2] = _place_of_totals(how, number, totals, part)
         blocks.append(block)
     return blocks
+
+
+def _folds(launch: Launch, words: list[int], how: Cut, totals: tuple[int, int]) -> list[int]:
+    """For each total: the function that folds it, the number of its words, its words."""
+    kernel, found = launch.kernel, []
+    for number, reduction in enumerate(kernel.reductions):
+        word = _word_of_total(kernel, number)
+        result = words[word], words[word + 1]
+        fold = folds.words(result, _place_of_totals(how, number, totals), how.filled)
+        found += [folds.address(reduction.op, reduction.element), len(fold), *fold]
+    return found
+
+
+def _word_of_total(kernel: Kernel, number: int) -> int:
+    """Where a block has the slot of a reduction's result; the byte offset follows."""
+    return kernel.word_of_access(len(kernel.loads) + len(kernel.stores) + number)
+
+
+def _place_of_totals(how: Cut, number: int, totals: tuple[int, int], part: int = 0) -> tuple[int, int]:
+    """Slot and byte offset of what a part gives for a reduction."""
+    slot, offset = totals
+    return slot, offset + folds.CELL * (number * how.number + part)

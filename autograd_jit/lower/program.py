@@ -28,7 +28,7 @@ from ..trace.capture_values import is_library
 from ..trace.draws import perform
 from ..trace.packed_tape import pack
 from ..trace.tape import Constant, Op, Tape, TensorType, Var
-from . import parts
+from . import folds, parts
 from .axis_order import turn_short_rows
 from .builder import is_native
 from .compile import CompiledKernel, compile_kernels, swap_lock
@@ -79,7 +79,8 @@ class Stages:
     plan: Plan
     outputs: list[OutputPlan]
     rows: dict[Value, int]  # values of which a row is kept, and its elements
-    cuts: list[int]  # into how many parts each launch is cut
+    cuts: list[parts.Cut | None]  # how launches are cut into parts
+    totals: int  # byte offset in the arena of the totals of parts, behind what the plan places
 
 
 @dataclass(eq=False)
@@ -298,19 +299,24 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     # on a device a group may become several kernels; a row of a Jacobian moves along a result while it is made
     in_place: list = [] if for_device else launches
     delivered = () if any(isinstance(node, RowsStart) for node in graph.nodes) else _delivered(graph)
-    cuts = [1 if launch is None or for_device else parts.count(launch, rows) for launch in launches]
+    cuts = [None if launch is None or for_device else parts.cut(launch, rows) for launch in launches]
     room = _room_for_rows(launches, rows, cuts)
     memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), room, lasting, in_place, delivered)
-    return Stages(graph, groups, launches, memory, outputs, rows, cuts)
+    cells = max([cut.cells(launch) for launch, cut in zip(launches, cuts) if launch and cut], default=0)
+    whole = replace(memory, arena_bytes=memory.arena_bytes + cells * folds.CELL)
+    return Stages(graph, groups, launches, whole, outputs, rows, cuts, memory.arena_bytes)
 
 
-def _room_for_rows(launches: list[Launch | None], rows: dict[Value, int], cuts: list[int]) -> dict[Value, int]:
+def _room_for_rows(
+    launches: list[Launch | None], rows: dict[Value, int], cuts: list[parts.Cut | None]
+) -> dict[Value, int]:
     """Elements that values need of which a row is kept: a row for each part of a launch that keeps it."""
     room = dict(rows)
-    for launch, number in zip(launches if rows else [], cuts):
-        for placement in launch.placements if launch is not None else ():
-            if placement.value in rows:
-                room[placement.value] = max(room[placement.value], number * rows[placement.value])
+    for launch, cut in zip(launches, cuts):
+        if launch is None or cut is None:
+            continue
+        for value in {placement.value for placement in launch.placements} & rows.keys():
+            room[value] = max(room[value], cut.number * rows[value])
     return room
 
 

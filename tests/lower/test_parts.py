@@ -15,10 +15,10 @@ import autograd_jit.numpy as anp
 from autograd_jit import config, grad, jit, value_and_grad
 from autograd_jit.errors import ArgumentError
 from autograd_jit.kernels import executor, thread_pool
-from autograd_jit.kernels.llvm import compile_ir
+from autograd_jit.kernels.llvm import compile_ir, lanes
 from autograd_jit.known_programs import registry
 from autograd_jit.lower import compile as compiling
-from autograd_jit.lower import parts, promote
+from autograd_jit.lower import folds, parts, promote
 from autograd_jit.trace import tree
 
 pytestmark = [
@@ -33,6 +33,7 @@ X, M = RANDOM.randn(1000), RANDOM.randn(37, 29)
 def cut_everything(monkeypatch):
     monkeypatch.setattr(parts, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(parts, "FEWEST_TURNS", 2)
+    monkeypatch.setattr(parts, "LINE", 16)  # the most lanes that there are
 
 
 def program_of(function, *args):
@@ -90,8 +91,7 @@ def test_the_bits_do_not_depend_on_threads(name, cut_everything):
             for factor in (1.0, -0.7, 0.0):
                 with np.errstate(all="ignore"):
                     assert bits(cut(x * factor)) == bits(whole(x * factor))
-            if name not in ("total", "columns"):  # sums over the outermost axis, which are most of these
-                assert program_of(cut, x).function_words
+            assert program_of(cut, x).function_words
 
 
 def test_only_large_launches_are_cut():
@@ -104,17 +104,100 @@ def test_only_large_launches_are_cut():
         assert big(large).tobytes() == big(large).tobytes()
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: anp.sum(anp.exp(x)),
+TOTALS = {
+    "sum, with what is added up": value_and_grad(lambda x: anp.sum(anp.sin(x) * x)),
+    "two sums": lambda x: (anp.sum(x * x), anp.sum(anp.cos(x))),
+    "largest and smallest": lambda x: (anp.max(x * x), anp.min(x)),
+    "product": lambda x: anp.prod(1.0 + 1e-3 * x),
+    "truth": lambda x: (anp.all(x < 4.5), anp.any(x > 4.5)),
+    "single precision": lambda x: anp.sum((x * x).astype(np.float32)),
+    "whole numbers": lambda x: anp.sum((100.0 * x).astype(np.int64)),
+    "neighbours": value_and_grad(lambda x: anp.sum(anp.tanh(x[1:] - x[:-1]) * x[1:])),
+}
+
+
+@pytest.mark.parametrize("name", TOTALS)
+@pytest.mark.parametrize("blocks", [1, 2, 3, 7, 8, 9, 16, 21, 33])
+def test_totals_are_those_of_one_thread(name, blocks, cut_everything):
+    function, block = TOTALS[name], 64 * lanes("float" if name == "single precision" else "double")
+    for size in (blocks * block, blocks * block - 1, blocks * block + 5):
+        x = np.random.RandomState(size).randn(size)
+        whole = jitted_with(1, function, x)
+        for threads in (2, 3):
+            with config(threads=threads):
+                cut = jitted_with(threads, function, x)
+                assert size <= 2 * block or program_of(cut, x).function_words
+                with np.errstate(all="ignore"):
+                    for given in (x, -x, np.zeros(size), -np.zeros(size), np.where(x > 3, np.nan, x)):
+                        assert bits(cut(given)) == bits(whole(given))
+
+
+def test_totals_over_several_axes(cut_everything):
+    """Windows keep the axes apart: parts are rows; the total is cut where rows are a power of two of blocks."""
+    stencil = value_and_grad(lambda m: anp.sum((m[1:-1, 1:-1] - 0.25 * (m[2:, 1:-1] + m[1:-1, 2:])) ** 2))
+    block = 64 * lanes("double")
+    for rows, columns, is_cut in [(37, 29, True), (21, block + 50, True), (12, 4 * block, True), (9, 3 * block, False)]:
+        m = np.random.RandomState(1).randn(rows, columns)
+        whole = jitted_with(1, stencil, m)
+        for threads in (2, 4):
+            with config(threads=threads):
+                cut = jitted_with(threads, stencil, m)
+                assert [how.is_total for how in program_of(cut, m).stages.cuts if how] == [True] * is_cut + [False]
+                assert bits(cut(m)) == bits(whole(m))
+
+
+def test_totals_of_parts_are_folded_as_a_counter_adds_blocks_up():
+    """Against the definition: blocks are pushed one by one, entries of one size are joined."""
+
+    def of_one_thread(blocks):
+        stack, latest = [], None
+        for block in blocks:
+            if latest is not None:
+                total, size = latest, 1
+                while stack and stack[-1][1] == size:
+                    total, size = (stack.pop()[0], total), 2 * size
+                stack.append((total, size))
+            latest = block
+        while stack:
+            latest = (stack.pop()[0], latest)
+        return latest
+
+    for count in range(1, 70):
+        for size in (1, 2, 4, 8):
+            branches = [of_one_thread(range(start, min(start + size, count))) for start in range(0, count, size)]
+            for first, second in folds.order(len(branches)):
+                branches[first] = (branches[first], branches[second])
+            assert branches[0] == of_one_thread(range(count))
+
+
+def test_what_waits_for_the_total_of_all_runs_whole(cut_everything):
+    """A softmax of one row; and what is no kernel, or adds to memory in an order of its own."""
+    for function in (
+        lambda x: anp.exp(x - anp.max(x)) / anp.sum(anp.exp(x - anp.max(x))),
         lambda x: anp.cumsum(x),
         grad(lambda x: anp.sum(x[np.array([0, 0, 5, 1])] ** 2)),
-    ],
-)
-def test_totals_and_scatters_run_whole(function, cut_everything):
-    cut = jitted_with(2, function, X)
-    np.testing.assert_allclose(cut(X), function(X), rtol=1e-13)
+    ):
+        whole = jitted_with(1, function, X)
+        cut = jitted_with(2, function, X)
+        assert bits(cut(X)) == bits(whole(X))
+
+
+def test_a_short_outermost_axis_is_not_the_one_that_is_cut(cut_everything, monkeypatch):
+    monkeypatch.setattr(parts, "FEWEST_TURNS", 4)
+    columns = np.arange(1.0, 4.0)[:, None]
+    x = RANDOM.randn(3, 500)
+    cut = jitted_with(2, lambda x: anp.exp(x) * columns * anp.cos(x[0]), x)
+    with config(threads=2):
+        assert program_of(cut, x).function_words
+        assert bits(cut(x)) == bits(jitted_with(1, lambda x: anp.exp(x) * columns * anp.cos(x[0]), x)(x))
+
+
+def test_code_of_numba_adds_up_in_an_order_of_its_own(cut_everything):
+    pytest.importorskip("numba")
+    with config(threads=2, compiler="numba"):
+        totals = jitted_with(2, lambda x: anp.sum(anp.exp(x)), X)
+        assert not program_of(totals, X).function_words
+        np.testing.assert_allclose(totals(X), np.sum(np.exp(X)), rtol=1e-13)
 
 
 def test_optimised_code_takes_the_place_of_quick_code(cut_everything, tmp_path, monkeypatch):
@@ -231,7 +314,7 @@ define i64 @kernel(ptr %slots, ptr %args) {
         run_parts = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(executor.utility("agj_parts"))
         for stopped in range(-1, number):
             calls.value = 0
-            blocks = [0] + [7 if part == stopped else 0 for part in range(number)]
+            blocks = [0] + [7 if part == stopped else 0 for part in range(number)] + [0]
             block = np.array([thread_pool.pool(2), code.address("kernel"), 1, *blocks], np.int64)
             assert run_parts(slots.ctypes.data, block.ctypes.data) == (0 if stopped < 0 else 7)
             assert calls.value == number
