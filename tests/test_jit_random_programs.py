@@ -34,6 +34,7 @@ def small_arrays_count_as_large():
         mock.patch.object(parts, "LEAST_SECONDS", 0.0),
         mock.patch.object(parts, "FEWEST_TURNS", 2),
         mock.patch.object(parts, "LINE", 1),
+        mock.patch.object(parts, "STRIP", 1),
         config(threads=2),
     ):
         yield

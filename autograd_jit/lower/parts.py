@@ -25,14 +25,16 @@ from .emit_llvm import block_elements
 from .graph import Value
 from .kernel import Kernel, Launch
 
-__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "entry", "parts", "seconds"]
+__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "entry", "folds_of", "parts", "seconds"]
 
 #: a launch that takes less runs whole. Measured on two cores: at 500 us 1.6 to 1.8 times the speed, at 2 ms 1.8 to 2.0;
 #: a thread that sleeps is awake after 30 to 60
 LEAST_SECONDS = 150e-6
-#: what an element takes: an access, an operation, a division or root, a function of the maths library. Measured on
-#: arrays of 1e5 to 1e6 elements, to a factor of two
-ACCESS, OPERATION, SLOW_OPERATION, FUNCTION = 0.02e-9, 0.015e-9, 0.1e-9, 1e-9
+#: what an element takes: an access, one that is strided or looked up, an operation, a division or root, a function of
+#: the maths library; and a byte of an array that is read or written. Measured on arrays of 1e5 to 1e6 elements: 22
+#: launches take 0.4 to 1.2 times what is expected, most of them 0.6 to 1
+ACCESS, APART, OPERATION, SLOW_OPERATION, FUNCTION = 0.02e-9, 0.4e-9, 0.015e-9, 0.1e-9, 1e-9
+BYTE = 0.009e-9
 #: what no element exceeds: a kernel has 128 operations at most
 MOST_AN_ELEMENT = 128 * FUNCTION
 _SLOW = frozenset(["divide", "sqrt", "floor_divide", "remainder", "mod", "fmod"])
@@ -41,6 +43,9 @@ FEWEST_TURNS = 16
 #: turns of the innermost axis are taken together, so many: parts begin at whole cache lines, and no vector is torn,
 #: since that is a multiple of all numbers of lanes (the sign of a NaN may hang on whether a vector is masked)
 LINE = 64
+#: the same of the innermost of several axes: shorter strips of every row take longer than whole rows (sums of 1,000
+#: columns 1.5 times as long, of 10,000 columns 0.6 times)
+STRIP = 512
 #: where a row's block of integers has the address of its kernel
 FUNCTION_WORD = 1
 
@@ -71,11 +76,16 @@ class Cut(NamedTuple):
 
 def seconds(launch: Launch) -> float:
     """What a launch is expected to take on one core."""
-    return launch.elements * _element_seconds(launch.kernel)
+    touched = {placement.value for placement in launch.placements}
+    most = launch.elements
+    traffic = sum([min(value.size, most) * value.dtype.itemsize for value in touched])  # of a part of it, or repeated
+    return most * _element_seconds(launch.kernel) + BYTE * traffic
 
 
 def _element_seconds(kernel: Kernel) -> float:
     total = ACCESS * kernel.accesses
+    for access in (*kernel.loads, *[store.access for store in kernel.stores]):
+        total += APART if access.inner == "any" or access.pointer else 0.0
     for instruction in kernel.body:
         op = instruction.op
         total += FUNCTION if op in vecmath.LIBM else SLOW_OPERATION if op in _SLOW else OPERATION
@@ -100,7 +110,7 @@ def _along_kept_axis(launch: Launch, rows: Collection[Value], number: int) -> Cu
     kernel = launch.kernel
     written = launch.placements[len(kernel.loads) :]
     for axis in range(kernel.rank - kernel.trailing):
-        line = LINE if axis == kernel.rank - 1 else 1
+        line = 1 if axis < kernel.rank - 1 else LINE if axis == 0 else STRIP
         size = launch.dims[axis]
         if kernel.reduced[axis] or -(-size // line) < FEWEST_TURNS:
             continue
@@ -141,7 +151,9 @@ def entry(
     """
     head = [thread_pool.pool(how.number // thread_pool.PARTS_PER_THREAD), address, len(words)]
     blocks = parts(launch, words, how, rows, totals)
-    tail = _folds(launch, words, how, totals) if how.is_total else []
+    tail = []
+    for reduction, fold in zip(launch.kernel.reductions, folds_of(launch, words, how, totals)):
+        tail += [folds.address(reduction.op, reduction.element), len(fold), *fold]
     block = np.array([*head, *words, *[word for part in blocks for word in part], *tail, 0], np.int64)
     return executor.utility("agj_parts"), block
 
@@ -171,14 +183,13 @@ def parts(
     return blocks
 
 
-def _folds(launch: Launch, words: list[int], how: Cut, totals: tuple[int, int]) -> list[int]:
-    """For each total: the function that folds it, the number of its words, its words."""
-    kernel, found = launch.kernel, []
-    for number, reduction in enumerate(kernel.reductions):
-        word = _word_of_total(kernel, number)
+def folds_of(launch: Launch, words: list[int], how: Cut, totals: tuple[int, int]) -> list[list[int]]:
+    """The words that each reduction's fold needs, after the parts have run."""
+    found = []
+    for number in range(len(launch.kernel.reductions) if how.is_total else 0):
+        word = _word_of_total(launch.kernel, number)
         result = words[word], words[word + 1]
-        fold = folds.words(result, _place_of_totals(how, number, totals), how.filled)
-        found += [folds.address(reduction.op, reduction.element), len(fold), *fold]
+        found.append(folds.words(result, _place_of_totals(how, number, totals), how.filled))
     return found
 
 

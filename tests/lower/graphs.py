@@ -11,7 +11,7 @@ import numpy as np
 import scipy.special
 
 from autograd_jit.kernels import scalar_math
-from autograd_jit.lower import emit_python
+from autograd_jit.lower import emit_python, folds, parts
 from autograd_jit.lower.axis_order import turn_short_rows
 from autograd_jit.lower.compile import compile_kernel
 from autograd_jit.lower.fuse import fuse
@@ -166,6 +166,50 @@ def run_native(launch: Launch, memory: Memory) -> None:
     kernel = compile_kernel(launch.kernel)
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(kernel.address)
     assert function(slots.ctypes.data, words.ctypes.data) == 0
+
+
+def run_in_parts(launch: Launch, memory: Memory) -> bool:
+    """A launch by its parts, the last one first, held against the whole: no part may need what another has done.
+
+    Says whether it could be cut.
+    """
+    kernel, loads = launch.kernel, len(launch.kernel.loads)
+    stored = launch.placements[loads : loads + len(kernel.stores)]
+    read = {placement.value for placement in launch.placements[:loads]}
+    row = math.prod(launch.dims[kernel.rank - kernel.trailing :])
+    rows = {p.value: row for p in stored if p.value in read and kernel.trailing and p.strides[0] == 0}
+    how = parts.cut(launch, rows)
+    if how is None:
+        run_native(launch, memory)
+        return False
+    apart = {p.value: memory[p.value].copy() for p in launch.placements}
+    run_native(launch, memory)
+    apart |= {value: np.zeros(how.number * row, value.dtype) for value in rows}
+    totals = np.zeros(max(how.cells(launch), 1), np.int64)
+    values = list(apart)
+    slots = np.array([*[apart[value].ctypes.data for value in values], totals.ctypes.data], np.int64)
+    words = launch.words(lambda value: (values.index(value), 0))
+    place = len(values), 0
+    compiled = compile_kernel(kernel)  # held weakly elsewhere
+    for block in reversed(parts.parts(launch, words, how, rows, place)):
+        _call(compiled.address, slots, block)
+    for reduction, fold in zip(kernel.reductions if how.is_total else (), parts.folds_of(launch, words, how, place)):
+        _call(folds.address(reduction.op, reduction.element), slots, fold)
+    for value in apart.keys() - rows.keys():
+        np.testing.assert_array_equal(_bits(apart[value]), _bits(memory[value]), err_msg=f"{value}: {how} of {launch}")
+    return True
+
+
+def _call(address: int, slots: np.ndarray, words: list[int]) -> None:
+    block = np.array(words, np.int64)
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address)
+    assert function(slots.ctypes.data, block.ctypes.data) == 0
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    """Signs of zeros tell them apart, those of NaN do not: they hang on where a vector ends."""
+    flat = np.where(np.isnan(array), np.nan, array).astype(array.dtype) if array.dtype.kind == "f" else array
+    return flat.view(np.uint8)
 
 
 def run_python(launch: Launch, memory: Memory) -> None:

@@ -34,6 +34,7 @@ def cut_everything(monkeypatch):
     monkeypatch.setattr(parts, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(parts, "FEWEST_TURNS", 2)
     monkeypatch.setattr(parts, "LINE", 16)  # the most lanes that there are
+    monkeypatch.setattr(parts, "STRIP", 16)
 
 
 def program_of(function, *args):
@@ -190,6 +191,23 @@ def test_a_short_outermost_axis_is_not_the_one_that_is_cut(cut_everything, monke
     with config(threads=2):
         assert program_of(cut, x).function_words
         assert bits(cut(x)) == bits(jitted_with(1, lambda x: anp.exp(x) * columns * anp.cos(x[0]), x)(x))
+
+
+def test_what_is_expected_of_a_launch():
+    """Memory traffic and strided access count, too: each of these is cut, or not, because of the one or the other."""
+    for function, size, is_cut in [
+        (lambda m: m * 2.0 + 1.0, 1000, True),
+        (lambda m: m * 2.0 + 1.0, 500, False),
+        (lambda m: m.T + m, 700, True),
+        (lambda m: m + m, 700, False),
+        (lambda m: anp.exp(m), 400, True),
+        (lambda m: anp.exp(m), 200, False),
+        (lambda m: anp.sum(m * m), 1500, True),
+        (lambda m: anp.sum(m * m, axis=0), 1500, False),  # short strips
+    ]:
+        m = np.ones((size, size))
+        with config(threads=2):
+            assert bool(program_of(jitted_with(2, function, m), m).function_words) == is_cut, (function, size)
 
 
 def test_code_of_numba_adds_up_in_an_order_of_its_own(cut_everything):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autograd_jit import config
+from autograd_jit.kernels import thread_pool
+from autograd_jit.lower import parts
 from autograd_jit.lower.graph import View
-from tests.lower.graphs import by_kernels, by_numpy, run_native, run_python
+from tests.lower.graphs import by_kernels, by_numpy, run_in_parts, run_native, run_python
 from tests.lower.random_graphs import ROW_KINDS, WINDOW_KINDS, graphs
 
 QUIET = {
@@ -59,6 +64,41 @@ def test_printed_python_computes_what_numpy_does(case):
 def test_rows_and_windows_by_both_printers(case):
     compare(case, run_native)
     compare(case, run_python)
+
+
+@settings(max_examples=300, **QUIET)
+@given(st.one_of(graphs(), graphs(ROW_KINDS), graphs(WINDOW_KINDS)), st.integers(2, 4))
+def test_parts_compute_what_the_whole_does(case, threads):
+    with shared_at_any_size(threads):
+        compare(case, run_in_parts)
+
+
+@pytest.mark.skipif(not thread_pool.supported(), reason="nothing is cut where there are no threads")
+def test_most_kernels_can_be_cut():
+    """So that the test above tests something."""
+    cuts = []
+
+    @settings(max_examples=100, **QUIET)
+    @given(st.one_of(graphs(), graphs(ROW_KINDS), graphs(WINDOW_KINDS)))
+    def search(case):
+        compare(case, lambda launch, memory: cuts.append(run_in_parts(launch, memory)))
+
+    with shared_at_any_size(2):
+        search()
+    assert sum(cuts) > 0.3 * len(cuts)
+
+
+@contextlib.contextmanager
+def shared_at_any_size(threads):
+    """Blocks of totals keep their size, which is the kernel's."""
+    with (
+        mock.patch.object(parts, "LEAST_SECONDS", 0.0),
+        mock.patch.object(parts, "FEWEST_TURNS", 2),
+        mock.patch.object(parts, "LINE", 1),
+        mock.patch.object(parts, "STRIP", 1),
+        config(threads=threads),
+    ):
+        yield
 
 
 @settings(max_examples=6, **QUIET)
