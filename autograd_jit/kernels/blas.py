@@ -63,6 +63,10 @@ def declaration(name: str, arguments: int, returns: str = "void") -> str:
     return f"declare {returns} @agj_{name}({', '.join(['ptr'] * arguments)})"
 
 
+#: multiplications from which OpenBLAS asks its threads
+THREADED: Final = 64**3
+
+
 class LibraryRoutine(NamedTuple):
     """Where a routine is, and the size of its integers."""
 
@@ -95,6 +99,12 @@ def product_address(name: str) -> int:
 def numpy_library() -> ctypes.CDLL | None:
     """NumPy's own OpenBLAS, where it brought one."""
     return next(iter(_numpy_libraries()), None)
+
+
+def threads() -> int:
+    """How many threads NumPy's own OpenBLAS uses at the moment; 1 where that is not known."""
+    count = getattr(numpy_library(), "scipy_openblas_get_num_threads64_", None)
+    return 1 if count is None else int(count())
 
 
 @functools.cache

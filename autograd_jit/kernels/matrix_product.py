@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from . import cpu
-from .blas import numpy_library
+from .blas import THREADED, numpy_library, threads
 from .kernel_ir import counted_loop
 from .llvm import lanes
 from .subset import Ints, Reals, by_precision, place, reals_at, routine, vector_routine
@@ -35,8 +35,6 @@ _ROWS: Final = 8
 _VECTORS: Final = 3
 #: bytes of a vector in OpenBLAS' products, by the name of what it was built for, where that is less than ours may be
 _NARROW: Final = {"Haswell": 32, "Zen": 32, "Sandybridge": 32, "Nehalem": 16, "Prescott": 16}
-#: multiplications from which OpenBLAS asks its threads
-_THREADED: Final = 64**3
 #: beyond it the matrices leave the cache, and there is time for threads
 _MOST: Final = 1 << 24
 #: terms that are summed in registers before they are added to the result, which bounds the panel, and errors of long
@@ -49,8 +47,7 @@ def _advantage() -> tuple[float, int]:
     """How much longer our vectors are than those of NumPy's library, and how many threads it has."""
     library = numpy_library()
     name = getattr(library, "scipy_openblas_get_corename64_", None)
-    threads = getattr(library, "scipy_openblas_get_num_threads64_", None)
-    if name is None or threads is None:  # another library, or none: what it does is not known
+    if name is None:  # another library, or none: what it does is not known
         return 0.0, 1
     name.restype = ctypes.c_char_p
     ours = cpu.vector_bytes()
@@ -61,7 +58,7 @@ def pays(m: int, k: int, n: int) -> bool:
     """Whether a product of ``m`` by ``k`` by ``n`` is expected to be faster here than in BLAS."""
     advantage, threads = _advantage()
     work = m * k * n
-    return advantage > 1 and advantage >= (threads if work > _THREADED else 1) and work <= _MOST
+    return advantage > 1 and advantage >= (threads if work > THREADED else 1) and work <= _MOST
 
 
 def workspace(k: int, dtype: np.dtype) -> int:

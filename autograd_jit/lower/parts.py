@@ -13,23 +13,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..config import config
-from ..kernels import executor, thread_pool, vecmath
+from ..kernels import blas, executor, library, thread_pool, vecmath
 from . import folds
 from .emit_llvm import block_elements
-from .graph import Value
+from .graph import Call, Gemm, Graph, Value
 from .kernel import Kernel, Launch
 
-__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "entry", "folds_of", "parts", "seconds"]
+__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "cuts", "entry", "folds_of", "parts", "seconds", "wakes_blas"]
 
 #: a launch that takes less runs whole. Measured on two cores: at 500 us 1.6 to 1.8 times the speed, at 2 ms 1.8 to 2.0;
 #: a thread that sleeps is awake after 30 to 60
 LEAST_SECONDS = 150e-6
+#: the same where the program calls BLAS with threads: those spin for a tenth of a second after a product, and ours must
+#: first get a processor from them. Right behind a product of two threads, on two cores: 0.2 to 0.7 ms took 1.1 to 1.4
+#: times as long as on one thread, 1.1 ms and more 0.6 times, now and then as long
+LEAST_BESIDE_BLAS = 1e-3
 #: what an element takes: an access, one that is strided or looked up, an operation, a division or root, a function of
 #: the maths library; and a byte of an array that is read or written. Measured on arrays of 1e5 to 1e6 elements: 22
 #: launches take 0.4 to 1.2 times what is expected, most of them 0.6 to 1
@@ -92,11 +96,31 @@ def _element_seconds(kernel: Kernel) -> float:
     return total
 
 
-def cut(launch: Launch, rows: Collection[Value]) -> Cut | None:
-    """How a launch is cut; None where it runs whole. ``rows``: values of which it keeps one row."""
-    if launch.elements * MOST_AN_ELEMENT < LEAST_SECONDS:  # nearly all launches of long tapes
+def wakes_blas(graph: Graph) -> bool:
+    """Whether a program calls BLAS in a way for which it asks its threads."""
+    if blas.threads() == 1:
+        return False
+    products = [math.prod(node.left.shape[1:]) * node.right.shape[2] for node in graph.nodes if isinstance(node, Gemm)]
+    calls = [node.work for node in graph.nodes if isinstance(node, Call) and library.ROUTINES[node.routine].lapack]
+    return max([*products, *calls], default=0) > blas.THREADED
+
+
+def cuts(graph: Graph, launches: Sequence[Launch | None], rows: Collection[Value]) -> list[Cut | None]:
+    """How the launches of a program are cut. ``rows``: values of which they keep one row."""
+    found = [None if launch is None else cut(launch, rows) for launch in launches]
+    if any(found) and wakes_blas(graph):
+        return [None if launch is None else cut(launch, rows, LEAST_BESIDE_BLAS) for launch in launches]
+    return found
+
+
+def cut(launch: Launch, rows: Collection[Value], least: float | None = None) -> Cut | None:
+    """How a launch is cut; None where it runs whole, or is expected to take less than ``least`` seconds."""
+    least = LEAST_SECONDS if least is None else least
+    if launch.elements * MOST_AN_ELEMENT < least:  # nearly all launches of long tapes
         return None
-    if config.threads < 2 or not thread_pool.supported() or seconds(launch) < LEAST_SECONDS:
+    if config.threads < 2 or not thread_pool.supported():
+        return None
+    if seconds(launch) < least:
         return None
     if any([store.add or store.position is not None for store in launch.kernel.stores]):
         return None

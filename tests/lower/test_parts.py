@@ -14,11 +14,12 @@ import pytest
 import autograd_jit.numpy as anp
 from autograd_jit import config, grad, jit, value_and_grad
 from autograd_jit.errors import ArgumentError
-from autograd_jit.kernels import executor, thread_pool
+from autograd_jit.kernels import blas, executor, thread_pool
 from autograd_jit.kernels.llvm import compile_ir, lanes
 from autograd_jit.known_programs import registry
 from autograd_jit.lower import compile as compiling
 from autograd_jit.lower import folds, parts, promote
+from autograd_jit.lower.rules import products
 from autograd_jit.trace import tree
 
 pytestmark = [
@@ -208,6 +209,19 @@ def test_what_is_expected_of_a_launch():
         m = np.ones((size, size))
         with config(threads=2):
             assert bool(program_of(jitted_with(2, function, m), m).function_words) == is_cut, (function, size)
+
+
+@pytest.mark.parametrize(("threads", "is_cut"), [(1, True), (2, False)])
+def test_beside_a_product_of_several_threads_less_is_cut(threads, is_cut, monkeypatch):
+    monkeypatch.setattr(blas, "threads", lambda: threads)
+    monkeypatch.setattr(products, "pays", lambda *sizes: False)  # no product of our own
+    small, large = np.ones((400, 400)), np.ones((1200, 1200))
+    with config(threads=2):
+        for function in (lambda m: anp.exp(m) @ m, lambda m: anp.linalg.solve(anp.eye(len(m)), anp.exp(m))):
+            assert bool(program_of(jitted_with(2, function, small), small).function_words) == is_cut
+        assert program_of(jitted_with(2, lambda m: anp.exp(m) @ m, large), large).function_words
+        alone = jitted_with(2, lambda m: anp.exp(m) + anp.sum(m[:40, :40] @ m[:40, :40]), small)  # for BLAS' one thread
+        assert program_of(alone, small).function_words
 
 
 def test_code_of_numba_adds_up_in_an_order_of_its_own(cut_everything):
