@@ -25,7 +25,9 @@ from .emit_llvm import block_elements
 from .graph import Call, Gemm, Graph, Value
 from .kernel import Kernel, Launch
 
-__all__ = ["FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "cuts", "entry", "folds_of", "parts", "seconds", "wakes_blas"]
+__all__ = [
+    "FUNCTION_WORD", "LEAST_SECONDS", "Cut", "cut", "cuts", "entry", "folds_of", "parts", "seconds", "wakes_blas",
+]  # fmt: skip
 
 #: a launch that takes less runs whole. Measured on two cores: at 500 us 1.6 to 1.8 times the speed, at 2 ms 1.8 to 2.0;
 #: a thread that sleeps is awake after 30 to 60

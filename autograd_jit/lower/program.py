@@ -299,7 +299,7 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     # on a device a group may become several kernels; a row of a Jacobian moves along a result while it is made
     in_place: list = [] if for_device else launches
     delivered = () if any(isinstance(node, RowsStart) for node in graph.nodes) else _delivered(graph)
-    cuts = [None] * len(launches) if for_device else parts.cuts(graph, launches, rows)
+    cuts = parts.cuts(graph, [None] * len(launches) if for_device else launches, rows)
     room = _room_for_rows(launches, rows, cuts)
     memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), room, lasting, in_place, delivered)
     cells = max([cut.cells(launch) for launch, cut in zip(launches, cuts) if launch and cut], default=0)
