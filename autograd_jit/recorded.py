@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +79,7 @@ class Recorded:
 
     @functools.cached_property
     def replay(self) -> TapeReplay:
+        _note_replay(self)
         return TapeReplay(self.tape.unpacked() if isinstance(self.tape, PackedTape) else self.tape)
 
     @functools.cached_property
@@ -144,6 +146,15 @@ class Recorded:
         background.submit(functools.partial(_pack_all, waiting))
 
 
+def _note_replay(recorded: Recorded) -> None:
+    """Let go of what was made for a replay longest ago, if there is too much: it is made again when it is needed."""
+    with _unpacked_lock:
+        _replayed.append(weakref.ref(recorded))
+        oldest = _replayed.popleft()() if len(_replayed) > MANY_TAPES else None
+    if oldest is not None:
+        oldest.__dict__.pop("replay", None)
+
+
 def _pack_all(waiting: list[weakref.ref[Recorded]]) -> None:
     for reference in waiting:
         recorded = reference()
@@ -153,6 +164,8 @@ def _pack_all(waiting: list[weakref.ref[Recorded]]) -> None:
 
 #: tapes that were not packed yet; those of programs that are made pack themselves
 _unpacked: list[weakref.ref[Recorded]] = []
+#: those that have been made ready for replays, which takes a kilobyte an operation
+_replayed: deque[weakref.ref[Recorded]] = deque()
 _unpacked_lock = threading.Lock()
 #: how many there may be; operations of one that is packed at once. An operation takes 0.5 kB, and a tenth of it packed
 MANY_TAPES, LONG_TAPE = 50, 10_000

@@ -357,3 +357,14 @@ def test_the_switch_interval_is_put_back(held_back):
     go.set()
     background.wait(30)
     assert sys.getswitchinterval() == before
+
+
+def test_what_is_made_for_replays_is_kept_for_some_signatures_only():
+    function, plain = jit(lambda x: anp.sin(x) * 2.0), lambda x: np.sin(x) * 2.0
+    points = [np.linspace(0.0, 1.0, size) for size in range(2, recorded.MANY_TAPES + 12)]
+    for _ in range(3):
+        for x in points:
+            assert function(x).tobytes() == plain(x).tobytes()
+    programs = [path.program for entry in function._handle.compiled.entries.values() for path in entry.paths]
+    assert sum(["replay" in program.__dict__ for program in programs]) <= recorded.MANY_TAPES
+    assert (function.stats.traces, function.stats.replays) == (len(points), 2 * len(points))

@@ -200,8 +200,9 @@ def _print_tile_of(body: Emission, element: str, vectors: int) -> None:
     adds = body.broadcast("i1", body.let("icmp ne i64 %before, 0"))
     targets = [body.element(element, pointer, str(i * body.lanes)) for pointer in out for i in range(vectors)]
     seen = [body.op("and", "i1", adds, mask) for mask in masks]
-    # All that is there is loaded before any is stored: a row may be taken twice.
-    olds = [body.load(element, target, mask, -0.0) for target, mask in zip(targets, seen * _ROWS)]
+    # All that is there is loaded before any is stored: a row may be taken twice. The first terms are added to zero, as
+    # in BLAS: a negative sum that is too small for a number is 0.0 there, not -0.0.
+    olds = [body.load(element, target, mask, 0.0) for target, mask in zip(targets, seen * _ROWS)]
     for target, mask, old, total in zip(targets, masks * _ROWS, olds, sums):
         body.store(element, body.op("fadd", element, old, total), target, mask)
     body.line("ret i64 0")
