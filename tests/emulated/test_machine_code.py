@@ -166,6 +166,7 @@ def simulated(source: str):
     for op, name in cuda_math.LIBDEVICE.items():
         function = getattr(np, op, None) or getattr(math, name, None)
         scope |= {name: function, name + "f": function}
+    scope |= {"isinf": math.isinf, "isnan": math.isnan}
     scope["fma"] = scope["fmaf"] = lambda a, b, c: a * b + c  # rounds twice, within what is compared
     for op in ("maximum", "minimum"):
         scope |= {op: getattr(np, op), op + "f": getattr(np, op)}
