@@ -70,6 +70,18 @@ def _loop(x):
     return anp.sum(y**2)
 
 
+def _boxes(x):
+    """Differences of neighbours in a plane: their gradients add what lies in boxes of it."""
+    edges = (x[1:, 1:] - x[:-1, :-1]) * x[1:, :-1]
+    return anp.sum(edges**2) + anp.sum(anp.pad(x, 1)[:-2, 2:] * x) + anp.sum(anp.roll(x, 1, axis=1) * x)
+
+
+def _pairs(x, y):
+    """Complex numbers, which kernels compute with as pairs of real ones; sums of rows of them."""
+    z = anp.exp(-x) * (x + 1j * y)
+    return anp.sum(anp.abs(z * z + anp.conj(z) / (z + 2)) ** 2) + anp.real(anp.sum(anp.sum(z, axis=1) ** 2))
+
+
 PROGRAMS: dict[str, Program] = {
     "chain": Program(_chain, ((1000,),)),
     "chain of one": Program(_chain, ((1,),)),
@@ -86,4 +98,6 @@ PROGRAMS: dict[str, Program] = {
     "special": Program(_special, ((9,),)),
     "network": Program(_network, ((20, 17), (17, 5), (5, 3))),
     "loop": Program(_loop, ((12,),)),
+    "boxes": Program(_boxes, ((9, 11),)),
+    "pairs": Program(_pairs, ((6, 70), (6, 70))),
 }

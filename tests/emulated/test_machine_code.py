@@ -1,7 +1,7 @@
 """What the compiler makes of the product's CUDA kernels: spills, float64 in float32 kernels, memory sectors; and a
 second opinion on what they compute, from the simulator.
 
-No device is needed, emulated or not: only the compiler packages.
+No device is needed but an emulated one, which kernels with functions of their own ask for its capability.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autograd_jit.lower.device_launch import _needed
 from autograd_jit.lower.device_schedule import Combine, DeviceLoop, schedule, sizes_of
 from autograd_jit.lower.kernel import Access, Instruction, Kernel, Ref, Stage, Store
 from autograd_jit.lower.program import form
-from tests.emulated.programs import PROGRAMS
+from tests.emulated.programs import PROGRAMS, Program
 
 pytest.importorskip("numba_cuda")
 
@@ -28,14 +28,17 @@ from tests.emulation import machine_code
 from tests.emulation.coalescing import sectors_per_request
 from tests.emulation.simulator import simulate
 
-pytestmark = [pytest.mark.emulated, pytest.mark.usefixtures("compiler_packages")]
+pytestmark = [pytest.mark.emulated(keeps_memory=True), pytest.mark.usefixtures("compiler_packages")]
 
 ARCHITECTURES = [(7, 5), (8, 0), (9, 0), (10, 0), (12, 0)]
 
 
 @functools.cache
 def steps_of(name: str, dtype: type) -> list:
-    program = PROGRAMS[name]
+    return scheduled(PROGRAMS[name], dtype)
+
+
+def scheduled(program: Program, dtype: type) -> list:
     compiled = value_and_grad(program.function, jit=True)
     arguments = program.arguments(0, dtype)
     compiled(*arguments)
@@ -54,7 +57,7 @@ def sources(dtype: type) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("part", range(4))
-def test_no_spills_and_no_double_precision_in_single_precision_kernels(dtype, part, record_property):
+def test_no_spills_and_no_double_precision_in_single_precision_kernels(emulated_device, dtype, part, record_property):
     if machine_code.assembler() is None:
         pytest.skip("no ptxas: pip install 'autograd_jit[emulation]'")
     chosen = list(sources(dtype).items())[part::4]
@@ -74,7 +77,7 @@ def test_no_spills_and_no_double_precision_in_single_precision_kernels(dtype, pa
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_kernel_on_every_architecture(dtype, architecture):
+def test_every_kernel_on_every_architecture(emulated_device, dtype, architecture):
     if machine_code.assembler() is None:
         pytest.skip("no ptxas: pip install 'autograd_jit[emulation]'")
     for source, signature in sources(dtype).items():
@@ -119,6 +122,38 @@ def test_sums_of_columns_read_neighbouring_elements():
     assert found[1, "load"] == found[2, "store"] == 1.0
 
 
+#: program -> shapes of its arguments, and the worst ratio of memory sectors to the least
+REQUESTS = {
+    "chain": (((4096,),), 1.0),
+    "long rows": (((4, 512), (512,)), 1.0),
+    "columns": (((64, 256),), 1.0),
+    # Neighbours begin anywhere in a sector: that is one more of eight, and, of the few lanes of a warp that a window
+    # holds for, at most two instead of one. A stride of a row is eight times the least.
+    "rosenbrock": (((4096,),), 1.5),
+    "boxes": (((16, 128),), 2.0),
+    # Halves of complex numbers lie side by side: each of two requests reads the other's sectors too, from the cache.
+    "pairs": (((8, 512), (8, 512)), 2.0),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_memory_sectors_of_whole_programs(name, monkeypatch):
+    shapes, limit = REQUESTS[name]
+    worst: list[float] = []
+
+    def measure(function, grid, lanes, *arguments):
+        found = sectors_per_request(function, arguments, (), grid, lanes, 0)
+        worst.extend([ratio for (array, _), ratio in found.items() if arguments[array].size >= 128])
+
+    monkeypatch.setitem(globals(), "simulate", measure)
+    program = PROGRAMS[name]._replace(shapes=shapes)
+    steps = scheduled(program, np.float64)
+    for step in steps:
+        assert isinstance(step, DeviceLoop), f"{step}: choose programs of loops alone"
+        run_simulated(step, {})
+    assert 1.0 <= max(worst) <= limit, sorted(worst)
+
+
 # ---------------------------------------------------------------- the simulator
 
 
@@ -131,6 +166,8 @@ def simulated(source: str):
     for op, name in cuda_math.LIBDEVICE.items():
         function = getattr(np, op, None) or getattr(math, name, None)
         scope |= {name: function, name + "f": function}
+    scope |= {"isinf": math.isinf, "isnan": math.isnan}
+    scope["fma"] = scope["fmaf"] = lambda a, b, c: a * b + c  # rounds twice, within what is compared
     for op in ("maximum", "minimum"):
         scope |= {op: getattr(np, op), op + "f": getattr(np, op)}
     exec(compile(source, "<simulated>", "exec"), scope)

@@ -38,17 +38,20 @@ def sectors_per_request(
     block: int = 64,
     warp: int = 1,
 ) -> dict[tuple[int, str], float]:
-    """(array's position, "load" or "store") to the worst ratio of sectors to the least possible: 1 is ideal.
+    """(array's position among all arguments, "load" or "store") to the worst ratio of sectors to the least possible:
+    1 is ideal.
 
-    `kernel(*arrays, *scalars)` uses flat indices, `cuda.grid(1)`, `cuda.gridsize(1)` and x components; no barriers.
-    Requests in which some lanes take no part (the end of the data) count only the lanes that do.
+    `kernel(*arrays, *scalars)` uses flat indices, `cuda.grid(1)`, `cuda.gridsize(1)` and x components. Each thread has
+    shared memory for itself and passes all barriers: its addresses must not depend on what others put there. Requests
+    in which some lanes take no part (the end of the data) count only the lanes that do.
     """
-    logs = [_run_thread(kernel, arrays, scalars, grid, block, warp * WARP + lane) for lane in range(WARP)]
+    arguments = [*arrays, *scalars]
+    logs = [_run_thread(kernel, arguments, grid, block, warp * WARP + lane) for lane in range(WARP)]
     worst: dict[tuple[int, str], float] = {}
     for request in range(max(map(len, logs))):
         lanes = [log[request] for log in logs if len(log) > request]
         for position, kind in {(array, operation) for array, operation, _ in lanes}:
-            size = arrays[position].itemsize
+            size = arguments[position].itemsize
             indices = {index for array, operation, index in lanes if (array, operation) == (position, kind)}
             touched = {index * size // SECTOR for index in indices}
             least = -(-len(indices) * size // SECTOR)
@@ -59,8 +62,7 @@ def sectors_per_request(
 
 def _run_thread(
     kernel: Callable[..., None],
-    arrays: Sequence[np.ndarray],
-    scalars: Sequence[Any],
+    arguments: Sequence[Any],
     grid: int,
     block: int,
     thread: int,
@@ -73,6 +75,8 @@ def _run_thread(
         blockIdx=types.SimpleNamespace(x=thread // block),
         blockDim=types.SimpleNamespace(x=block),
         gridDim=types.SimpleNamespace(x=grid),
+        shared=types.SimpleNamespace(array=lambda size, kind: np.ones(size)),
+        syncthreads=lambda: None,
     )
     function = types.FunctionType(
         kernel.__code__,
@@ -81,5 +85,5 @@ def _run_thread(
         kernel.__defaults__,
         kernel.__closure__,
     )
-    function(*[_Recorder(i, array, log) for i, array in enumerate(arrays)], *scalars)
+    function(*[_Recorder(i, x, log) if isinstance(x, np.ndarray) else x for i, x in enumerate(arguments)])
     return log
