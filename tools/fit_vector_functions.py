@@ -66,11 +66,39 @@ def _log_core(t: mpmath.mpf) -> mpmath.mpf:
     return (2 * mpmath.atanh(s) - 2 * s) / s**3
 
 
+def _exp_core(r: mpmath.mpf) -> mpmath.mpf:
+    """``(exp(r) - 1 - r) / r**2``."""
+    return (mpmath.expm1(r) - r) / r**2 if r else mpmath.mpf(0.5)
+
+
+def _sin_core(z: mpmath.mpf) -> mpmath.mpf:
+    """``(sin(r) - r) / r**3``; ``z = r**2``."""
+    r = mpmath.sqrt(z)
+    return (mpmath.sin(r) - r) / r**3
+
+
+def _cos_core(z: mpmath.mpf) -> mpmath.mpf:
+    """``(cos(r) - 1 + r**2 / 2) / r**4``."""
+    return (mpmath.cos(mpmath.sqrt(z)) - 1 + z / 2) / z**2
+
+
+def _tanh_core(z: mpmath.mpf) -> mpmath.mpf:
+    """``(tanh(x) - x) / x**3``; ``z = x**2``."""
+    x = mpmath.sqrt(z)
+    return (mpmath.tanh(x) - x) / x**3
+
+
 _TINY = 1e-10  # for zero, where the formulas divide zero by zero
 _LARGEST_T = float(((mpmath.sqrt(2) - 1) / (mpmath.sqrt(2) + 1)) ** 2)
+_HALF_LOG_2 = 0.3467  # half the distance of arguments whose results are powers of two, and rounding
+_LARGEST_Z = 0.6170  # (pi / 4)**2, and rounding
 
 FITS: dict[str, Fit] = {
     "log": Fit(_log_core, (_TINY, _LARGEST_T), (53, 28)),
+    "exp": Fit(_exp_core, (-_HALF_LOG_2, _HALF_LOG_2), (52, 30)),
+    "sin": Fit(_sin_core, (_TINY, _LARGEST_Z), (54, 30)),
+    "cos": Fit(_cos_core, (_TINY, _LARGEST_Z), (52, 28)),
+    "tanh": Fit(_tanh_core, (_TINY, 0.3026), (54, 30)),
     "gammaln": Fit(*_moebius(_gammaln_core, 0.5, 4), (57, 34)),
     "gammaln_stirling": Fit(_gammaln_stirling, (_TINY, 1 / 16), (53, 30)),
     "psi": Fit(*_moebius(_psi_core, 1, 4), (57, 34)),
@@ -118,12 +146,14 @@ def _interpolated(points: list, values: list) -> list:
     return result[: len(points)]
 
 
-def split(value: mpmath.mpf, bits: int = 53) -> tuple[float, float]:
-    """A constant as the sum of two doubles, the first of so many bits."""
-    with mpmath.workprec(bits):
-        high = float(+value)
-    with mpmath.workprec(PRECISION):
-        return high, float(value - high)
+def split(value: mpmath.mpf, *bits: int) -> tuple[float, ...]:
+    """A constant as a sum of doubles of so many bits; the last has 53."""
+    found = []
+    for count in (*bits, 53):
+        with mpmath.workprec(count):
+            found.append(float(+value))
+        value = value - found[-1]
+    return tuple(found)
 
 
 def module() -> str:
@@ -132,8 +162,12 @@ def module() -> str:
         constants = {
             # With 42 bits products with exponents are exact.
             "LOG_2": split(mpmath.log(2), 42),
-            "PSI_ZERO": split(_psi_zero()),
-            "HALF_LOG_TWO_PI": split(mpmath.log(2 * mpmath.pi) / 2),
+            "LOG2_E": split(1 / mpmath.log(2), 53),
+            "LOG10_E": split(1 / mpmath.log(10), 53),
+            # 33 bits: products with whole numbers up to 2**20 are exact.
+            "HALF_PI": split(mpmath.pi / 2, 33, 33),
+            "PSI_ZERO": split(_psi_zero(), 53),
+            "HALF_LOG_TWO_PI": split(mpmath.log(2 * mpmath.pi) / 2, 53),
         }
     lines = [
         '"""Printed by tools/fit_vector_functions.py, where they are defined: for float64, for float32."""',

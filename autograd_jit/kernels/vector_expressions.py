@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .vector_ir import Emission
 
-__all__ = ["Value", "fast_two_sum", "fma", "polynomial", "select"]
+__all__ = ["Value", "fast_two_sum", "fma", "polynomial", "select", "two_sum"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class Value:
     def __or__(self, other: Value | int) -> Value:
         return self._operation("or", other)
 
+    def __xor__(self, other: Value | int) -> Value:
+        return self._operation("xor", other)
+
     def __lshift__(self, places: int) -> Value:
         return self._operation("shl", places)
 
@@ -95,6 +98,10 @@ class Value:
         """`llvm.fabs`, `llvm.rint`, ..."""
         return Value(self.body, self.element, self.body.intrinsic(intrinsic, self.element, self.name))
 
+    def with_sign_of(self, other: Value) -> Value:
+        name = self.body.intrinsic("llvm.copysign", self.element, self.name, other.name)
+        return Value(self.body, self.element, name)
+
 
 def fma(a: Value, b: Value | float, c: Value | float) -> Value:
     """`a * b + c`, rounded once."""
@@ -113,6 +120,13 @@ def fast_two_sum(a: Value, b: Value | float) -> tuple[Value, Value]:
     """The sum and its rounding error, exactly, where `|a| >= |b|` or `a` is zero (Dekker)."""
     total = a + b
     return total, b - (total - a)
+
+
+def two_sum(a: Value, b: Value) -> tuple[Value, Value]:
+    """The sum and its rounding error, exactly (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def polynomial(x: Value, coefficients: Sequence[float]) -> Value:

@@ -218,17 +218,20 @@ def math(body: Emission, op: str, element: str, operands: Sequence[str], *, prec
 
     precise=True calls the scalar libm function on every lane."""
     op = vecmath.canonical(op)
-    if body.lanes > 1 and not precise and op in vector_functions.FUNCTIONS:
+    by_vectors = body.lanes > 1 and not precise
+    if by_vectors and op in vector_functions.FUNCTIONS and cpu.fuses():
         return _own(body, op, element, operands)
     if op in NUMPY_OPS:
         return NUMPY_OPS[op](body, element, *operands)
     if op in vecmath.INTRINSICS:
         return body.intrinsic(vecmath.INTRINSICS[op], element, *operands)
-    if body.lanes > 1 and not precise:
+    if by_vectors:
         for lanes in (body.lanes, body.lanes // 2, body.lanes // 4):
             if function := vecmath.vector_call(op, element, lanes):
                 body.declare(function.declaration)
                 return _in_parts(body, function.symbol, function.lanes, element, operands)
+        if op in vector_functions.ELEMENTARY and cpu.fuses():
+            return _own(body, op, element, operands)
     return _lane_by_lane(body, op, element, operands)
 
 

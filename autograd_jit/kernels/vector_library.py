@@ -22,7 +22,7 @@ __all__ = ["address"]
 def address(name: str) -> int:
     """The address of a function by its symbol without `agj_`.  KeyError for a name that is no vector function's."""
     found = re.fullmatch(vector_functions.SYMBOL, f"agj_{name}")
-    if found is None or found["op"] not in vector_functions.FUNCTIONS:
+    if found is None or found["op"] not in {**vector_functions.FUNCTIONS, **vector_functions.ELEMENTARY}:
         raise KeyError(name)
     text = _module(found["op"], found["element"], int(found["lanes"]))
     code = _code(text, name)
