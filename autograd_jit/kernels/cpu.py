@@ -59,6 +59,11 @@ def vector_bytes() -> int:
     return 32 if flags() >= _MIDDLE else 16
 
 
+def fuses() -> bool:
+    """Whether a product and a sum that round once are an instruction; else they are a call of the C library a lane."""
+    return "fma" in flags() or platform.machine() in ("aarch64", "arm64")
+
+
 @functools.cache
 def identity() -> str:
     """Text that differs between processors for which code may differ: part of every cache key."""

@@ -281,9 +281,9 @@ def symbol_address(name: str) -> int:
 
 def _own_address(name: str) -> int:
     """Objects out of the cache name routines whose module nobody has asked for yet in this process."""
-    from . import blas, vecmath
+    from . import blas, vecmath, vector_library
 
-    for address_of in (vecmath.special_address, blas.blas_address):
+    for address_of in (vector_library.address, vecmath.special_address, blas.blas_address):
         try:
             return address_of(name.removeprefix("agj_"))
         except KeyError:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import vecmath
+from . import cpu, vecmath, vector_functions
 from .llvm import ELEMENT_BYTES, MATH_ATTRIBUTES
 
 _SHORT: Final = {
@@ -218,27 +218,40 @@ def math(body: Emission, op: str, element: str, operands: Sequence[str], *, prec
 
     precise=True calls the scalar libm function on every lane."""
     op = vecmath.canonical(op)
+    by_vectors = body.lanes > 1 and not precise
+    if by_vectors and op in vector_functions.FUNCTIONS and cpu.fuses():
+        return _own(body, op, element, operands)
     if op in NUMPY_OPS:
         return NUMPY_OPS[op](body, element, *operands)
     if op in vecmath.INTRINSICS:
         return body.intrinsic(vecmath.INTRINSICS[op], element, *operands)
-    if body.lanes > 1 and not precise:
+    if by_vectors:
         for lanes in (body.lanes, body.lanes // 2, body.lanes // 4):
             if function := vecmath.vector_call(op, element, lanes):
-                return _in_parts(body, function, element, operands)
+                body.declare(function.declaration)
+                return _in_parts(body, function.symbol, function.lanes, element, operands)
+        if op in vector_functions.ELEMENTARY and cpu.fuses():
+            return _own(body, op, element, operands)
     return _lane_by_lane(body, op, element, operands)
 
 
-def _in_parts(body: Emission, function: vecmath.VectorFunction, element: str, operands: Sequence[str]) -> str:
-    body.declare(function.declaration)
-    part = body.at_lanes(function.lanes)
+def _own(body: Emission, op: str, element: str, operands: Sequence[str]) -> str:
+    """A function of `vector_functions`, on vectors that are full as doubles."""
+    lanes = min(body.lanes, cpu.vector_bytes() // ELEMENT_BYTES["double"])
+    symbol, kind = vector_functions.symbol(op, element, lanes), body.at_lanes(lanes).type(element)
+    body.declare(f"declare {kind} @{symbol}({kind})")
+    return _in_parts(body, symbol, lanes, element, operands)
+
+
+def _in_parts(body: Emission, symbol: str, lanes: int, element: str, operands: Sequence[str]) -> str:
+    """Call a function of `lanes` elements on vectors of as many or more."""
+    part = body.at_lanes(lanes)
     kind = part.type(element)
     results = []
-    for start in range(0, body.lanes, function.lanes):
-        whole = function.lanes == body.lanes
-        given = [x if whole else body.slice(element, x, start, function.lanes) for x in operands]
+    for start in range(0, body.lanes, lanes):
+        given = [x if lanes == body.lanes else body.slice(element, x, start, lanes) for x in operands]
         values = ", ".join(f"{kind} {value}" for value in given)
-        results.append(body.let(f"call {kind} @{function.symbol}({values}) {MATH_ATTRIBUTES}"))
+        results.append(body.let(f"call {kind} @{symbol}({values}) {MATH_ATTRIBUTES}"))
     return _concatenate(part, element, results)
 
 

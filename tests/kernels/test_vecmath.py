@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+from unittest import mock
 
 import mpmath
 import numpy as np
@@ -11,8 +12,9 @@ import scipy.special
 from autograd_jit.kernels import cpu, kernel_ir, llvm, vecmath, vector_ir
 
 DTYPES = {"double": np.float64, "float": np.float32}
-# None: the scalar function on every lane, which is what precise=True and platforms without libmvec use.
-WIDTHS = [bytes_ for bytes_ in (16, 32, 64) if bytes_ <= cpu.vector_bytes()] + [None]
+BYTES = [bytes_ for bytes_ in (16, 32, 64) if bytes_ <= cpu.vector_bytes()]
+# "own": as where there is no libmvec. None: the scalar function on every lane, which is what precise=True uses.
+WIDTHS = [*BYTES, "own", None]
 
 TWO = "add subtract multiply divide remainder mod floor_divide fmod logaddexp logaddexp2 copysign"
 ARGUMENTS = dict.fromkeys([*TWO.split(), "maximum", "minimum", "fmax", "fmin"], 2) | {"fma": 3}
@@ -27,13 +29,15 @@ def arguments(op):
 @functools.cache
 def kernel(op, element, width, tier="quick"):
     precise = width is None
-    lanes = (32 if precise else width) // llvm.ELEMENT_BYTES[element]
-    text = kernel_ir.elementwise_kernel(
-        lambda body, values: [vector_ir.math(body, op, element, values, precise=precise)],
-        [element] * arguments(op),
-        [element],
-        lanes=lanes,
-    )
+    lanes = (width if width in BYTES else BYTES[-1]) // llvm.ELEMENT_BYTES[element]
+    with mock.patch.object(vecmath, "_has", (lambda symbol: False) if width == "own" else vecmath._has):
+        text = kernel_ir.elementwise_kernel(
+            lambda body, values: [vector_ir.math(body, op, element, values, precise=precise)],
+            [element] * arguments(op),
+            [element],
+            lanes=lanes,
+        )
+    assert width != "own" or "_ZGV" not in text
     return llvm.compile_ir(text, name_hint=op, tier=tier)
 
 
@@ -315,8 +319,17 @@ def test_without_libmvec_the_scalar_functions_serve(monkeypatch):
     assert vecmath.vector_call("exp", "double", 4) is None
     assert vecmath.math_call("exp", "double").variants == ()
     body = vector_ir.Emission(4)
-    vector_ir.math(body, "exp", "double", ["%x"])
-    assert sum("call double @exp(" in line for line in body.lines) == 4
+    vector_ir.math(body, "arcsin", "double", ["%x"])
+    assert sum("call double @asin(" in line for line in body.lines) == 4
+
+
+def test_without_fused_products_the_scalar_functions_serve(monkeypatch):
+    monkeypatch.setattr(vecmath, "_has", lambda symbol: False)
+    monkeypatch.setattr(cpu, "fuses", lambda: False)
+    for op, symbol in (("exp", "exp"), ("gammaln", "lgamma"), ("psi", "agj_psi")):
+        body = vector_ir.Emission(4)
+        vector_ir.math(body, op, "double", ["%x"])
+        assert sum(f"call double @{symbol}(" in line for line in body.lines) == 4
 
 
 @pytest.mark.skipif(vecmath.vector_call("exp", "double", 2) is None, reason="no libmvec here")
