@@ -151,7 +151,7 @@ def assembly(ir_text: str, *, tier: Tier = "full") -> str:
     """The module as assembler text: for tests and for reading."""
     with _llvm() as llvm:
         module = llvm.parse(ir_text, "assembly", tier)
-        return str(llvm.machines[tier].emit_assembly(module))
+        return str(llvm.machine(tier).emit_assembly(module))
 
 
 def lanes(*types: str) -> int:
@@ -185,7 +185,7 @@ def _llvm() -> Iterator[_Llvm]:
 
 
 class _Llvm:
-    """llvmlite, initialised: one target machine a tier and one ORC instance for the process."""
+    """llvmlite, initialised: one target machine a tier."""
 
     def __init__(self) -> None:
         import llvmlite.binding as binding
@@ -194,9 +194,16 @@ class _Llvm:
         binding.initialize_native_asmprinter()
         self.binding: Any = binding
         self._target = binding.Target.from_triple(binding.get_process_triple())
-        features = binding.get_host_cpu_features().flatten()
-        self.machines = {tier: self._machine(level, features) for tier, level in _CODEGEN_LEVEL.items()}
+        self._machines: dict[Tier, Any] = {}
         vector_library(), math_library()  # ORC looks names up in the process
+
+    def machine(self, tier: Tier) -> Any:
+        """The target machine of a tier, made when it is first asked for: most processes need one or two."""
+        found = self._machines.get(tier)
+        if found is None:
+            features = self.binding.get_host_cpu_features().flatten()
+            found = self._machines[tier] = self._machine(_CODEGEN_LEVEL[tier], features)
+        return found
 
     def _machine(self, level: int, features: str) -> Any:
         # The "jitdefault" code model is the large one: libraries may lie anywhere in the address space.  It
@@ -222,7 +229,7 @@ class _Llvm:
     def emit(self, ir_text: str, name_hint: str, tier: Tier) -> bytes:
         module = self.parse(ir_text, name_hint, tier)
         try:
-            return bytes(self.machines[tier].emit_object(module))
+            return bytes(self.machine(tier).emit_object(module))
         except RuntimeError as error:
             raise CodegenError(
                 f"LLVM could not generate code for {name_hint or '(unnamed)'}: {error}"
@@ -232,7 +239,7 @@ class _Llvm:
         options = self.binding.create_pipeline_tuning_options(speed_level=1)
         options.loop_vectorization = tier == "loops"
         options.slp_vectorization = False
-        builder = self.binding.create_pass_builder(self.machines[tier], options)
+        builder = self.binding.create_pass_builder(self.machine(tier), options)
         builder.getModulePassManager().run(module, builder)
 
     def link(self, object_code: bytes, name_hint: str) -> _OrcLibrary:

@@ -37,7 +37,6 @@ from .graph import (
 )
 from .pairs import PARTS, Pair, Whole
 from .row_loops import loop_over_rows, unit_vector
-from .rules.complex_table import COMPLEX_RULES
 from .rules.table import RULES
 
 __all__ = ["RULES", "expand"]
@@ -96,7 +95,7 @@ class _Expansion:
         if op.prim is linear_rows:
             return self._rows(op)
         is_complex = self._is_complex(op)
-        rule = COMPLEX_RULES.get(op.prim) if is_complex else RULES.get(op.prim) or rules.find(op.prim)
+        rule = rules.find_complex(op.prim) if is_complex else RULES.get(op.prim) or rules.find(op.prim)
         operands = self.operands
         try:
             if rule is None:
@@ -168,9 +167,10 @@ class _Expansion:
 
     def _is_complex(self, op: Op) -> bool:
         """Whether complex numbers go in or come out."""
-        if any([var.type.dtype in PARTS for var in op.outputs]):
-            self.has_pairs = True
-            return True
+        for var in op.outputs:
+            if var.type.dtype in PARTS:
+                self.has_pairs = True
+                return True
         return self.has_pairs and any([var.type.dtype in PARTS for var in op.operands()])
 
     def _argument(self, arg: Any) -> Any:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..config import CompileMode
-from ..kernels import subset
 from ..kernels.llvm import CompiledCode
-from ..kernels.subset import Real
 from . import compile as compiling
 from .compile import CompiledKernel
+
+if TYPE_CHECKING:
+    from ..kernels.subset import Real
 
 __all__ = ["CompiledRoutine", "compiled_routine"]
 
@@ -28,6 +30,8 @@ class CompiledRoutine(CompiledKernel):
         return self.kernel[0].__name__
 
     def full_code(self) -> CompiledCode:
+        from ..kernels import subset
+
         return subset.compiled(*self.kernel)
 
 
@@ -37,6 +41,8 @@ _known: dict[tuple[Callable, Real], CompiledRoutine] = {}
 
 def compiled_routine(function: Callable, real: Real, mode: CompileMode = "eager") -> CompiledRoutine:
     """The code of a routine, in the tier that ``mode`` asks for or a better one."""
+    from ..kernels import subset  # most programs have no routine
+
     with compiling.lock:
         found = _known.get((function, real))
         if found is None:

@@ -36,6 +36,8 @@ def drop_dead_nodes(graph: Graph) -> Graph:
 def _loops_that_may_raise(graph: Graph) -> set[Node]:
     """The ends of the loops over rows in which something may raise."""
     found: set[Node] = set()
+    if not any([type(node) is RowsStart for node in graph.nodes]):  # most graphs have none
+        return found
     raises = False
     for node in graph.nodes:
         if isinstance(node, RowsStart):

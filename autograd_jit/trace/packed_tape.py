@@ -93,20 +93,25 @@ class _Packed:
         templates: list[_Template] = []
         types: list[TensorType] = []
         constants: list[Constant] = []
+        shared: dict[int, TensorType] = {}  # by the identity of the tape's: a type is hashed once, not at each use
+        known: dict[tuple, _Template] = {}
+        numbers: list[int] = []
         for op in tape.ops:
-            values: list[int] = []
             if isinstance(op, Guard):
-                template = _guard_template(op)
-                values.append(op.var.number)
-            else:
-                template = _op_template(op, values, constants)
-                for var in op.outputs:
-                    values.append(var.number)
-                    types.append(_shared_type(var.type))
-                    if var.name:
-                        self.names[var.number] = var.name
-            templates.append(template)
-            self.numbers.extend(values)
+                templates.append(_guard_template(op))
+                numbers.append(op.var.number)
+                continue
+            templates.append(_op_template(op, numbers, constants, known))
+            for var in op.outputs:
+                numbers.append(var.number)
+                type_ = var.type
+                one = shared.get(id(type_))
+                if one is None:
+                    one = shared[id(type_)] = _shared_type(type_)
+                types.append(one)
+                if var.name:
+                    self.names[var.number] = var.name
+        self.numbers.extend(numbers)
         self.templates, self.types, self.constants = tuple(templates), tuple(types), tuple(constants)
 
     def unpacked(self, known: tuple[Var, ...]) -> tuple[Op | Guard, ...]:
@@ -152,8 +157,10 @@ def _guard_template(guard: Guard) -> _Template:
     return _templates.setdefault(key, _Template(None, args, {}, guard.line)) if known is None else known
 
 
-def _op_template(op: Op, values: list[int], constants: list[Constant]) -> _Template:
-    """The template of an operation; what it reads is added to ``values`` and ``constants``."""
+def _op_template(op: Op, values: list[int], constants: list[Constant], known: dict[tuple, _Template]) -> _Template:
+    """The template of an operation; what it reads is added to ``values`` and ``constants``.
+
+    ``known``: the templates that this tape has had, which a loop asks for again and again."""
     prim, kwargs, line, structure = op.prim, op.kwargs, op.line, op.structure
 
     def take(leaf: Any) -> Any:
@@ -166,19 +173,37 @@ def _op_template(op: Op, values: list[int], constants: list[Constant]) -> _Templ
             return CONSTANT
         return leaf
 
-    args = tuple([_rebuilt(arg, take) if type(arg) in _CONTAINERS else take(arg) for arg in op.args])
+    args: Any = []
+    arguments: Any = []  # of the key; None for what is yet to be looked at
+    for arg in op.args:
+        kind = type(arg)
+        if kind is Var:
+            values.append(arg.number)
+            args.append(VALUE)
+            arguments.append(VALUE)
+        elif kind in _BY_VALUE:
+            args.append(arg)
+            arguments.append((kind, arg))
+        else:
+            args.append(_rebuilt(arg, take) if kind in _CONTAINERS else take(arg))
+            arguments.append(None)
+    args = tuple(args)
     if kwargs:
         kwargs = _rebuilt(kwargs, take)
     outputs = len(op.outputs)
     try:
-        arguments = tuple([arg if type(arg) is _Slot else _key(arg) for arg in args])
-        key = (prim, arguments, _key(kwargs) if kwargs else None, line, outputs, structure and _key(structure))
-        known = _templates.get(key)
+        if None in arguments:
+            arguments = [_key(arg) if key is None else key for arg, key in zip(args, arguments, strict=True)]
+        key = (prim, *arguments, _key(kwargs) if kwargs else None, line, outputs, structure and _key(structure))
+        found = known.get(key)
     except (TypeError, _NoKey):  # objects that cannot be hashed, or told apart by their contents
         return _Template(prim, args, kwargs, line, outputs, structure)
-    if known is None:
-        known = _templates.setdefault(key, _Template(prim, args, kwargs, line, outputs, structure))
-    return known
+    if found is None:
+        found = _templates.get(key)
+        if found is None:
+            found = _templates.setdefault(key, _Template(prim, args, kwargs, line, outputs, structure))
+        known[key] = found
+    return found
 
 
 def _rebuilt(value: Any, leaf: Callable[[Any], Any]) -> Any:

@@ -1,5 +1,7 @@
 """Programs end to end: layouts, matrix products, outputs, guards, Python steps, threads."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -245,3 +247,27 @@ def test_windows_of_any_length_share_their_kernels():
         gradient(np.ones(size))
         kernels |= {entry.compiled.kernel for entry in gradient.kernels(np.ones(size))}
     assert len(kernels) == len(gradient.kernels(np.ones(10)))
+
+
+#: what a program of real loops does without: each takes milliseconds of the first call's time
+UNUSED = """kernels.fourier kernels.lapack kernels.matrix_product kernels.sequences kernels.subset lower.rules.fourier
+    lower.rules.complex_elementwise lower.rules.complex_functions lower.rules.complex_parts
+    lower.rules.complex_products""".split()
+
+LOWERS = """
+import sys
+import numpy as np
+import autograd_jit.numpy as anp
+from autograd_jit import grad
+
+gradient = grad(lambda x: anp.sum(anp.tanh(x) * x), jit=True, compile="eager")
+assert np.array_equal(gradient(np.ones(5)), gradient(np.ones(5))) and not gradient.stats.python_steps
+print(*sys.modules)
+"""
+
+
+def test_a_small_program_imports_what_it_needs_only():
+    done = subprocess.run([sys.executable, "-c", LOWERS], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "autograd_jit.lower.program" in imported
+    assert not imported.intersection([f"autograd_jit.{name}" for name in UNUSED])

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels import lapack
 from ...numpy import decompositions, linalg, solving
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
@@ -53,12 +52,21 @@ def _delivered(value: Value, shape: tuple[int, ...]) -> View:
     return swapped(with_shape(value.view(), (*shape[:-2], shape[-1], shape[-2])))
 
 
+def _workspace(routine: str, *arguments: Any) -> tuple[int, int]:
+    """Elements that LAPACK wants to work in, reals and integers. (LAPACK's module is for programs that call it.)"""
+    from ...kernels import lapack
+
+    return lapack.workspace(routine, *arguments)
+
+
 # ---------------------------------------------------------------- systems
 
 
 def _lu(b: Builder, a: View) -> tuple[Call, bool]:
     """The LU of each matrix of a stack, or of its transpose where that is there already."""
     count, n, _ = a.shape
+    from ...kernels import lapack
+
     numbers = (count, n, lapack.integer_width("getrf", a.dtype))
     mirrored = b.find_call("lu", (swapped(a),), numbers)
     if mirrored is not None and b.find_call("lu", (a,), numbers) is None:
@@ -216,7 +224,7 @@ def _eigen(b: Builder, a: Any, uplo: str) -> tuple[Any, Any]:
     stack = _stacked(b, _matrix(b, a))
     count, n, _ = stack.shape
     uplo = uplo.upper()
-    reals, integers = lapack.workspace("syevd", _DOUBLE, ord("V"), ord(uplo), n)
+    reals, integers = _workspace("syevd", _DOUBLE, ord("V"), ord(uplo), n)
     results = (((count, n), _DOUBLE), ((count, n, n), _DOUBLE), ((reals,), _DOUBLE), ((integers,), _INT))
     numbers = (count, n, ord(uplo), reals, integers)
     w, v, *_ = b.call("eigh", (stack,), results, numbers, work=10 * count * n**3, may_stop=True)
@@ -230,7 +238,7 @@ def _singular(b: Builder, a: View, full: bool) -> tuple[View, View, View]:
     k = min(m, n)
     columns, rows = (m, n) if full else (k, k)
     job = ord("A" if full else "S")
-    length, _ = lapack.workspace("gesdd", _DOUBLE, job, m, n, rows)
+    length, _ = _workspace("gesdd", _DOUBLE, job, m, n, rows)
     factors = (((count, columns, m), _DOUBLE), ((count, k), _DOUBLE), ((count, n, rows), _DOUBLE))
     spare = (((n, m), _DOUBLE), ((length,), _DOUBLE), ((8 * k,), _INT))
     numbers = (count, m, n, job, columns, rows, length)
@@ -285,7 +293,7 @@ def _pinv(b: Builder, op: Op, a: Any, rtol: Any, hermitian: bool) -> Operand:
 def _qr(b: Builder, op: Op, a: Any) -> list[Operand]:
     stack = _stacked(b, _matrix(b, a))
     count, m, n = stack.shape
-    length = max(lapack.workspace("geqrf", _DOUBLE, m, n)[0], lapack.workspace("orgqr", _DOUBLE, m, n)[0])
+    length = max(_workspace("geqrf", _DOUBLE, m, n)[0], _workspace("orgqr", _DOUBLE, m, n)[0])
     results = (((count, n, m), _DOUBLE), ((count, n, n), _DOUBLE), ((n,), _DOUBLE), ((length,), _DOUBLE))
     q, r, *_ = b.call("qr", (stack,), results, (count, m, n, length), work=4 * count * m * n * n)
     factors = [_delivered(value, out.type.shape) for value, out in zip((q, r), op.outputs, strict=True)]

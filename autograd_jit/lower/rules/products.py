@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.matrix_product import pays, workspace
 from ...numpy import products
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
@@ -124,8 +123,17 @@ def _batched_gemm(b: Builder, left: View, right: View, batch: tuple) -> View:
     return with_shape(product, (*batch, left.shape[1], right.shape[2]))
 
 
+def pays(rows: int, terms: int, columns: int) -> bool:
+    """Whether a product of our own is faster than BLAS's. (Its module is for programs with such products.)"""
+    from ...kernels import matrix_product
+
+    return matrix_product.pays(rows, terms, columns)
+
+
 def _by_vectors(b: Builder, left: View, right: View) -> View:
     """A product of our own (:mod:`autograd_jit.kernels.matrix_product`)."""
+    from ...kernels.matrix_product import workspace
+
     count, m, k = left.shape
     n = right.shape[2]
     results = (((count, m, n), left.dtype), ((workspace(k, left.dtype),), left.dtype))
