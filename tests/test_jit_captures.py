@@ -828,11 +828,10 @@ def test_closures_that_are_called_once_end_up_interpreted():
         assert_same(gradient(A), number * A ** max(number - 1, 0))
         assert gradient.stats.replays == 1
     later = fit(50)
-    for _ in range(2000):
+    deadline = time.monotonic() + 60
+    while not later.stats.replays:  # by the time that interpreted calls take: how many, differs between machines
         assert_same(later(A), 50 * A**49)
-        if later.stats.replays:
-            break
-    assert later.stats.replays
+        assert time.monotonic() < deadline, later.explain()
 
 
 def test_objects_that_differ_in_settings_at_every_call_end_up_interpreted():
