@@ -10,7 +10,6 @@ Three levels of lookup, from a call to a program:
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import logging
 import sys
@@ -18,7 +17,6 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +46,7 @@ from .known_programs import (
 from .lowering import Lowerer
 from .options import Options
 from .recorded import Recorded
+from .records import replaced
 from .reports import Stats, TraceReport
 from .signatures import (
     ObjectBuild,
@@ -284,7 +283,7 @@ class Handle:
         entry = Entry()
         if not compiled.entries and self.options.mode == "lazy":  # it has waited before it was looked at
             waiting = waiting_of(self.operator, self.fun)
-            entry.waiting = Waiting() if waiting is None else dataclasses.replace(waiting)
+            entry.waiting = Waiting() if waiting is None else replaced(waiting)
         if len(compiled.entries) >= self.options.max_signatures:
             compiled.entries.popitem(last=False)
             if compiled.traces > 2 * self.options.max_signatures and self.stats.replays < compiled.traces:
@@ -481,7 +480,7 @@ class Handle:
             self.stats.fallbacks += 1
             raise
         if not on_cpu:
-            traced = replace(traced, result=sent_back(traced.result, (args, kwargs)))
+            traced = replaced(traced, result=sent_back(traced.result, (args, kwargs)))
         self.stats.traces += 1
         compiled.traces += 1
         if traced.failed and signature.boxes_integers:  # of which the function may be unable to make sense

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .records import field, fields, record
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -18,7 +19,7 @@ __all__ = ["Made", "Stats", "TraceReport"]
 MOST_GUARDS = 20
 
 
-@dataclass
+@record
 class Stats:
     """What a jitted function did so far.
 
@@ -35,7 +36,7 @@ class Stats:
     fallbacks: int = 0
     inlined: int = 0
     deferred: int = 0
-    made: Made = field(default_factory=lambda: Made(), repr=False)
+    made: Made = field(default_factory=lambda: Made())
 
     @property
     def calls(self) -> int:
@@ -54,23 +55,20 @@ class Stats:
         return self.made.complete().kernels_loaded
 
     def __str__(self) -> str:
-        counts = [(f.name, getattr(self, f.name)) for f in fields(self) if f.repr]
-        counts += [(f.name, getattr(self, f.name)) for f in fields(Made) if f.repr]
-        return f"Stats({', '.join([f'{name}={value}' for name, value in counts])})"
+        names = [name for name in (*fields(self), *fields(Made)) if name not in ("made", "pending")]
+        return f"Stats({', '.join([f'{name}={getattr(self, name)}' for name in names])})"
 
     __repr__ = __str__
 
 
-@dataclass
+@record
 class Made:
     """What was made for a jitted function's programs, and their lowerings as long as the paths are there."""
 
     python_steps: int = 0
     kernels_compiled: int = 0
     kernels_loaded: int = 0
-    pending: weakref.WeakValueDictionary[int, Lowering] = field(
-        default_factory=lambda: weakref.WeakValueDictionary(), repr=False
-    )
+    pending: weakref.WeakValueDictionary[int, Lowering] = field(default_factory=lambda: weakref.WeakValueDictionary())
 
     def add(self, program: Any, compiled: int, loaded: int) -> None:
         """A program is there, for which so many kernels were compiled and loaded."""
@@ -87,7 +85,7 @@ class Made:
         return self
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class TraceReport:
     """What `explain` says of a trace: its times, kernels, guards and Python steps. Put into words when it is read."""
 

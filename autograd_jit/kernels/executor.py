@@ -25,8 +25,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from ..background import submit_all
 from . import thread_pool
-from .llvm import CompiledCode, compile_ir
+from .llvm import CompiledCode, compile_ir, load_object
 
 __all__ = [
     "BLOCK_WORDS",
@@ -35,6 +36,7 @@ __all__ = [
     "Spec",
     "make_caller",
     "make_watch",
+    "optimise",
     "specification",
     "supported",
     "utility",
@@ -444,30 +446,69 @@ end:
 GEMM_WORDS: Final = 21
 
 
-_loaded: dict[str, CompiledCode] = {}
+class _Runtime(NamedTuple):
+    """The executor's own machine code."""
+
+    code: CompiledCode
+    is_optimised: bool
+
+
+_loaded: dict[str, _Runtime] = {}
+#: quick code after it was replaced: tables have addresses in it
+_superseded: list[CompiledCode] = []
 
 
 def _runtime() -> CompiledCode:
-    """The executor's own machine code, once a process. Of threads that come at once, all get the code of one."""
+    """The code of this process. Of threads that come at once, all get the code of one."""
     found = _loaded.get("runtime")
-    return found if found is not None else _loaded.setdefault("runtime", _load_runtime())
+    if found is None:
+        found = _loaded.setdefault("runtime", _load_runtime())
+        if not found.is_optimised:
+            submit_all([optimise])
+    return found.code
 
 
-def _load_runtime() -> CompiledCode:
-    """From the disk cache, or compiled."""
+def _load_runtime() -> _Runtime:
+    """From the disk cache; or compiled quickly, since optimising takes 25 ms, for which a first call need not wait."""
+    stored = _stored()
+    if stored is not None:
+        return _Runtime(stored, True)
+    return _Runtime(compile_ir(_IR + thread_pool.IR, name_hint="executor", tier="quick"), False)
+
+
+def _stored() -> CompiledCode | None:
+    from ..lower.cache import default_cache
+
+    found = default_cache().get(_key())
+    return None if found is None else load_object(found)
+
+
+@functools.cache
+def _key() -> str:
     import hashlib
 
-    from ..lower.cache import default_cache
-    from .llvm import load_object
+    return "executor-" + hashlib.sha256((_IR + thread_pool.IR).encode()).hexdigest()
 
-    key = "executor-" + hashlib.sha256((_IR + thread_pool.IR).encode()).hexdigest()
-    cache = default_cache()
-    stored = cache.get(key)
-    if stored is not None:
-        return load_object(stored)
-    code = compile_ir(_IR + thread_pool.IR, name_hint="executor")
-    cache.put(key, code.object_code)
-    return code
+
+def optimise() -> None:
+    """Go over to optimised code, and keep it on disk for other processes.
+
+    Frames that exist go over, too: their built-in functions look their code up in a method definition at each call.
+    """
+    from ..lower.cache import default_cache
+
+    if "runtime" in _loaded and _loaded["runtime"].is_optimised:
+        return
+    code = _stored()
+    if code is None:
+        code = compile_ir(_IR + thread_pool.IR, name_hint="executor")
+        default_cache().put(_key(), code.object_code)
+    before = _loaded.get("runtime")
+    _loaded["runtime"] = _Runtime(code, True)
+    if before is not None:
+        _superseded.append(before.code)
+    for (name, _), method in list(_methods.items()):
+        method.function = code.address(name)
 
 
 def utility(name: str) -> int:

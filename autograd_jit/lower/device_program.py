@@ -14,7 +14,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
+from ..records import field, record, replaced
 from ..trace import collector
 from ..trace.draws import perform
 from ..trace.linear_rows import linear_rows
@@ -67,7 +67,7 @@ USES_GRAPHS = True
 _REMARKABLE = (Fetch, Send, LibraryCall, HostLoop, HostNode)
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class DeviceProgram:
     """What one tape lowers to for a device; shared by threads. As :class:`Program` to its users."""
 
@@ -230,14 +230,14 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
     started = time.perf_counter()
     with collector.paused():
         if any(stays):  # results on the device are arrays of their own
-            tape = replace(tape, aliases={})
+            tape = replaced(tape, aliases={})
         stages = form(tape, for_device=True)
         graph = stages.graph
         items = schedule(stages, device_library.offers)
         drawn = len(graph.inputs) - len(tape.inputs)
         on_device = (*stays, *[False] * drawn)
         layout = lay_out(stages, items, on_device)
-        bound = replace(graph, nodes=[])
+        bound = replaced(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
         program = DeviceProgram(pack(tape), bound, device, outputs, items, layout, on_device)
         program.codes = compile_steps(items, device.capability)
@@ -247,7 +247,7 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
 
 def _as_arrays(outputs: list[OutputPlan]) -> list[OutputPlan]:
     """The same, with scalars as arrays: what stays on the device is one."""
-    return [out if out.type is None else replace(out, type=replace(out.type, kind="array")) for out in outputs]
+    return [out if out.type is None else replaced(out, type=replaced(out.type, kind="array")) for out in outputs]
 
 
 # ---------------------------------------------------------------- running

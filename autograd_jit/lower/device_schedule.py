@@ -9,12 +9,12 @@ the device reads it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from ..kernels import cuda_routines, device_library
+from ..records import record
 from . import emit_cuda
 from .emit_cuda import Mapping
 from .graph import Call, Check, Gemm, Graph, Node, Step, Value, View
@@ -44,7 +44,7 @@ SHORT_ROW = 64
 BUSY_THREADS, LEAST_TERMS = 1 << 16, 256
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Sizes:
     """How the iterations of a launch are given out. ``total`` elements, or ``rows`` of ``terms`` in ``chunks``."""
 
@@ -68,7 +68,7 @@ class Sizes:
         return -(-(self.total if self.mapping == "element" else rows) // self.lanes)
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class DeviceLoop:
     """A fused loop on the device."""
 
@@ -81,7 +81,7 @@ class DeviceLoop:
         return f"kernel over {over}, by {self.sizes.mapping}"
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class _NodeStep:
     """A node that runs alone. ``position``: what the status becomes where the run ends there."""
 
@@ -122,7 +122,7 @@ class LibraryCall(_NodeStep):
     word = "device library:"
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class HostLoop:
     """A fused loop on the host. ``reason``: why."""
 
@@ -147,7 +147,7 @@ class HostNode(_NodeStep):
         return f"{super().__str__()}{'  # on the device with CuPy' if in_library else ''}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Transfer:
     value: Value
 
@@ -265,7 +265,7 @@ def sizes_of(kernel: Kernel, dims: tuple[int, ...]) -> Sizes:
     return Sizes("block" if by_block else "thread", 0, rows, terms, chunk, chunks, lanes)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Combine:
     """The second half of a reduction in chunks: ``rows`` totals of ``chunks`` each."""
 

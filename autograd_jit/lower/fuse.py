@@ -14,11 +14,11 @@ from __future__ import annotations
 import bisect
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from ..records import field, record
 from .chunks import chunk_starts
 from .graph import (
     Graph,
@@ -51,7 +51,7 @@ MAX_ACCESSES = 24
 LAST_STAGE = 11
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Group:
     """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone.
 

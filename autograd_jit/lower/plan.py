@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from ..records import field, record
 from .fuse import Group
 from .graph import Check, Graph, Map, RowsEnd, RowsStart, Step, Value, View
 from .in_place import operands_replaced
@@ -17,7 +17,7 @@ __all__ = ["Plan", "plan", "row_buffers", "stored_values"]
 ALIGNMENT = 64
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Plan:
     """Byte offsets in the arena, and its size. ``hosts``: results of the program, by the values that live in them."""
 

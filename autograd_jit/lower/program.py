@@ -12,7 +12,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import executor, library
 from ..kernels.executor import OUTPUT, SCALAR, Spec
+from ..records import field, record, replaced
 from ..trace import collector, tree
 from ..trace.aliases import Alias
 from ..trace.capture_values import is_library
@@ -69,7 +69,7 @@ class Stopped(Exception):
     """A native routine met values for which NumPy raises (a singular matrix): the call is for the interpreter."""
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Stages:
     """What lies between a tape and its table. Linking reads it, then only readers of kernels do."""
 
@@ -83,7 +83,7 @@ class Stages:
     totals: int  # byte offset in the arena of the totals of parts, behind what the plan places
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Program:
     """What one tape lowers to. ``segments``: native stretches ``(start, stop)`` of the table, and Python steps.
 
@@ -252,7 +252,7 @@ class Program:
             self.frames.append(frame)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class OutputPlan:
     """How one output leaf is delivered.
 
@@ -272,6 +272,8 @@ def lower(tape: Tape, mode: CompileMode = "eager", formed: Callable[[int], None]
     ``mode``: when kernels are optimised, as ``config.compile``. ``formed`` is told how many kernels will be compiled.
     """
     started = time.perf_counter()
+    if mode == "eager":
+        executor.optimise()
     with collector.paused():
         program = _lowered(tape, mode, formed)
         program.tape = pack(tape)
@@ -303,7 +305,7 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     room = _room_for_rows(launches, rows, cuts)
     memory = plan(graph, groups, _in_memory(graph, stored), set(_fixed(graph)), room, lasting, in_place, delivered)
     cells = max([cut.cells(launch) for launch, cut in zip(launches, cuts) if launch and cut], default=0)
-    whole = replace(memory, arena_bytes=memory.arena_bytes + cells * folds.CELL)
+    whole = replaced(memory, arena_bytes=memory.arena_bytes + cells * folds.CELL)
     return Stages(graph, groups, launches, whole, outputs, rows, cuts, memory.arena_bytes)
 
 
@@ -334,7 +336,7 @@ def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None
     stages = form(tape)
     graph, memory = stages.graph, stages.plan
     slots = {value: number for number, value in enumerate(_fixed(graph))}
-    bound = replace(graph, nodes=[])
+    bound = replaced(graph, nodes=[])
     none = np.empty(0, np.int64)
     program = Program(
         tape, bound, [], memory.arena_bytes, memory.offsets, slots, stages.outputs, none, none, [], {}, {}, 0, mode=mode

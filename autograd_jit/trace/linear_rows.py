@@ -20,11 +20,11 @@ cannot hold what happens, each row is recorded by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..records import record
 from .aliases import evaluate
 from .cotangent import abstract
 from .snapshots import same_contents
@@ -42,7 +42,7 @@ FEWEST_ROWS = 3
 _DTYPES = frozenset(map(np.dtype, (np.float64, np.float32)))
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class Section:
     """What a replay does for each unit vector ``seed``: ``ops``, of which ``rows`` are the results.
 
@@ -156,7 +156,7 @@ class _State:
         recorder.invalid, recorder.left, recorder.handled_error = self.reasons
 
 
-@dataclass
+@record
 class _Row:
     """One recorded pull: its seed, what was written down, and what it gave."""
 

@@ -10,12 +10,12 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..device_array import DeviceArray
+from ..records import field, record
 from . import collector, tree
 from .capture_clone import Clone
 from .captures import Captures, clone_with
@@ -32,7 +32,7 @@ from .tracer import BOX_TYPES, REGISTERED, concrete
 __all__ = ["TracedCall", "is_dynamic", "leaf_names", "trace_call"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TracedCall:
     """``result``: what the call returned. ``tape``: its recording.
 

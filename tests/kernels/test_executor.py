@@ -200,3 +200,24 @@ def test_of_threads_that_come_at_once_all_get_one_method_definition(monkeypatch)
     for thread in threads:
         thread.join()
     assert len(found) == 2 and found[0] is found[1] is executor._method("agj_unchanged", 4)
+
+
+def test_without_a_disk_cache_code_is_quick_at_first_and_frames_go_over_to_optimised_code(monkeypatch, tmp_path):
+    monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(executor, "_loaded", {})
+    monkeypatch.setattr(executor, "_methods", {})
+    jobs = []
+    monkeypatch.setattr(executor, "submit_all", jobs.extend)
+    bench, x = Bench(Spec(ARRAY, 0, np.ndarray, F8, (3,))), np.array([4.0, 5, 6])
+    assert bench(x) == (None, 5.0) and bench(np.zeros(2)) == (False, -1)
+    quick = executor._runtime()
+    assert jobs == [executor.optimise]
+    jobs[0]()
+    assert executor._runtime() is not quick
+    assert {method.function for method in executor._methods.values()} <= {
+        executor._runtime().address(name) for name in ("agj_call", "agj_unchanged")
+    }
+    assert bench(x) == (None, 5.0) and bench(np.zeros(2)) == (False, -1)
+    executor._loaded.clear()
+    executor._runtime()  # another process
+    assert len(jobs) == 1 and executor._loaded["runtime"].is_optimised
