@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +17,7 @@ from autograd_jit.lower.plan import row_buffers, stored_values
 from autograd_jit.lower.recompute import COST
 from autograd_jit.lower.rules.table import with_shape
 from autograd_jit.lower.simplify import drop_dead_nodes
+from autograd_jit.records import replaced
 from tests.lower.random_graphs import graphs
 
 F8 = np.dtype(np.float64)
@@ -65,7 +64,7 @@ def test_a_softmax_over_rows_is_one_group():
     assert sorted(set(group.stages)) == [1, 3, 5]
     (powers,) = group.carried  # the differences are not needed again
     assert row_buffers(b.graph, [group]) == {powers: 3}
-    wider = replace(group, axes=(0, 1))  # carries it along both axes: the buffer serves both groups
+    wider = replaced(group, axes=(0, 1))  # carries it along both axes: the buffer serves both groups
     for groups in ([group, wider], [wider, group]):
         assert row_buffers(b.graph, groups) == {powers: 15}
 
