@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from .records import field, fields, record
 if TYPE_CHECKING:
     from .lowering import Lowering
 
-__all__ = ["Made", "Stats", "TraceReport"]
+__all__ = ["Late", "Made", "Stats", "TraceReport"]
 
 
 #: guards of a trace that `explain` prints
@@ -85,11 +86,23 @@ class Made:
         return self
 
 
+class Late:
+    """Text that is put together when it is read."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+
+    def __str__(self) -> str:
+        return self._make()
+
+
 @record(eq=False)
 class TraceReport:
     """What `explain` says of a trace: its times, kernels, guards and Python steps. Put into words when it is read."""
 
-    head: str
+    seconds: float
+    operations: int
+    why: object  # its text
     integers: dict[str, int]
     guards: list[Any]
     more_guards: int
@@ -97,13 +110,16 @@ class TraceReport:
     remarks: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, traced: Any, integers: dict[str, int], why: str) -> TraceReport:
+    def of(cls, traced: Any, integers: dict[str, int], why: object) -> TraceReport:
         """The report of a trace that is not lowered yet."""
-        operations = len(traced.tape.ops)
-        head = f"traced in {traced.seconds * 1e3:.1f} ms, {operations} operations: {why}"
         guards = traced.tape.guards
         shown = [_to_be_shown(guard) for guard in guards[:MOST_GUARDS]]
-        return cls(head, integers, shown, len(guards) - len(shown))
+        return cls(traced.seconds, len(traced.tape.ops), why, integers, shown, len(guards) - len(shown))
+
+    @property
+    def head(self) -> str:
+        """What is known before it is lowered, in a line."""
+        return f"traced in {self.seconds * 1e3:.1f} ms, {self.operations} operations: {self.why}"
 
     def note_lowered(self, program: Any, made: int, loaded: int) -> None:
         """Its program is there; so many kernels were compiled for it and loaded."""

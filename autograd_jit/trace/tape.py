@@ -300,10 +300,7 @@ class SourceLines:
         passed = 0  # the backward pass that is under way
         while frame is not None:
             code = frame.f_code
-            library = is_library.get(code.co_filename)
-            if library is None:
-                library = self._look_at(frame)
-            if not library:
+            if not is_library.get(code.co_filename) and not self._look_at(frame):
                 text = self._texts.get((code.co_filename, frame.f_lineno)) or self._text(frame)
                 break
             if code is backward and not passed:
@@ -328,9 +325,12 @@ class SourceLines:
         return self._above_base
 
     def _look_at(self, frame: Any) -> bool:
-        filename, module = frame.f_code.co_filename, frame.f_globals.get("__name__", "")
-        library = filename.startswith("<") or module.startswith(("autograd_jit.", "numpy.", "scipy."))
-        self._is_library[filename] = library
+        filename = frame.f_code.co_filename
+        library = self._is_library.get(filename)
+        if library is None:
+            module = frame.f_globals.get("__name__", "")
+            library = filename.startswith("<") or module.startswith(("autograd_jit.", "numpy.", "scipy."))
+            self._is_library[filename] = library
         return library
 
     def _text(self, frame: Any) -> str:
