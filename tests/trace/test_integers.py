@@ -444,7 +444,8 @@ def test_numbers_that_are_taken_out_of_the_tape_stay_constants():
         for n in range(40):
             assert_same(compiled(X, n), plain(X, n))
     assert compiled.stats.fallbacks == 0
-    assert compiled.stats.replays >= 39
+    assert compiled.stats.traces == 42, compiled.explain()  # 0 and 1 once more: by then it was known what 2 showed
+    assert compiled.stats.replays == 38
 
 
 def test_other_values_that_are_taken_leave_a_step_an_input():
