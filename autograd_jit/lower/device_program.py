@@ -45,19 +45,10 @@ from .device_schedule import (
     Send,
     schedule,
 )
+from .frame import PYTHON_SCALARS, StepRunner, Stopped, drawn_leaves, finish, ready
 from .graph import Call, Check, CopyStep, Graph, Step, Value, View
 from .link import link_entry
-from .program import (
-    PYTHON_SCALARS,
-    OutputPlan,
-    Stages,
-    StepRunner,
-    Stopped,
-    drawn_leaves,
-    finish,
-    form,
-    ready,
-)
+from .program import OutputPlan, Stages, form
 
 __all__ = ["DeviceProgram", "lower_for_device"]
 

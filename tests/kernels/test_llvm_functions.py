@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from autograd_jit.kernels import executor, kernel_ir, llvm, llvm_functions, vector_ir
+from autograd_jit.kernels import executor_ir, kernel_ir, llvm, llvm_functions, vector_ir
 
 pytestmark = pytest.mark.skipif(
     llvm_functions.library_path() is None, reason="the functions of this version of llvmlite are not known"
@@ -20,7 +20,7 @@ def chain(element):
     return kernel_ir.elementwise_kernel(compute, [element], [element], [])
 
 
-MODULES = {"executor": executor._IR, "double": chain("double"), "float": chain("float")}
+MODULES = {"executor": executor_ir.IR, "double": chain("double"), "float": chain("float")}
 
 
 @pytest.mark.parametrize("tier", ["quick", "full"])
