@@ -22,6 +22,7 @@ from ..records import record
 from . import tree
 from .aliases import plain_argument
 from .draws import perform
+from .heap_mark import WatchedValues
 from .tape import Constant, Guard, Op, Tape, TensorType, Var
 from .tape_box import python_function
 
@@ -49,7 +50,7 @@ class _Step:
 
 
 class TapeReplay:
-    """``tape`` as calls of NumPy. Has no state: threads may share it."""
+    """``tape`` as calls of NumPy. Threads may share it: what it keeps of its first run is only a mark on the heap."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
@@ -75,6 +76,8 @@ class TapeReplay:
         ]
         self._constants = {id(array) for op in tape.ops if isinstance(op, Op) for array in _constants_in(op)}
         self._template = [value.value if type(value) is Constant else value for value in self._template]
+        self._is_watched = any([step.dead for step in self._steps])
+        self._heap_mark: np.ndarray | None = None
 
     # ---------------------------------------------------------------- making it
 
@@ -152,7 +155,7 @@ class TapeReplay:
     def run(self, inputs: Sequence[Any], generators: Sequence[Any] = ()) -> list:
         """The output leaves. Raises Diverged where the recorded path is not the one that these values take, and
         whatever an operation raises."""
-        values = self._template.copy()
+        values = WatchedValues(self._template) if self._is_watched else self._template.copy()
         values[: len(inputs)] = inputs
         for function, places, count, out, kind, shape, dtype, dead, step in self._program:
             if count == 2:
@@ -172,7 +175,10 @@ class TapeReplay:
             values[out] = answer
             for place in dead:
                 values[place] = None
-        return [self._output(out, values) for out in self._tape.outputs]
+        leaves = [self._output(out, values) for out in self._tape.outputs]
+        if type(values) is WatchedValues:
+            self._is_watched, self._heap_mark = False, values.mark()
+        return leaves
 
     def _general(self, step: _Step, values: list, generators: Sequence[Any]) -> None:
         """A draw, several results, keywords, or values inside of containers."""
