@@ -32,6 +32,7 @@ __all__ = [
     "HostNode",
     "Item",
     "LibraryCall",
+    "LibraryProduct",
     "Send",
     "Sizes",
     "schedule",
@@ -42,6 +43,9 @@ __all__ = [
 SHORT_ROW = 64
 #: threads that keep a large device busy, and terms that one of them adds at least
 BUSY_THREADS, LEAST_TERMS = 1 << 16, 256
+#: multiplications from which the device library has a product: it ends a graph, and its call takes the host some tens
+#: of microseconds, in which the kernel of our own does about so many (reckoned, not measured)
+LARGE_PRODUCT = 1 << 24
 
 
 @record(frozen=True)
@@ -99,6 +103,13 @@ class DeviceGemm(_NodeStep):
 
     node: Gemm
     word = "product"
+
+
+class LibraryProduct(_NodeStep):
+    """A product of matrices by the device library."""
+
+    node: Gemm
+    word = "device library:"
 
 
 class DeviceCheck(_NodeStep):
@@ -169,7 +180,18 @@ class Send(_Transfer):
     target = "device"
 
 
-Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCall | HostLoop | HostNode | Fetch | Send
+Item: TypeAlias = (
+    DeviceLoop
+    | DeviceGemm
+    | DeviceCheck
+    | DeviceCall  # on the device
+    | LibraryCall
+    | LibraryProduct
+    | HostLoop
+    | HostNode
+    | Fetch
+    | Send
+)
 
 
 def schedule(stages: Stages, library_offers: Callable[[str], bool] = lambda routine: False) -> list[Item]:
@@ -218,7 +240,9 @@ class _Scheduler:
                 self._add(HostNode(node, position), read, (), False)
         elif isinstance(node, Gemm):
             if node.out.size:
-                self._add(DeviceGemm(node, position), read, node.outs, True)
+                by_library = _multiplications(node) >= LARGE_PRODUCT and self.library_offers(device_library.PRODUCT)
+                step = LibraryProduct(node, position) if by_library else DeviceGemm(node, position)
+                self._add(step, read, node.outs, True)
         elif isinstance(node, Call) and node.routine in cuda_routines.ROUTINES:
             self._add(DeviceCall(node, position), read, node.outs, True)
         elif isinstance(node, Call) and self.library_offers(node.routine):
@@ -280,6 +304,10 @@ class Combine:
         kernel = Kernel((True, False), (Access(element, "unit"),), (), (), (stage,))
         lanes = min(256, max(32, 1 << (sizes.chunks - 1).bit_length()))
         return cls(kernel, Sizes("block", 0, sizes.rows, sizes.chunks, sizes.chunks, 1, lanes))
+
+
+def _multiplications(node: Gemm) -> int:
+    return node.out.size * node.left.shape[2]
 
 
 def _product(sizes: Iterable[int]) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ..records import field, record
+from . import in_place
 from .fuse import Group
 from .graph import Check, Graph, Map, RowsEnd, RowsStart, Step, Value, View
-from .in_place import LEAST_BYTES, operands_replaced
 from .kernel import Launch
 
 __all__ = ["Plan", "plan", "row_buffers", "stored_values"]
@@ -84,7 +84,7 @@ def plan(
     """
     born, dies = _lifetimes(groups, in_memory - elsewhere)
     seen = _seen_by_python(groups)
-    replaced = operands_replaced(launches, born, dies, delivered, seen) if launches else {}
+    replaced = in_place.operands_replaced(launches, born, dies, delivered, seen) if launches else {}
     chains = _chains(replaced)
     guests = _guests(groups, born, dies, chains, delivered, {*rows, *lasting, *seen}) if launches else {}
     blocks = [
@@ -129,7 +129,7 @@ def _guests(
     candidates = [
         (first, chains.get(first, [first])[-1])
         for first in born
-        if first.nbytes >= LEAST_BYTES and first not in followers
+        if first.nbytes >= in_place.LEAST_BYTES and first not in followers
     ]
     found: dict[Value, Value] = {}
     for first, last in sorted(candidates, key=lambda pair: (-pair[0].nbytes, pair[0].number)):
@@ -167,7 +167,7 @@ def _rooms(
 ) -> list[_Room]:
     """Results that are large enough, and not written at once."""
     written: dict[Value, int] = {}
-    wanted = {value for value in delivered if value.nbytes >= LEAST_BYTES}
+    wanted = {value for value in delivered if value.nbytes >= in_place.LEAST_BYTES}
     if wanted:
         for number, group in enumerate(groups):
             for node in group.nodes:
