@@ -385,7 +385,7 @@ class Handle:
         if not others:
             return "first call with this signature"
         key, names = signature.key, leaf_names(args, kwargs)
-        return Late(lambda: f"a new signature: {nearest_difference(key, others, names)}")
+        return Late(lambda: f"a new signature: {nearest_difference(key, others, names) or 'of the same types'}")
 
     def _use(
         self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict

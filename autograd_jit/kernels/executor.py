@@ -31,7 +31,7 @@ from .executor_ir import (
     SPEC_WORDS,
     TYPE,
     VALUE,
-)  # fmt: skip
+)
 from .llvm import CompiledCode, compile_ir, load_object
 
 __all__ = [
@@ -48,8 +48,9 @@ class _Runtime(NamedTuple):
 
 
 _loaded: dict[str, _Runtime] = {}
-#: quick code after it was replaced: tables have addresses in it
-_superseded: list[CompiledCode] = []
+#: all code that there was, for good: tables and method definitions have addresses in it, also where another thread's
+#: code became that of the process in the same moment
+_kept: list[CompiledCode] = []
 
 
 def _runtime() -> CompiledCode:
@@ -67,21 +68,26 @@ def _load_runtime() -> _Runtime:
     stored = _stored()
     if stored is not None:
         return _Runtime(stored, True)
-    return _Runtime(compile_ir(IR, name_hint="executor", tier="quick"), False)
+    return _Runtime(_for_good(compile_ir(IR, name_hint="executor", tier="quick")), False)
 
 
 def _stored() -> CompiledCode | None:
     from ..lower.cache import default_cache
 
     found = default_cache().get(_key())
-    return None if found is None else load_object(found)
+    return None if found is None else _for_good(load_object(found))
+
+
+def _for_good(code: CompiledCode) -> CompiledCode:
+    _kept.append(code)
+    return code
 
 
 @functools.cache
 def _key() -> str:
     import hashlib
 
-    return "executor-" + hashlib.sha256((IR).encode()).hexdigest()
+    return "executor-" + hashlib.sha256(IR.encode()).hexdigest()
 
 
 def optimise() -> None:
@@ -95,12 +101,9 @@ def optimise() -> None:
         return
     code = _stored()
     if code is None:
-        code = compile_ir(IR, name_hint="executor")
+        code = _for_good(compile_ir(IR, name_hint="executor"))
         default_cache().put(_key(), code.object_code)
-    before = _loaded.get("runtime")
     _loaded["runtime"] = _Runtime(code, True)
-    if before is not None:
-        _superseded.append(before.code)
     for (name, _), method in list(_methods.items()):
         method.function = code.address(name)
 

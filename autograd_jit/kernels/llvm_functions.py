@@ -46,7 +46,7 @@ _SIGNATURES: Final = {
 
 
 def library_path() -> str | None:
-    """Where llvmlite's library is; None where its functions are not known, or something else has changed them."""
+    """Where llvmlite's library is; None where it is not found or its functions are not known."""
     if not sys.platform.startswith("linux"):
         return None
     import llvmlite

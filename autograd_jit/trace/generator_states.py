@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class GeneratorStates:
         self.drawing = drawing
         self.captured = [*captures.generators, *zip(captures.generator_paths, drawing, strict=True)]
         self.before = self._states()
-        self._memory = None if self.before[0][1].get("has_gauss") else _memory_of_global_ones()
+        self._memory = _memory_of_global_ones()
 
     def _states(self) -> list[tuple[str, Any]]:
         states: list[tuple[str, Any]] = [
@@ -110,33 +111,48 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _memory_of_global_ones() -> tuple[bytes, bytes, Any] | None:
-    """What differs when one was drawn from; None where that is not certain.
-
-    NumPy's keeps the second of two normal numbers for the next call, and where is not known: this is of no use as long
-    as it has one, and it cannot have got one without a draw.
-    """
-    generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
-    python: Any = getattr(random, "_inst", None)
-    if type(generator) is not np.random.MT19937 or type(python) is not random.Random or not _memory_tells():
+def _memory_of_global_ones() -> tuple[bytes, bytes, bytes, Any] | None:
+    """What differs when one was drawn from or set; None where that is not certain."""
+    numpys, pythons = getattr(np.random.get_state, "__self__", None), getattr(random, "_inst", None)
+    words = getattr(numpys, "_bit_generator", None)
+    if type(numpys) is not np.random.RandomState or type(words) is not np.random.MT19937:
         return None
-    return _memory_of_twister(generator), _memory_of_python(python), python.gauss_next  # type: ignore[attr-defined]
+    if type(pythons) is not random.Random or not _memory_tells():
+        return None
+    return _memory_of(numpys, words, pythons)
 
 
-def _memory_of_twister(generator: Any) -> bytes:
-    return ctypes.string_at(generator.ctypes.state_address, _TWISTER_BYTES)
+def _memory_of(numpys: Any, words: Any, pythons: Any) -> tuple[bytes, bytes, bytes, Any]:
+    """Of NumPy's generator: the words, and the object, which keeps the second of two normal numbers for the next call.
+    Of Python's: the object, which has its words in it, and the number that it keeps likewise."""
+    return (
+        ctypes.string_at(words.ctypes.state_address, _TWISTER_BYTES),
+        _contents(numpys, np.random.RandomState),
+        _contents(pythons, random.Random.__base__),
+        pythons.gauss_next,
+    )
 
 
-def _memory_of_python(generator: random.Random) -> bytes:
-    head = object.__basicsize__  # its count of references changes
-    return ctypes.string_at(id(generator) + head, random.Random.__base__.__basicsize__ - head)  # type: ignore[union-attr]
+def _contents(thing: object, kind: Any) -> bytes:
+    """The memory of an object behind its head, in which the count of references changes."""
+    head = object.__basicsize__
+    return ctypes.string_at(id(thing) + head, kind.__basicsize__ - head)
 
 
 @functools.cache
 def _memory_tells() -> bool:
-    """Whether draws change the memory that is looked at, in this Python and this NumPy."""
-    twister, python = np.random.MT19937(0), random.Random(0)
-    before = _memory_of_twister(twister), _memory_of_python(python)
-    unchanged = before == (_memory_of_twister(twister), _memory_of_python(python))
-    twister.random_raw(), python.random()
-    return unchanged and before[0] != _memory_of_twister(twister) and before[1] != _memory_of_python(python)
+    """Whether each kind of draw changes the memory that is looked at, in this Python and this NumPy, and only draws."""
+    numpys, pythons = np.random.RandomState(0), random.Random(0)
+    words = numpys._bit_generator
+    draws: list[Callable[[], object]] = [
+        numpys.random_sample, numpys.normal, numpys.normal,  # the second of these out of its pocket
+        pythons.random, lambda: pythons.gauss(0, 1), lambda: pythons.gauss(0, 1),
+    ]  # fmt: skip
+    for draw in draws:
+        before = _memory_of(numpys, words, pythons)
+        if before != _memory_of(numpys, words, pythons):
+            return False
+        draw()
+        if before == _memory_of(numpys, words, pythons):
+            return False
+    return True

@@ -56,6 +56,16 @@ def test_a_draw_that_leaves_the_words_of_the_generator_alone():
     assert "numpy" in second_normal().moved(Recorder("test"))
 
 
+def test_a_state_that_differs_in_what_the_generator_has_in_its_pocket_alone():
+    """The words are the same behind one normal number of a seed and behind two."""
+    np.random.seed(5)
+    np.random.normal(), np.random.normal()
+    states = GeneratorStates(scan(plain), [])
+    np.random.seed(5)
+    np.random.normal()
+    assert "numpy" in states.moved(Recorder("test"))
+
+
 def test_a_second_gauss_of_python():
     random.gauss(0, 1)
     states = GeneratorStates(scan(plain), [])
