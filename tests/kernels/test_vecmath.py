@@ -242,7 +242,8 @@ def test_special_values_as_numpy_has_them(op, element, width):
     assert_same(operands, apply(op, element, width, *operands), expected, ulp=8)
 
 
-EXACT = [op for op in [*vecmath.INTRINSICS, *vector_ir.NUMPY_OPS] if op not in ("fma", "gammaln")]
+NUMPY_OPS = [*vector_ir.NUMPY_OPS, *vector_ir.LOGS_OF_SUMS]
+EXACT = [op for op in [*vecmath.INTRINSICS, *NUMPY_OPS] if op not in ("fma", "gammaln")]
 ORDER_OF_ZEROS = {"maximum", "minimum", "fmax", "fmin"}  # NumPy's depends on the loop it takes
 
 
@@ -263,6 +264,15 @@ def test_numpys_definitions(op, element, width):
         assert_same(operands, got, expected, ulp=8, scale=np.maximum(scale, 1))
     else:
         assert_same(operands, got, expected, ulp=0, signed_zero=op not in ORDER_OF_ZEROS)
+
+
+@pytest.mark.parametrize("op", vector_ir.LOGS_OF_SUMS)
+def test_precise_logarithms_of_sums_call_scalar_functions_alone(op):
+    body = vector_ir.Emission(2)
+    vector_ir.math(body, op, "double", ["%x", "%y"], precise=True)
+    called = [line.split("call ")[1].split("(")[0] for line in body.lines if "call " in line and "@llvm." not in line]
+    power = vecmath.LIBM[vector_ir.LOGS_OF_SUMS[op].power].symbol
+    assert called == [f"double @{power}"] * 2 + ["double @log1p"] * 2
 
 
 def test_fused_multiply_add_rounds_once():
