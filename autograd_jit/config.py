@@ -34,8 +34,17 @@ The settings:
     The answers are the same to the last bit. It holds for programs that are lowered from now on; what was cut
     into more parts runs on one thread. BLAS has threads of its own, which ``threadpoolctl`` or its environment sets.
 
+``precise``
+    Whether kernels of functions that are compiled from now on compute ``exp``, ``sin``, ``arctan2`` and the like as the
+    C library does, bit for bit: its function is called for every element, which takes 4 to 16 times as long (float32: 3 to
+    45) as the vector functions that are used otherwise (at most 4 ulp from the exact value; glibc's own: 3.2). False
+    is the default. ``jit(f, precise=...)`` overrides it; a function keeps what it was compiled with. What runs over NumPy
+    (a first call, a step that has no kernel) has NumPy's functions, of which some are vectors', too; devices have
+    theirs, and ``compiler="numba"`` calls the C library's functions of doubles in either case.
+
 The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_TARGET``,
-``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT`` and ``AUTOGRAD_JIT_THREADS`` in the environment.
+``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT``, ``AUTOGRAD_JIT_THREADS`` and
+``AUTOGRAD_JIT_PRECISE`` (0 or 1) in the environment.
 Settings belong to the process, not to a thread.
 """
 
@@ -63,6 +72,7 @@ _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
     "progress": ("auto", (False, True, "auto")),
     "memory_limit": (2**30, range(2**63)),
     "threads": (cpu.usable(), range(1, 1025)),
+    "precise": (False, (False, True)),
 }
 
 
@@ -82,6 +92,7 @@ class Config:
     progress: bool | Literal["auto"]
     memory_limit: int
     threads: int
+    precise: bool
 
     def __init__(self) -> None:
         for name, (initial, allowed) in _SETTINGS.items():

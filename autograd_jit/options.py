@@ -20,6 +20,7 @@ class Options:
     max_signatures: int = 256
     target: Target | None = None  # of `options_of`: "cpu" or "cuda"
     compile: CompileMode | None = None
+    precise: bool | None = None  # of `options_of`: True or False
 
     @property
     def mode(self) -> CompileMode:
@@ -40,7 +41,10 @@ def options_of(given: dict[str, Any]) -> Options:
         raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
     if options.target is not None and options.target not in get_args(Target):
         raise ArgumentError(f"target is one of {', '.join(get_args(Target))}, not {options.target!r}")
-    return replaced(options, target=_resolved(options.target or config.target))
+    if options.precise not in (None, True, False) or type(options.precise) is int:
+        raise ArgumentError(f"precise is True or False, not {options.precise!r}")
+    precise = config.precise if options.precise is None else options.precise
+    return replaced(options, target=_resolved(options.target or config.target), precise=precise)
 
 
 def _resolved(target: Target) -> Target:
