@@ -10,7 +10,6 @@ Three levels of lookup, from a call to a program:
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import logging
 import sys
@@ -18,7 +17,6 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +46,8 @@ from .known_programs import (
 from .lowering import Lowerer
 from .options import Options
 from .recorded import Recorded
-from .reports import Stats, TraceReport
+from .records import replaced
+from .reports import Late, Stats, TraceReport
 from .signatures import (
     ObjectBuild,
     Signature,
@@ -284,7 +283,7 @@ class Handle:
         entry = Entry()
         if not compiled.entries and self.options.mode == "lazy":  # it has waited before it was looked at
             waiting = waiting_of(self.operator, self.fun)
-            entry.waiting = Waiting() if waiting is None else dataclasses.replace(waiting)
+            entry.waiting = Waiting() if waiting is None else replaced(waiting)
         if len(compiled.entries) >= self.options.max_signatures:
             compiled.entries.popitem(last=False)
             if compiled.traces > 2 * self.options.max_signatures and self.stats.replays < compiled.traces:
@@ -326,7 +325,7 @@ class Handle:
         bound = compiled.captures.bind(self.fun)
         generators = compiled.captures.bind_generators(self.fun) if entry.draws else ()
         is_to_be_verified = self._is_to_be_verified()
-        path, why = entry.last, "" if entry.paths else self._why_new(compiled, entry, signature, args, kwargs)
+        path, why = entry.last, "" if entry.paths else self._why_new(compiled, signature, args, kwargs)
         tried: set[int] = set()
         left: tuple[Path, int | None, bytes | None] | None = None
         while path is not None and id(path) not in tried:
@@ -378,13 +377,15 @@ class Handle:
             self.stats.deferred += 1
             waiting.note(time.perf_counter() - started)
 
-    def _why_new(self, compiled: Compiled, entry: Entry, signature: Signature, args: tuple, kwargs: dict) -> str:
+    def _why_new(self, compiled: Compiled, signature: Signature, args: tuple, kwargs: dict) -> object:
         """What is new about a signature: how it differs from the one of an earlier trace that is most like it."""
         from .trace.trace_call import leaf_names
 
         others = [key for key, known in list(compiled.entries.items())[-MOST_COMPARED:] if known.paths]
-        difference = nearest_difference(signature.key, others, leaf_names(args, kwargs))
-        return f"a new signature: {difference}" if difference else "first call with this signature"
+        if not others:
+            return "first call with this signature"
+        key, names = signature.key, leaf_names(args, kwargs)
+        return Late(lambda: f"a new signature: {nearest_difference(key, others, names) or 'of the same types'}")
 
     def _use(
         self, compiled: Compiled, entry: Entry, signature: Signature, path: Path, args: tuple, kwargs: dict
@@ -463,7 +464,7 @@ class Handle:
     # ---------------------------------------------------------------- tracing
 
     def _trace(
-        self, compiled: Compiled, entry: Entry, signature: Signature, why: str, args: tuple, kwargs: dict
+        self, compiled: Compiled, entry: Entry, signature: Signature, why: object, args: tuple, kwargs: dict
     ) -> Any:
         from .trace.trace_call import trace_call
 
@@ -481,7 +482,7 @@ class Handle:
             self.stats.fallbacks += 1
             raise
         if not on_cpu:
-            traced = replace(traced, result=sent_back(traced.result, (args, kwargs)))
+            traced = replaced(traced, result=sent_back(traced.result, (args, kwargs)))
         self.stats.traces += 1
         compiled.traces += 1
         if traced.failed and signature.boxes_integers:  # of which the function may be unable to make sense
@@ -507,16 +508,17 @@ class Handle:
             self._warn(compiled.interpreted)
         return traced.result
 
-    def _new_path(self, compiled: Compiled, traced: Any, integers: dict[str, int], why: str) -> Path:
+    def _new_path(self, compiled: Compiled, traced: Any, integers: dict[str, int], why: object) -> Path:
         """The path of a trace, which is not lowered yet."""
         arrays, checks = (*compiled.captures.held_arrays, *traced.companions.arrays), traced.companions.checks
         held = Held(arrays, checks) if arrays or checks else None
         report = TraceReport.of(traced, integers, why)
         compiled.history.append(report)
-        _logger.info("%s: %s", self.name, report.head)
+        if _logger.isEnabledFor(logging.INFO):
+            _logger.info("%s: %s", self.name, report.head)
         return Path(Recorded(traced.tape), held, outcomes(traced.tape), integers, traced.numbers, report)
 
-    def _limit_reached(self, entry: Entry, why: str) -> str | None:
+    def _limit_reached(self, entry: Entry, why: object) -> str | None:
         """Why no more traces of this signature are worth their time, or None. Counts the trace that follows."""
         if len(entry.paths) >= self.options.max_paths:
             return f"it took more than {self.options.max_paths} paths for one signature; the last: {why}"

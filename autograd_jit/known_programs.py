@@ -9,11 +9,11 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .records import field, record
 from .reports import TraceReport
 from .trace.arguments import innermost
 from .trace.integers import IntegerFacts
@@ -52,7 +52,7 @@ class _Miss:
 MISS = _Miss()
 
 
-@dataclass
+@record
 class Path:
     """One program of a signature, and where to go when one of its guards fails.
 
@@ -87,7 +87,7 @@ class Path:
         return all(other.outcomes.get(number) == found for number, found in before)
 
 
-@dataclass
+@record
 class Waiting:
     """How long calls have run interpreted because compiling them is not yet worth its time (``compile="lazy"``)."""
 
@@ -127,7 +127,7 @@ def _of_code(known: OrderedDict[Hashable, Any], key: Hashable, make: Callable[[]
     return found
 
 
-@dataclass
+@record
 class Turnover:
     """How often functions of one code came with captured state never seen before, and were not called again with it.
 
@@ -163,7 +163,7 @@ def turnover_of(operator: Hashable, fun: Any) -> Turnover | None:
     return None if code is None else _of_code(_turnovers, (operator, code), Turnover)
 
 
-@dataclass
+@record
 class Entry:
     """All that is known of one signature."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from .config import CompileMode, Target, config
 from .errors import ArgumentError, BackendError
+from .records import fields, record, replaced
 
 __all__ = ["Options", "options_of"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Options:
     """Options of :func:`jit`."""
 
@@ -29,7 +29,7 @@ class Options:
 
 def options_of(given: dict[str, Any]) -> Options:
     """Options from keyword arguments. Raises ArgumentError for unknown ones and impossible values."""
-    known = set(Options.__dataclass_fields__)
+    known = set(fields(Options))
     for name in given:
         if name not in known:
             raise ArgumentError(f"jit has no option {name!r}; it knows {', '.join(sorted(known))}")
@@ -40,7 +40,7 @@ def options_of(given: dict[str, Any]) -> Options:
         raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
     if options.target is not None and options.target not in get_args(Target):
         raise ArgumentError(f"target is one of {', '.join(get_args(Target))}, not {options.target!r}")
-    return replace(options, target=_resolved(options.target or config.target))
+    return replaced(options, target=_resolved(options.target or config.target))
 
 
 def _resolved(target: Target) -> Target:

@@ -12,18 +12,18 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 from .config import config
 from .known_programs import Compiled, Entry
+from .records import record
 
 __all__ = ["added", "bytes_kept", "used"]
 
 _logger = logging.getLogger("autograd_jit")
 
 
-@dataclass
+@record
 class _Kept:
     """A signature with programs. Nothing here keeps it alive: other bounds may throw it out as well."""
 

@@ -53,29 +53,40 @@ class Recorded:
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.structure = tape.structure
-        self.operations = calls = len(tape.ops)
-        self.has_draws = False
+        self.has_draws = any([op.prim.draws is not None for op in tape.ops if type(op) is Op])
+        self.calls = 1
+        #: as a compiled program has them
+        self.frames: list[Any] = []
+
+    @functools.cached_property
+    def _cost(self) -> tuple[int, float]:
+        """Operations, and seconds of an interpreted call. Most tapes that come once are never asked for it."""
+        operations = calls = len(self.tape.ops)
         elements = 0
         sizes: dict[int, int] = {}  # of types, which operations share
-        for op in tape.ops:
+        for op in self.tape.ops:
             if type(op) is not Op:
                 continue
-            if op.prim.draws is not None:
-                self.has_draws = True
-            elif op.prim is linear_rows:
+            if op.prim is linear_rows:
                 section = op.args[0]
-                self.operations += len(section.ops)
+                operations += len(section.ops)
                 calls += section.count * len(section.ops)
             for var in op.outputs:
                 size = sizes.get(id(var.type))
                 if size is None:
                     size = sizes[id(var.type)] = var.type.size
                 elements += size
-        #: of an interpreted call
-        self.call_seconds = CALL_PER_OPERATION * calls + CALL_PER_ELEMENT * elements
-        self.calls = 1
-        #: as a compiled program has them
-        self.frames: list[Any] = []
+        return operations, CALL_PER_OPERATION * calls + CALL_PER_ELEMENT * elements
+
+    @property
+    def operations(self) -> int:
+        """Of the tape and its sections."""
+        return self._cost[0]
+
+    @property
+    def call_seconds(self) -> float:
+        """What an interpreted call is taken to need."""
+        return self._cost[1]
 
     @functools.cached_property
     def replay(self) -> TapeReplay:
@@ -133,7 +144,9 @@ class Recorded:
 
     def pack(self) -> None:
         """Keep the tape in less memory, which takes 2 us an operation."""
-        self.tape = pack(self.tape)
+        if not isinstance(self.tape, PackedTape):
+            self._cost  # noqa: B018 - while its operations are at hand
+            self.tape = pack(self.tape)
 
     def pack_in_time(self) -> None:
         """Have tapes packed, those first that were recorded first, when they are many."""

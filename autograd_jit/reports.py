@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .records import field, fields, record
+
 if TYPE_CHECKING:
     from .lowering import Lowering
 
-__all__ = ["Made", "Stats", "TraceReport"]
+__all__ = ["Late", "Made", "Stats", "TraceReport"]
 
 
 #: guards of a trace that `explain` prints
 MOST_GUARDS = 20
 
 
-@dataclass
+@record
 class Stats:
     """What a jitted function did so far.
 
@@ -35,7 +37,7 @@ class Stats:
     fallbacks: int = 0
     inlined: int = 0
     deferred: int = 0
-    made: Made = field(default_factory=lambda: Made(), repr=False)
+    made: Made = field(default_factory=lambda: Made())
 
     @property
     def calls(self) -> int:
@@ -54,23 +56,20 @@ class Stats:
         return self.made.complete().kernels_loaded
 
     def __str__(self) -> str:
-        counts = [(f.name, getattr(self, f.name)) for f in fields(self) if f.repr]
-        counts += [(f.name, getattr(self, f.name)) for f in fields(Made) if f.repr]
-        return f"Stats({', '.join([f'{name}={value}' for name, value in counts])})"
+        names = [name for name in (*fields(self), *fields(Made)) if name not in ("made", "pending")]
+        return f"Stats({', '.join([f'{name}={getattr(self, name)}' for name in names])})"
 
     __repr__ = __str__
 
 
-@dataclass
+@record
 class Made:
     """What was made for a jitted function's programs, and their lowerings as long as the paths are there."""
 
     python_steps: int = 0
     kernels_compiled: int = 0
     kernels_loaded: int = 0
-    pending: weakref.WeakValueDictionary[int, Lowering] = field(
-        default_factory=lambda: weakref.WeakValueDictionary(), repr=False
-    )
+    pending: weakref.WeakValueDictionary[int, Lowering] = field(default_factory=lambda: weakref.WeakValueDictionary())
 
     def add(self, program: Any, compiled: int, loaded: int) -> None:
         """A program is there, for which so many kernels were compiled and loaded."""
@@ -87,11 +86,23 @@ class Made:
         return self
 
 
-@dataclass(eq=False)
+class Late:
+    """Text that is put together when it is read."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+
+    def __str__(self) -> str:
+        return self._make()
+
+
+@record(eq=False)
 class TraceReport:
     """What `explain` says of a trace: its times, kernels, guards and Python steps. Put into words when it is read."""
 
-    head: str
+    seconds: float
+    operations: int
+    why: object  # its text
     integers: dict[str, int]
     guards: list[Any]
     more_guards: int
@@ -99,13 +110,16 @@ class TraceReport:
     remarks: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, traced: Any, integers: dict[str, int], why: str) -> TraceReport:
+    def of(cls, traced: Any, integers: dict[str, int], why: object) -> TraceReport:
         """The report of a trace that is not lowered yet."""
-        operations = len(traced.tape.ops)
-        head = f"traced in {traced.seconds * 1e3:.1f} ms, {operations} operations: {why}"
         guards = traced.tape.guards
         shown = [_to_be_shown(guard) for guard in guards[:MOST_GUARDS]]
-        return cls(head, integers, shown, len(guards) - len(shown))
+        return cls(traced.seconds, len(traced.tape.ops), why, integers, shown, len(guards) - len(shown))
+
+    @property
+    def head(self) -> str:
+        """What is known before it is lowered, in a line."""
+        return f"traced in {self.seconds * 1e3:.1f} ms, {self.operations} operations: {self.why}"
 
     def note_lowered(self, program: Any, made: int, loaded: int) -> None:
         """Its program is there; so many kernels were compiled for it and loaded."""

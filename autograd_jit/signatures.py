@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .device_array import DeviceArray
 from .known_programs import MAX_FUNCTIONS, Compiled
+from .records import record
 from .trace import tree
 from .trace.integers import IntegerFacts, evaluated
 from .trace.tape import TensorType
@@ -221,7 +221,7 @@ def placeholder(number: int) -> Placeholder:
     return Placeholder(number)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Build:
     """How an operator makes its result: ``make(fun, *parameters)``. Can be compared, hashed and pickled."""
 

@@ -5,12 +5,12 @@ Floating-point answers agree when they are close, since fused arithmetic rounds 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .records import replaced
 from .trace import tree
 from .trace.aliases import evaluate
 from .trace.draws import perform
@@ -70,7 +70,7 @@ def first_differing_value(tape: Tape, inputs: tuple, generators: Sequence[Any], 
     tape = tape.unpacked() if isinstance(tape, PackedTape) else tape
     produced = [var for op in tape.ops if isinstance(op, Op) for var in op.outputs]
     structure = tree.flatten([0] * len(produced))[1]
-    everything = dataclasses.replace(tape, outputs=tuple(produced), structure=structure, aliases={})
+    everything = replaced(tape, outputs=tuple(produced), structure=structure, aliases={})
     rewind()
     compiled = lower(everything).run(inputs, generators)
     rewind()

@@ -8,6 +8,7 @@ For fused chains of 1e4 to 1e8 elements, a softmax, a logistic regression and a 
     cupy        a hand-written gradient in CuPy, where it is installed
     jax         jax.jit(jax.grad) on the device, where jax finds one
     cpu         our compiled gradient on the CPU
+    interpreted ours on the CPU without compiling, over NumPy
 
 with the share of the measured copy bandwidth that the least traffic of a gradient (each argument read and each result
 written once) comes to, kernels a call, seconds of the first call, and the largest error against float64 on the CPU,
@@ -97,6 +98,15 @@ def network(weights, x, y):
     return np.mean((np.dot(hidden, weights[2]) - y) ** 2)
 
 
+def _network_by_hand(xp: Any, arguments: tuple) -> Any:
+    (first, shift, second), x, y = arguments
+    hidden = xp.tanh(x @ first + shift)
+    residual = hidden @ second - y
+    slope = residual * (2 / residual.size)
+    slope_hidden = slope @ second.T * (1 - hidden * hidden)
+    return [x.T @ slope_hidden, slope_hidden.sum(axis=0), hidden.T @ slope]
+
+
 def workloads(sizes: list[int], rows: int) -> list[Workload]:
     """Those of the table; ``rows`` of the softmax, the regression and the network."""
 
@@ -119,19 +129,19 @@ def workloads(sizes: list[int], rows: int) -> list[Workload]:
         *[chain_of(size) for size in sizes],
         Workload(f"softmax {rows}x128", softmax, softmax_arguments, _softmax_by_hand),
         Workload(f"logistic {rows}x50", logistic, logistic_arguments, _logistic_by_hand),
-        Workload(f"network 64-100-10, batch {rows}", network, network_arguments),
+        Workload(f"network 64-100-10, batch {rows}", network, network_arguments, _network_by_hand),
     ]
 
 
 # ---------------------------------------------------------------- measuring
 
 
-def milliseconds(call: Callable[[], Any], budget: float = BUDGET) -> float:
+def milliseconds(call: Callable[[], Any], budget: float = BUDGET, least: int = LEAST_CALLS) -> float:
     """The median time of a call that waits for its result."""
     call()
     times: list[float] = []
     started = time.perf_counter()
-    while len(times) < LEAST_CALLS or (len(times) < MOST_CALLS and time.perf_counter() - started < budget):
+    while len(times) < least or (len(times) < MOST_CALLS and time.perf_counter() - started < budget):
         before = time.perf_counter()
         call()
         times.append(time.perf_counter() - before)
@@ -169,7 +179,7 @@ def measure(workload: Workload, dtype: type, bandwidth: float, budget: float) ->
     found = tree.map_leaves(lambda a: a.to_host(), graph(*on_device))
     pairs = zip(_leaves(found), _leaves(exact), strict=True)
     row.error = max([float(onp.max(onp.abs(a - b)) / onp.max(onp.abs(b))) for a, b in pairs])
-    of_device = ("kernel", "product", "guard", "routine")
+    of_device = ("kernel", "product", "guard", "routine", "device library")
     row.kernels = sum([line.startswith(of_device) for line in graph.kernels(*on_device).schedule])
     _time(row, "graph", graph, on_device, budget)
     with mock.patch.object(device_program, "USES_GRAPHS", False):
@@ -189,6 +199,8 @@ def measure(workload: Workload, dtype: type, bandwidth: float, budget: float) ->
     _rivals(workload, arguments, row, budget)
     cpu = grad(workload.function, jit=True, target="cpu")
     _time(row, "cpu", cpu, arguments, budget)
+    interpreted = grad(workload.function)  # of 1e8 elements it takes many seconds
+    row.milliseconds["interpreted"] = milliseconds(lambda: interpreted(*arguments), budget, least=1)
     return row
 
 
@@ -209,6 +221,8 @@ def _leaves(value: Any) -> list:
 
 def _rivals(workload: Workload, arguments: tuple, row: Row, budget: float) -> None:
     """CuPy and jax, where they are installed and find a device."""
+    from autograd_jit.trace import tree
+
     try:
         import cupy
 
@@ -217,7 +231,7 @@ def _rivals(workload: Workload, arguments: tuple, row: Row, budget: float) -> No
         _note_once(f"no cupy column: {type(reason).__name__}: {str(reason)[:80]}")
     else:
         if workload.by_hand is not None:
-            theirs = tuple([cupy.asarray(a) for a in arguments])
+            theirs = tree.map_leaves(cupy.asarray, arguments)
             by_hand = workload.by_hand
 
             def run_cupy() -> None:
@@ -248,14 +262,14 @@ def _note_once(text: str) -> None:
 
 # ---------------------------------------------------------------- the table
 
-COLUMNS = ("graph", "launches", "unfused", "cupy", "jax", "cpu")
+COLUMNS = ("graph", "launches", "unfused", "cupy", "jax", "cpu", "interpreted")
 
 
 def table(rows: list[Row]) -> str:
-    head = f"{'workload':28} {'dtype':8}" + "".join([f"{name:>10}" for name in COLUMNS])
+    head = f"{'workload':28} {'dtype':8}" + "".join([f"{name:>12}" for name in COLUMNS])
     lines = [head + f"{'share':>8}{'kernels':>8}{'first s':>9}{'error':>9}", "milliseconds a gradient:"]
     for row in rows:
-        times = "".join([f"{row.milliseconds[n]:10.3f}" if n in row.milliseconds else f"{'-':>10}" for n in COLUMNS])
+        times = "".join([f"{row.milliseconds[n]:12.3f}" if n in row.milliseconds else f"{'-':>12}" for n in COLUMNS])
         share = f"{row.bandwidth_share:8.2f}" if row.bandwidth_share is not None else f"{'-':>8}"
         lines.append(
             f"{row.workload:28} {row.dtype:8}{times}{share}{row.kernels:8}{row.first_call_seconds:9.2f}{row.error:9.1e}"

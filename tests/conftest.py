@@ -8,10 +8,16 @@ from unittest import mock
 import pytest
 
 from tests.emulation import plugin
-from tests.emulation.plugin import compiler_packages, emulated_device, pytest_configure
+from tests.emulation.plugin import (
+    compiler_packages,
+    emulated_device,
+    no_faults_of_the_emulated_device,
+    pytest_configure,
+)
 
 __all__ = [
-    "compile_mode", "compiler_packages", "emulated_device", "pytest_addoption", "pytest_collection_modifyitems",
+    "compile_mode", "compiler_packages", "emulated_device", "no_faults_of_the_emulated_device",
+    "pytest_addoption", "pytest_collection_modifyitems",
     "pytest_configure", "pytest_runtest_protocol",
 ]  # fmt: skip
 

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from autograd_jit.divergence import Diverged
 from autograd_jit.errors import AutogradJitError
-from autograd_jit.lower.program import Diverged, Stopped, lower
+from autograd_jit.lower.frame import Stopped
+from autograd_jit.lower.program import lower
 from autograd_jit.trace import tree
 from autograd_jit.trace.recorder import LeaveTrace, Recorder
 from autograd_jit.trace.reverse import make_vjp_leaves

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import autograd_jit.numpy as anp
 from autograd_jit import config, grad, hessian, jacobian, jit, make_jvp, value_and_grad
-from autograd_jit.lower import in_place, parts
+from autograd_jit.lower import in_place, parts, plan
 from tests.jit_support import assert_same_outcome, outcome
 
 SIZE = 4
@@ -28,9 +28,11 @@ SIZE = 4
 
 @pytest.fixture(scope="module", autouse=True)
 def small_arrays_count_as_large():
-    """Results take the memory of operands, and threads share launches: here for arrays of four elements, too."""
+    """Results take the memory of operands, and others are in theirs before; threads share launches: here for arrays of
+    four elements, too."""
     with (
         mock.patch.object(in_place, "LEAST_BYTES", 0),
+        mock.patch.object(plan, "WORTH_PACKING", 0),
         mock.patch.object(parts, "LEAST_SECONDS", 0.0),
         mock.patch.object(parts, "FEWEST_TURNS", 2),
         mock.patch.object(parts, "LINE", 1),

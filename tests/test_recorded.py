@@ -136,11 +136,11 @@ def test_fewer_where_they_have_saved_what_lowering_takes(monkeypatch):
     assert not kept.is_slow and not kept.is_worth_lowering
     needed = next(kept.calls for kept.calls in range(1, 10_000) if kept.is_worth_lowering)
     assert needed == recorded.MANY_CALLS + 1
-    kept.call_seconds = kept.lowering_seconds / 2
+    kept._cost = kept.operations, kept.lowering_seconds / 2
     needed = next(kept.calls for kept.calls in range(1, 100) if kept.is_worth_lowering)
     assert needed == 5  # four replays have saved half of an interpreted call each
     assert not kept.is_slow
-    kept.call_seconds *= 2
+    kept._cost = kept.operations, kept.lowering_seconds
     kept.calls = 1
     assert kept.is_slow and kept.is_worth_lowering
 

@@ -13,7 +13,7 @@ import contextlib
 import ctypes
 import functools
 import importlib
-from pathlib import Path
+import os
 from typing import Final, NamedTuple
 
 import numpy
@@ -110,10 +110,11 @@ def threads() -> int:
 @functools.cache
 def _numpy_libraries() -> tuple[ctypes.CDLL, ...]:
     """The BLAS libraries that NumPy's wheel brought, which are loaded already; none with another build of NumPy."""
-    folders = [Path(numpy.__file__).parent.parent / "numpy.libs", Path(numpy.__file__).parent / ".dylibs"]
-    files = [file for folder in folders if folder.is_dir() for file in folder.glob("*openblas64*")]
+    package = os.path.dirname(numpy.__file__)
     libraries = []
-    for file in files:
-        with contextlib.suppress(OSError):
-            libraries.append(ctypes.CDLL(str(file)))
+    for folder in (os.path.join(os.path.dirname(package), "numpy.libs"), os.path.join(package, ".dylibs")):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if "openblas64" in name:
+                with contextlib.suppress(OSError):
+                    libraries.append(ctypes.CDLL(os.path.join(folder, name)))
     return tuple(libraries)

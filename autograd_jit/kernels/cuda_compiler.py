@@ -16,10 +16,10 @@ import linecache
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import BackendError
+from ..records import record
 from . import cuda_math
 
 __all__ = ["DeviceCode", "compile_source", "missing_packages", "toolkit_major", "versions"]
@@ -37,7 +37,7 @@ _ELEMENTS: Final = {"double": "float64", "float": "float32", "i64": "int64", "i3
 _compiling = threading.Lock()
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class DeviceCode:
     """A cubin and the name of its kernel."""
 

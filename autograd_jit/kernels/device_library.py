@@ -1,4 +1,4 @@
-"""Factorizations, Fourier transforms and sorting on the device, by a library of array functions: CuPy on hardware.
+"""Products, factorizations, Fourier transforms and sorting on the device, by a library of array functions: CuPy there.
 
 The counterparts of :mod:`.lapack`, :mod:`.fourier` and of sorting in :mod:`.sequences`, with the same operands,
 numbers and results (factors column-major, pivots with a word that says whether a matrix is near to singular), since
@@ -30,7 +30,10 @@ from .numpy_fourier import LOOPS
 if TYPE_CHECKING:
     from .cuda_device import CudaDevice, DeviceMemory
 
-__all__ = ["ROUTINES", "Library", "current", "install", "offers"]
+__all__ = ["PRODUCT", "ROUTINES", "Library", "current", "install", "offers"]
+
+#: the name of products of matrices, which are no routine on the CPU
+PRODUCT: Final = "product"
 
 
 class Library(Protocol):
@@ -163,6 +166,14 @@ def _decomposed(library: Library, name: str, a: Any, **options: Any) -> list[Any
         return list(_of_stack(getattr(xp.linalg, name), a, **options))
     found = getattr(np.linalg, name)(library.host(a), **options)
     return [xp.asarray(part) for part in found]
+
+
+# ---------------------------------------------------------------- products
+
+
+def product(library: Library, numbers: Sequence[int], args: Arrays, results: Arrays) -> None:
+    """``out[b] = left[b] @ right[b]``, of matrices that may be transposed and batches that may be one matrix."""
+    library.xp.matmul(args[0], args[1], out=results[0])
 
 
 # ---------------------------------------------------------------- systems
@@ -356,8 +367,9 @@ def _complex(xp: Any, real: Any) -> Any:
     return xp.ascontiguousarray(pairs).view(kind)[..., 0]
 
 
-#: by the names of :data:`.library.ROUTINES`
+#: by the names of :data:`.library.ROUTINES`, and products
 ROUTINES: Final[dict[str, Routine]] = {
+    PRODUCT: product,
     "lu": lu,
     "solve": solve,
     "triangular": triangular,

@@ -67,7 +67,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-from . import cpu, object_loader
+from . import cpu, llvm_functions, object_loader
 from .object_loader import LoadedObject, UnsupportedObject
 
 Tier = Literal["quick", "full", "loops", "scalar"]
@@ -84,6 +84,8 @@ ROUTINE_ATTRIBUTES: Final = "nounwind"
 ELEMENT_BYTES: Final = {"double": 8, "float": 4, "i64": 8, "i32": 4, "i16": 2, "i8": 1}
 
 _CODEGEN_LEVEL: Final[dict[Tier, int]] = {"quick": 0, "full": 2, "loops": 2, "scalar": 2}
+#: text of these goes to LLVM's code generator as it is: our kernels are printed as they should run
+_WITHOUT_PASSES: Final = ("quick", "full")
 
 
 class CodegenError(RuntimeError):
@@ -117,8 +119,15 @@ def compile_ir(ir_text: str, *, name_hint: str = "", tier: Tier = "full") -> Com
 
 def compile_object(ir_text: str, *, name_hint: str = "", tier: Tier = "full") -> bytes:
     """Compile only: the object code that `load_object`, here or in another process, links."""
-    with _llvm() as llvm:
-        return llvm.emit(ir_text, name_hint, tier)
+    with _lock:
+        emitter = _emitter() if tier in _WITHOUT_PASSES else None
+        if emitter is None:
+            with _llvm() as llvm:
+                return llvm.emit(ir_text, name_hint, tier)
+        try:
+            return emitter.emit(ir_text, _CODEGEN_LEVEL[tier])
+        except RuntimeError as error:
+            raise CodegenError(f"LLVM rejected the kernel {name_hint or '(unnamed)'}: {error}") from error
 
 
 def load_object(object_code: bytes, *, name_hint: str = "") -> CompiledCode:
@@ -184,8 +193,18 @@ def _llvm() -> Iterator[_Llvm]:
         yield _instance
 
 
+@functools.cache
+def _emitter() -> llvm_functions.Emitter | None:
+    """LLVM without the import of llvmlite's package; None where it must be had through that."""
+    path = llvm_functions.library_path()
+    try:
+        return None if path is None else llvm_functions.Emitter(path)
+    except (OSError, AttributeError, RuntimeError):
+        return None
+
+
 class _Llvm:
-    """llvmlite, initialised: one target machine a tier."""
+    """llvmlite's package, initialised: one target machine a tier."""
 
     def __init__(self) -> None:
         import llvmlite.binding as binding
@@ -222,7 +241,7 @@ class _Llvm:
             module.verify()
         except RuntimeError as error:
             raise CodegenError(f"LLVM rejected the kernel {name_hint or '(unnamed)'}: {error}") from error
-        if tier in ("loops", "scalar"):
+        if tier not in _WITHOUT_PASSES:
             self._optimize(module, tier)
         return module
 

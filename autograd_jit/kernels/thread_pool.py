@@ -99,15 +99,23 @@ def supported() -> bool:
     return sys.platform.startswith("linux") and platform.machine() in _MACHINES and hasattr(signal, "pthread_sigmask")
 
 
-def _ir(machine: _Machine) -> str:
-    places = "\n".join([f"  %{name} = getelementptr i64, ptr %pool, i64 {word}" for name, word in _PLACES.items()])
-    return f"""
-declare i64 @syscall(i64, ...)
-{machine.declarations}
+#: the addresses of what lies in a pool
+_PLACES_IR: Final = "\n".join(
+    [f"  %{name} = getelementptr i64, ptr %pool, i64 {word}" for name, word in _PLACES.items()]
+)
 
+
+def _ir(machine: _Machine) -> str:
+    declarations = f"declare i64 @syscall(i64, ...)\n{machine.declarations}"
+    return "\n".join([declarations, _take_parts(machine), _parts(machine), _worker(machine)])
+
+
+def _take_parts(machine: _Machine) -> str:
+    """Run parts until none is left."""
+    return f"""
 define internal void @agj_take_parts(ptr %pool, i1 %is.worker) nounwind {{
 entry:
-{places}
+{_PLACES_IR}
   %count = load i64, ptr %count.at, align 8
   br label %take
 take:
@@ -144,7 +152,12 @@ finished:
 none:
   ret void
 }}
+"""
 
+
+def _parts(machine: _Machine) -> str:
+    """The entry of a table: share a launch, wait for the parts that others took, fold their totals."""
+    return f"""
 define i64 @agj_parts(ptr %slots, ptr %args) nounwind {{
 entry:
   %pool.word = load i64, ptr %args, align 8
@@ -168,7 +181,7 @@ alone:
   %status.alone = call i64 %function(ptr %slots, ptr %whole)
   ret i64 %status.alone
 share:
-{places}
+{_PLACES_IR}
   %count = load i64, ptr %count.at, align 8
   store i64 %function.word, ptr %launch.function, align 8
   store ptr %slots, ptr %launch.slots, align 8
@@ -229,10 +242,15 @@ end:
   store atomic i64 0, ptr %busy release, align 8
   ret i64 %status
 }}
+"""
 
+
+def _worker(machine: _Machine) -> str:
+    """What a worker thread does for ever."""
+    return f"""
 define ptr @agj_worker(ptr %pool) nounwind {{
 entry:
-{places}
+{_PLACES_IR}
   %launch.number = getelementptr i8, ptr %ticket.at, i64 4
   br label %idle
 idle:

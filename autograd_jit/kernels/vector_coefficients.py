@@ -1,4 +1,4 @@
-"""Printed by tools/fit_vector_functions.py, where they are defined: for float64, for float32."""
+"""Printed by tests/kernels/fit_vector_functions.py, where they are defined: for float64, for float32."""
 
 from typing import Final
 

@@ -5,8 +5,8 @@
     sin, cos      r + r**3 P(r**2)  and  1 - r**2 / 2 + r**4 P(r**2),  r = x - k pi/2,  by k modulo 4
     tanh(x)       x + x**3 P(x**2)  up to 0.55,  1 - 2 / (exp(2 x) + 1)  above
 
-P are polynomials that `tools/fit_vector_functions.py` defines. `wide` asks for the precision of float64; without it
-that of float32 is enough, in double precision.
+P are polynomials that `tests/kernels/fit_vector_functions.py` defines. `wide` asks for the precision of float64;
+without it that of float32 is enough, in double precision.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ and rounded one by one: what is written is what is computed, on every CPU and at
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ..records import record
 
 if TYPE_CHECKING:
     from .vector_ir import Emission
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Value", "fast_two_sum", "fma", "polynomial", "select", "two_sum"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Value:
     """A register, or a constant in its place: floating point, i64, or (from comparisons) i1."""
 

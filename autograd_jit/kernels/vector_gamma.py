@@ -1,7 +1,7 @@
 """The logarithm of the gamma function and its derivative, as formulas for `vector_functions` (for positive numbers).
 
-P and Q are polynomials that `tools/fit_vector_functions.py` defines; `w = (x - a) / (x + a)`, with the geometric mean
-a of P's interval. Zeros are factors, so that the error is small against the result next to them, too.
+P and Q are polynomials that `tests/kernels/fit_vector_functions.py` defines; `w = (x - a) / (x + a)`, with the
+geometric mean a of P's interval. Zeros are factors, so that the error is small against the result next to them, too.
 
     gammaln(x)    (x - 1) (x - 2) P(w)  in [1/2, 4);  gammaln(x + 1) - log x  below;
                   x (log x - 1) - log(x) / 2 + log(2 pi) / 2 + Q(1 / x**2) / x  above        (DLMF 5.5.1, 5.11.1)

@@ -16,9 +16,9 @@ import itertools
 import math as math_
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from ..records import field, record
 from . import cpu, vecmath, vector_functions
 from .llvm import ELEMENT_BYTES, MATH_ATTRIBUTES
 
@@ -35,7 +35,7 @@ _SHORT: Final = {
 Body = Callable[["Emission", list[str]], list[str]]
 
 
-@dataclass
+@record
 class Function:
     """A function in the making."""
 

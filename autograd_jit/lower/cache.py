@@ -27,7 +27,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, NamedTuple
 
 _MAGIC: Final = b"AGJ1"
@@ -49,7 +48,7 @@ _numbers = itertools.count()
 class Statistics(NamedTuple):
     """What `python -m autograd_jit.cache` shows."""
 
-    folder: Path
+    folder: str
     entries: int
     bytes: int
     limit_bytes: int
@@ -66,7 +65,7 @@ class ObjectCache:
     and processors may lie in the same folder and are never seen."""
 
     def __init__(self, folder: str | os.PathLike[str], limit_bytes: int = DEFAULT_LIMIT, *, salt: str = "") -> None:
-        self.folder = Path(folder)
+        self.folder = os.fspath(folder)
         self.limit_bytes = limit_bytes
         self._salt = salt
         self._lock = threading.Lock()
@@ -177,13 +176,13 @@ class ObjectCache:
             return []
 
 
-def default_folder() -> Path:
+def default_folder() -> str:
     """$AUTOGRAD_JIT_CACHE_DIR, else $XDG_CACHE_HOME/autograd_jit, else ~/.cache/autograd_jit."""
     if own := os.environ.get("AUTOGRAD_JIT_CACHE_DIR"):
-        return Path(own)
+        return own
     if (shared := os.environ.get("XDG_CACHE_HOME")) and os.path.isabs(shared):
-        return Path(shared) / "autograd_jit"
-    return Path(os.path.expanduser("~")) / ".cache" / "autograd_jit"
+        return os.path.join(shared, "autograd_jit")
+    return os.path.join(os.path.expanduser("~"), ".cache", "autograd_jit")
 
 
 def default_cache() -> ObjectCache:
@@ -192,7 +191,7 @@ def default_cache() -> ObjectCache:
 
 
 @functools.cache
-def _cache_in(folder: Path) -> ObjectCache:
+def _cache_in(folder: str) -> ObjectCache:
     return ObjectCache(folder, salt=environment())
 
 
@@ -206,7 +205,7 @@ def environment() -> str:
     from ..kernels import cpu, vecmath
 
     parts = [_installed(name) for name in ("llvmlite", "numba", "scipy")]
-    parts += [_sources(Path(__file__).parent), _sources(Path(cpu.__file__).parent)]
+    parts += [_sources(os.path.dirname(module)) for module in (__file__, cpu.__file__)]
     return "; ".join([*parts, vecmath.library_version(), f"{cpu.vector_bytes()} bytes", cpu.identity()])
 
 
@@ -215,7 +214,7 @@ def _installed(name: str) -> str:
     return f"{name} {_stamp(found.origin)}" if found and found.origin else f"no {name}"
 
 
-def _sources(folder: Path) -> str:
+def _sources(folder: str) -> str:
     with os.scandir(folder) as entries:
         return " ".join(sorted(_stamp(entry.path) for entry in entries if entry.name.endswith(".py")))
 
@@ -254,12 +253,12 @@ def _remove(path: str) -> bool:
     return True
 
 
-def _prepare(folder: Path) -> bool:
+def _prepare(folder: str) -> bool:
     """Make the folder and look whether it is safe: what lies in it will be executed."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
+            os.mkdir(folder, mode=0o700)
         found = os.stat(folder)
     except OSError:
         return False  # a read-only home: no cache, nothing to warn of

@@ -17,12 +17,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..config import CompileMode, config
 from ..errors import BackendError
 from ..kernels.llvm import CodegenError, CompiledCode, Tier, compile_ir, load_object
+from ..records import field, record
 from .cache import default_cache
 from .emit_llvm import emit
 from .kernel import Kernel
@@ -36,7 +36,7 @@ __all__ = [
 logger = logging.getLogger("autograd_jit")
 
 
-@dataclass
+@record
 class Counters:
     """What this process has compiled and loaded so far."""
 
@@ -65,7 +65,7 @@ def count(origin: str) -> None:
         sums.loaded += origin == "disk"
 
 
-@dataclass
+@record
 class CompiledKernel:
     """Machine code of one kernel structure.
 
@@ -83,8 +83,8 @@ class CompiledKernel:
     compiler: str = "llvm"
     tier: Tier = "full"
     replaced: Any = None
-    text: str = field(default="", repr=False)
-    users: weakref.WeakSet = field(default_factory=weakref.WeakSet, repr=False)
+    text: str = ""
+    users: weakref.WeakSet = field(default_factory=weakref.WeakSet)
 
     @property
     def symbol(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from ..kernels import cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, Dim, Launchable
+from ..records import record
 from . import emit_cuda
 from .compile import count
 from .device_schedule import Combine, DeviceCall, DeviceCheck, DeviceGemm, DeviceLoop, Sizes, itemsize, scalar
@@ -28,7 +28,7 @@ ALIGNMENT = 256
 BLOCKS_PER_PROCESSOR = 32
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class DeviceKernel:
     """One kernel's code for the device; ``kernel`` is None for those that are no loops."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ..records import record
 from .device_program import DeviceKernel, DeviceProgram
 from .device_schedule import DeviceLoop, Fetch, Send
 from .fuse import Group
@@ -12,7 +12,7 @@ from .fuse import Group
 __all__ = ["DeviceListing"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class DeviceEntry:
     """One distinct kernel and its launches. Prints its figures and its Python source."""
 

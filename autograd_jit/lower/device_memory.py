@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from ..kernels.cuda_device import CudaDevice, HostMemory
+from ..records import record
 from .device_launch import partial_bytes
 from .device_schedule import DeviceLoop, HostLoop, HostNode, Item
 from .graph import Value, View
@@ -33,7 +33,7 @@ COMPARED_BYTES: Final = 1 << 16
 RUNNING: Final = -1
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Layout:
     """Where everything lies in a block, in bytes.
 

@@ -14,7 +14,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import device_library
 from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
+from ..records import field, record, replaced
 from ..trace import collector
 from ..trace.draws import perform
 from ..trace.linear_rows import linear_rows
@@ -42,32 +42,24 @@ from .device_schedule import (
     HostNode,
     Item,
     LibraryCall,
+    LibraryProduct,
     Send,
     schedule,
 )
-from .graph import Call, Check, CopyStep, Graph, Step, Value, View
+from .frame import PYTHON_SCALARS, StepRunner, Stopped, drawn_leaves, finish, ready
+from .graph import Call, Check, CopyStep, Gemm, Graph, Step, Value, View
 from .link import link_entry
-from .program import (
-    PYTHON_SCALARS,
-    OutputPlan,
-    Stages,
-    StepRunner,
-    Stopped,
-    drawn_leaves,
-    finish,
-    form,
-    ready,
-)
+from .program import OutputPlan, Stages, form
 
 __all__ = ["DeviceProgram", "lower_for_device"]
 
 #: whether steps on the device are captured as graphs, or launched one by one (for measuring what that costs)
 USES_GRAPHS = True
 #: what `explain` lists
-_REMARKABLE = (Fetch, Send, LibraryCall, HostLoop, HostNode)
+_REMARKABLE = (Fetch, Send, LibraryCall, LibraryProduct, HostLoop, HostNode)
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class DeviceProgram:
     """What one tape lowers to for a device; shared by threads. As :class:`Program` to its users."""
 
@@ -230,14 +222,14 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
     started = time.perf_counter()
     with collector.paused():
         if any(stays):  # results on the device are arrays of their own
-            tape = replace(tape, aliases={})
+            tape = replaced(tape, aliases={})
         stages = form(tape, for_device=True)
         graph = stages.graph
         items = schedule(stages, device_library.offers)
         drawn = len(graph.inputs) - len(tape.inputs)
         on_device = (*stays, *[False] * drawn)
         layout = lay_out(stages, items, on_device)
-        bound = replace(graph, nodes=[])
+        bound = replaced(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
         program = DeviceProgram(pack(tape), bound, device, outputs, items, layout, on_device)
         program.codes = compile_steps(items, device.capability)
@@ -247,7 +239,7 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
 
 def _as_arrays(outputs: list[OutputPlan]) -> list[OutputPlan]:
     """The same, with scalars as arrays: what stays on the device is one."""
-    return [out if out.type is None else replace(out, type=replace(out.type, kind="array")) for out in outputs]
+    return [out if out.type is None else replaced(out, type=replaced(out.type, kind="array")) for out in outputs]
 
 
 # ---------------------------------------------------------------- running
@@ -317,11 +309,15 @@ class DeviceFrame(StepRunner):
                 waits = True
             elif isinstance(item, Send):
                 segments.append(functools.partial(self._send, item.value))
+            elif isinstance(item, LibraryProduct):  # of garbage it is garbage: no need to ask whether the run has ended
+                segments.append(self._by_library(item.node, device_library.PRODUCT, (), item.node.outs))
+                waits = True
             elif isinstance(item, LibraryCall):
                 if may_have_ended:
                     segments.append(self._wait)
                     may_have_ended = False
-                segments.append(self._by_library(item.node))
+                node = item.node
+                segments.append(self._by_library(node, node.routine, node.numbers, node.results))
                 waits = True
             else:
                 if waits:
@@ -376,10 +372,13 @@ class DeviceFrame(StepRunner):
 
     # ---------------------------------------------------------------- by the device library
 
-    def _by_library(self, node: Call) -> Callable[[], None]:
+    def _by_library(
+        self, node: Call | Gemm, name: str, numbers: tuple[int, ...], results: Sequence[Value]
+    ) -> Callable[[], None]:
+        """A step of the device library: its routine of that name, on the operands of a node."""
         library = device_library.current()
         if library is None:
-            raise BackendError(f"the device library that {node.routine} was compiled for is gone")
+            raise BackendError(f"the device library that {name} was compiled for is gone")
 
         def view(operand: View) -> Any:
             size = operand.dtype.itemsize
@@ -387,18 +386,20 @@ class DeviceFrame(StepRunner):
             strides = tuple([stride * size for stride in operand.strides])
             return library.view(self.device, self.memory, offset, operand.shape, operand.dtype, strides)
 
-        args, results = [view(arg) for arg in node.args], [view(value.view()) for value in node.results]
-        routine = functools.partial(device_library.ROUTINES[node.routine], library, node.numbers, args, results)
-        return functools.partial(self._call_library, routine, library, node)
+        args, found = [view(arg) for arg in node.reads], [view(value.view()) for value in results]
+        routine = functools.partial(device_library.ROUTINES[name], library, numbers, args, found)
+        return functools.partial(self._call_library, routine, library, name, str(node))
 
-    def _call_library(self, routine: Callable[[], None], library: device_library.Library, node: Call) -> None:
+    def _call_library(
+        self, routine: Callable[[], None], library: device_library.Library, name: str, shown: str
+    ) -> None:
         try:
             with library.running(self.device):
                 routine()
         except np.linalg.LinAlgError as error:
-            raise Stopped(f"{node} stopped: {error}") from error
+            raise Stopped(f"{shown} stopped: {error}") from error
         except Exception as error:
-            raise BackendError(f"the device library fails in {node.routine}: {error}") from error
+            raise BackendError(f"the device library fails in {name}: {error}") from error
 
     # ---------------------------------------------------------------- on the host
 

@@ -9,12 +9,12 @@ the device reads it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from ..kernels import cuda_routines, device_library
+from ..records import record
 from . import emit_cuda
 from .emit_cuda import Mapping
 from .graph import Call, Check, Gemm, Graph, Node, Step, Value, View
@@ -32,6 +32,7 @@ __all__ = [
     "HostNode",
     "Item",
     "LibraryCall",
+    "LibraryProduct",
     "Send",
     "Sizes",
     "schedule",
@@ -42,9 +43,12 @@ __all__ = [
 SHORT_ROW = 64
 #: threads that keep a large device busy, and terms that one of them adds at least
 BUSY_THREADS, LEAST_TERMS = 1 << 16, 256
+#: multiplications from which the device library has a product: it ends a graph, and its call takes the host some tens
+#: of microseconds, in which the kernel of our own does about so many (reckoned, not measured)
+LARGE_PRODUCT = 1 << 24
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Sizes:
     """How the iterations of a launch are given out. ``total`` elements, or ``rows`` of ``terms`` in ``chunks``."""
 
@@ -68,7 +72,7 @@ class Sizes:
         return -(-(self.total if self.mapping == "element" else rows) // self.lanes)
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class DeviceLoop:
     """A fused loop on the device."""
 
@@ -81,7 +85,7 @@ class DeviceLoop:
         return f"kernel over {over}, by {self.sizes.mapping}"
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class _NodeStep:
     """A node that runs alone. ``position``: what the status becomes where the run ends there."""
 
@@ -99,6 +103,13 @@ class DeviceGemm(_NodeStep):
 
     node: Gemm
     word = "product"
+
+
+class LibraryProduct(_NodeStep):
+    """A product of matrices by the device library."""
+
+    node: Gemm
+    word = "device library:"
 
 
 class DeviceCheck(_NodeStep):
@@ -122,7 +133,7 @@ class LibraryCall(_NodeStep):
     word = "device library:"
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class HostLoop:
     """A fused loop on the host. ``reason``: why."""
 
@@ -147,7 +158,7 @@ class HostNode(_NodeStep):
         return f"{super().__str__()}{'  # on the device with CuPy' if in_library else ''}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Transfer:
     value: Value
 
@@ -169,7 +180,18 @@ class Send(_Transfer):
     target = "device"
 
 
-Item: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall | LibraryCall | HostLoop | HostNode | Fetch | Send
+Item: TypeAlias = (
+    DeviceLoop
+    | DeviceGemm
+    | DeviceCheck
+    | DeviceCall  # on the device
+    | LibraryCall
+    | LibraryProduct
+    | HostLoop
+    | HostNode
+    | Fetch
+    | Send
+)
 
 
 def schedule(stages: Stages, library_offers: Callable[[str], bool] = lambda routine: False) -> list[Item]:
@@ -218,7 +240,9 @@ class _Scheduler:
                 self._add(HostNode(node, position), read, (), False)
         elif isinstance(node, Gemm):
             if node.out.size:
-                self._add(DeviceGemm(node, position), read, node.outs, True)
+                by_library = _multiplications(node) >= LARGE_PRODUCT and self.library_offers(device_library.PRODUCT)
+                step = LibraryProduct(node, position) if by_library else DeviceGemm(node, position)
+                self._add(step, read, node.outs, True)
         elif isinstance(node, Call) and node.routine in cuda_routines.ROUTINES:
             self._add(DeviceCall(node, position), read, node.outs, True)
         elif isinstance(node, Call) and self.library_offers(node.routine):
@@ -265,7 +289,7 @@ def sizes_of(kernel: Kernel, dims: tuple[int, ...]) -> Sizes:
     return Sizes("block" if by_block else "thread", 0, rows, terms, chunk, chunks, lanes)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Combine:
     """The second half of a reduction in chunks: ``rows`` totals of ``chunks`` each."""
 
@@ -280,6 +304,10 @@ class Combine:
         kernel = Kernel((True, False), (Access(element, "unit"),), (), (), (stage,))
         lanes = min(256, max(32, 1 << (sizes.chunks - 1).bit_length()))
         return cls(kernel, Sizes("block", 0, sizes.rows, sizes.chunks, sizes.chunks, 1, lanes))
+
+
+def _multiplications(node: Gemm) -> int:
+    return node.out.size * node.left.shape[2]
 
 
 def _product(sizes: Iterable[int]) -> int:

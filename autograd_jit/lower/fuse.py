@@ -1,7 +1,8 @@
 """Kernel graph to groups: which nodes share a loop.
 
 A group is one loop nest over one *domain* (a shape). A map joins the first group of its shape that comes after
-everything it reads; what it reads may come out of that very group, element by element. A reduction ends in the
+everything it reads (a fill, which reads nothing, the last); what it reads may come out of that very group, element by
+element. A reduction ends in the
 group over the shape that it reduces, together with other reductions over the same axes. Groups run in order.
 
 A group whose reductions are over the innermost axes works row by row. What is made of a row's totals, and what is
@@ -14,11 +15,11 @@ from __future__ import annotations
 import bisect
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from ..records import field, record
 from .chunks import chunk_starts
 from .graph import (
     Graph,
@@ -51,7 +52,7 @@ MAX_ACCESSES = 24
 LAST_STAGE = 11
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Group:
     """Nodes that share a loop nest over ``domain``; or, with ``domain`` None, one node that runs alone.
 
@@ -248,6 +249,8 @@ class _Fusion:
             return len(self.groups) - 1, 1
         numbers = self.by_domain[domain]
         place = bisect.bisect_left(numbers, earliest[0])
+        if isinstance(node, Piece) and _is_fill(node):  # no reading is saved, and its buffer takes memory from there on
+            place = max(place, len(numbers) - 1)
         while place < len(numbers):
             number = numbers[place]
             group = self.groups[number]
@@ -288,6 +291,11 @@ def _spread_over(graph: Graph) -> dict[Value, set[tuple]]:
             elif isinstance(node, Map) and node.out in found:
                 found.setdefault(operand.value, set()).update(found[node.out])
     return found
+
+
+def _is_fill(piece: Piece) -> bool:
+    """Whether all elements of its region become the same number."""
+    return not piece.add and all([view.value.size == 1 for view in piece.reads])
 
 
 def _repeated(domain: tuple[int, ...], view: View) -> tuple[int, ...]:

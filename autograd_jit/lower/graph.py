@@ -22,12 +22,12 @@ import functools
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, final
 
 import numpy as np
 
 from ..errors import TapeError
+from ..records import field, record
 from ..trace.tape import Guard, Op
 
 __all__ = [
@@ -270,7 +270,7 @@ class Map(Node):
 
 
 @final
-@dataclass(eq=False)
+@record(eq=False)
 class Reduce(Node):
     op: str  # "sum", "prod", "max", "min", "all", "any"
     arg: View
@@ -288,7 +288,7 @@ class Reduce(Node):
         return f"{_typed(self.out)} = {self.op}({self.arg}, axes={self.axes})"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Init(Node):
     """Start of a buffer that pieces are written to. ``source``: None for no filling, a Literal, or a View to copy."""
 
@@ -331,7 +331,7 @@ class Piece(Node):
         return f"{self.region}{at} {'+=' if self.add else '='} {self.arg}"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Gemm(Node):
     """``out[b] = left[b] @ right[b]``; operands are three-axis views (batch, rows, columns), one axis unit-stride."""
 
@@ -350,7 +350,7 @@ class Gemm(Node):
         return f"{_typed(self.out)} = gemm({self.left}, {self.right})"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Call(Node):
     """A routine of :mod:`autograd_jit.kernels.library` on operands of three axes (batch, rows, columns).
 
@@ -382,7 +382,7 @@ class Call(Node):
         return f"{', '.join(map(_typed, self.results))} = {self.routine}({', '.join(map(str, self.args))}{numbers})"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Step(Node):
     """A Python step: the primitive's own function on NumPy arrays. ``reason``: why it is not native."""
 
@@ -420,7 +420,7 @@ class CopyStep(Step):
         return f"{_typed(self.results[0])} = python copy({self.source})  # {self.reason}"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Check(Node):
     """A guard: ``arg`` (dense) holds exactly the bytes ``expected``.
 
@@ -442,7 +442,7 @@ class Check(Node):
         return f"check {self.number}: {self.arg} == {np.frombuffer(self.expected, self.arg.dtype)}"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class RowsStart(Node):
     """The nodes from here to ``RowsEnd`` run once for each unit vector ``seed``, and compute a row of each result.
 
@@ -478,7 +478,7 @@ class RowsStart(Node):
         return f"for unit vector {_typed(self.seed)} of {self.basis}:"
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class RowsEnd(Node):
     """The end of what a ``RowsStart`` repeats: a row of each result is there."""
 
@@ -496,7 +496,7 @@ class RowsEnd(Node):
         return "next row: " + ", ".join([f"{row} of {_typed(out)}" for out, row in pairs])
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class Graph:
     """All of a tape: input and constant values, nodes in order, outputs as views (or static leaves)."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..records import field, record
 from .fuse import Group, is_row_stage
 from .graph import Inside, Literal, Map, Piece, Reduce, Term, Value, View, Window, canonical, dense_strides
 
@@ -75,7 +75,7 @@ class Reduction(NamedTuple):
     element: str
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Stage:
     """One inner loop over a row (the reduced axes), or with ``row`` what is done once a row, on scalars.
 
@@ -100,7 +100,7 @@ class Stage:
         return tuple(sorted([ref.index for ref in self.refs if ref.kind == "load"]))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Kernel:
     """A loop nest of ``len(reduced)`` axes, outermost first; ``reduced`` says which axes are summed over.
 
@@ -207,7 +207,7 @@ class Placement(NamedTuple):
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class Launch:
     """One use of a kernel. ``windows``: bounds along each axis."""
 
@@ -244,7 +244,7 @@ def build(group: Group, stored: set[Value], rows: Collection[Value] = ()) -> Lau
     return _Build(group, stored, rows).launch()
 
 
-@dataclass
+@record
 class _StageBuild:
     """A stage in the making; ``refs`` are the values that its loop holds in registers."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..records import record
 from . import emit_llvm, emit_python
 from .compile import CompiledKernel
 from .graph import Call, Check, Gemm, Node, RowsEnd, RowsStart
@@ -20,7 +20,7 @@ __all__ = ["KernelEntry", "KernelListing"]
 MOST_SHOWN = 40
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class KernelEntry:
     """One distinct kernel of a program and its launches. Prints its figures and its Python source."""
 

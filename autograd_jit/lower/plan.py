@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence, Set
+from typing import NamedTuple
 
+from ..records import field, record
+from . import in_place
 from .fuse import Group
 from .graph import Check, Graph, Map, RowsEnd, RowsStart, Step, Value, View
-from .in_place import operands_replaced
 from .kernel import Launch
 
 __all__ = ["Plan", "plan", "row_buffers", "stored_values"]
 
 ALIGNMENT = 64
+#: up to so many blocks, in an arena of so many bytes, other orders are tried: 2 ms for 128
+FEW_BLOCKS, WORTH_PACKING = 128, 1 << 16
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Plan:
-    """Byte offsets in the arena, and its size. ``hosts``: results of the program, by the values that live in them."""
+    """Byte offsets in the arena, and its size. ``hosts``: results of the program, by the values that live in them until
+    they are written."""
 
     offsets: dict[Value, int]
     arena_bytes: int
@@ -74,34 +79,105 @@ def plan(
     are alive together: a kernel may store one of them before it has read another to its end. But where one of the
     ``launches`` allows it, a result takes the memory of an operand, and an operand that of a ``delivered`` one.
 
-    Stages: lifetimes; which values follow each other in one place; then, group by group, free what died before and take
-    the best-fitting gap for what is born.
+    Stages: lifetimes; which values follow each other in one place; which of them lie in the memory of results until
+    those are written; then, group by group, free what died before and take the best-fitting gap for what is born.
     """
     born, dies = _lifetimes(groups, in_memory - elsewhere)
-    replaced = operands_replaced(launches, born, dies, delivered, _seen_by_python(groups)) if launches else {}
+    seen = _seen_by_python(groups)
+    replaced = in_place.operands_replaced(launches, born, dies, delivered, seen) if launches else {}
     chains = _chains(replaced)
-    births: dict[int, list[Value]] = {}
-    deaths: dict[int, list[Value]] = {}
-    for value, number in born.items():
-        last = chains[value][-1] if value in chains else value
-        if value not in replaced and last in born:  # neither in another's place nor in a result of the program
-            births.setdefault(number, []).append(value)
-            if last not in lasting:
-                deaths.setdefault(dies[last], []).append(value)
-    arena = _Arena(rows)
-    for number in range(len(groups)):
-        new = births.get(number, ())
-        for value in sorted(new, key=lambda v: (-v.nbytes, v.number)) if len(new) > 1 else new:
-            arena.take(value)
-        for value in deaths.get(number, ()):
-            arena.free(value)
+    guests = _guests(groups, born, dies, chains, delivered, {*rows, *lasting, *seen}) if launches else {}
+    blocks = [
+        _Block(
+            value,
+            number,
+            len(groups) if last in lasting else dies[last],
+            _rounded(rows.get(value, value.size) * value.dtype.itemsize),
+        )
+        for value, number in born.items()
+        if value not in replaced and value not in guests
+        and (last := chains[value][-1] if value in chains else value) in born  # else it is in a result of the program
+    ]  # fmt: skip
+    offsets, size = _placed(blocks)
     hosts: dict[Value, Value] = {}
     for first, others in chains.items():
-        if first in arena.offsets:
-            arena.offsets.update(dict.fromkeys(others, arena.offsets[first]))
-        else:
+        if first in offsets:
+            offsets.update(dict.fromkeys(others, offsets[first]))
+        elif first not in guests:
             hosts.update(dict.fromkeys([first, *others[:-1]], others[-1]))
-    return Plan(arena.offsets, arena.size, hosts)
+    for first, result in guests.items():
+        hosts.update(dict.fromkeys([first, *chains.get(first, ())], result))
+    return Plan(offsets, size, hosts)
+
+
+def _guests(
+    groups: list[Group],
+    born: Mapping[Value, int],
+    dies: Mapping[Value, int],
+    chains: Mapping[Value, list[Value]],
+    delivered: Collection[Value],
+    fixed: Set[Value],
+) -> dict[Value, Value]:
+    """Values (of chains the first) -> the result of the program whose memory they have before it is written.
+
+    The largest are served first. Those of ``fixed`` stay in the arena.
+    """
+    rooms = _rooms(groups, born, chains, delivered)
+    if not rooms:
+        return {}
+    followers = {value for others in chains.values() for value in others}
+    candidates = [
+        (first, chains.get(first, [first])[-1])
+        for first in born
+        if first.nbytes >= in_place.LEAST_BYTES and first not in followers
+    ]
+    found: dict[Value, Value] = {}
+    for first, last in sorted(candidates, key=lambda pair: (-pair[0].nbytes, pair[0].number)):
+        if last not in born or not fixed.isdisjoint([first, *chains.get(first, ())]):
+            continue
+        time = born[first], dies[last]
+        fitting = [room for room in rooms if room.result.nbytes >= first.nbytes and room.is_free(time)]
+        if fitting:
+            room = min(fitting, key=lambda room: (room.result.nbytes, room.result.number))
+            bisect.insort(room.taken, time)
+            found[first] = room.result
+    return found
+
+
+class _Room(NamedTuple):
+    """The memory of a result until the group ``written``, and when it is taken: (first, last) groups, in order."""
+
+    result: Value
+    written: int
+    taken: list[tuple[int, int]]
+
+    def is_free(self, time: tuple[int, int]) -> bool:
+        """Whether nobody else has it from one group to another, both included."""
+        first, last = time
+        place = bisect.bisect(self.taken, time)
+        return (
+            last < self.written
+            and (place == 0 or self.taken[place - 1][1] < first)
+            and (place == len(self.taken) or self.taken[place][0] > last)
+        )
+
+
+def _rooms(
+    groups: list[Group], born: Mapping[Value, int], chains: Mapping[Value, list[Value]], delivered: Collection[Value]
+) -> list[_Room]:
+    """Results that are large enough, and not written at once."""
+    written: dict[Value, int] = {}
+    wanted = {value for value in delivered if value.nbytes >= in_place.LEAST_BYTES}
+    if wanted:
+        for number, group in enumerate(groups):
+            for node in group.nodes:
+                for value in node.outs:
+                    if value in wanted:
+                        written.setdefault(value, number)
+    for first, others in chains.items():
+        if others[-1] in written:  # its operands have its memory before
+            written[others[-1]] = born[first]
+    return [_Room(value, number, []) for value, number in written.items() if number]
 
 
 def _seen_by_python(groups: list[Group]) -> set[Value]:
@@ -159,21 +235,82 @@ def _ends_of_loops(groups: list[Group]) -> dict[int, int]:
     return ends
 
 
+class _Block(NamedTuple):
+    """A stretch of the arena: the value that it is for, the first and the last group that need it, its length."""
+
+    value: Value
+    born: int
+    dies: int
+    length: int
+
+
+def _placed(blocks: list[_Block]) -> tuple[dict[Value, int], int]:
+    """Offsets, and the size of the arena: by the best of three orders, where there are few blocks.
+
+    In the order of a run memory is torn to pieces where what is born is a little larger than what has died. Saved
+    values of a gradient nest: those of longest life, or those that die last, are placed first then.
+    """
+    offsets, size = _as_they_are_born(blocks)
+    if len(blocks) <= FEW_BLOCKS and size >= WORTH_PACKING and size > _least(blocks):
+        longest_first = sorted(blocks, key=lambda block: (block.born - block.dies, -block.length))
+        last_first = sorted(blocks, key=lambda block: (-block.dies, block.born))
+        for order in (longest_first, last_first):
+            others, smaller = _into_gaps(order)
+            if smaller < size:
+                offsets, size = others, smaller
+    return offsets, size
+
+
+def _least(blocks: list[_Block]) -> int:
+    """The most bytes that are alive at once."""
+    changes: dict[int, int] = {}
+    for block in blocks:
+        changes[block.born] = changes.get(block.born, 0) + block.length
+        changes[block.dies + 1] = changes.get(block.dies + 1, 0) - block.length
+    return max(itertools.accumulate([changes[number] for number in sorted(changes)]), default=0)
+
+
+def _into_gaps(blocks: list[_Block]) -> tuple[dict[Value, int], int]:
+    """Each block at the lowest offset that is free for all its life."""
+    placed: list[tuple[int, _Block]] = []
+    for block in blocks:
+        offset = 0
+        for start, other in placed:
+            if other.born <= block.dies and block.born <= other.dies:
+                if start - offset >= block.length:
+                    break
+                offset = max(offset, start + other.length)
+        bisect.insort(placed, (offset, block), key=lambda pair: pair[0])
+    return {block.value: offset for offset, block in placed}, max([o + b.length for o, b in placed], default=0)
+
+
+def _as_they_are_born(blocks: list[_Block]) -> tuple[dict[Value, int], int]:
+    """Group by group: take the best-fitting gap for what is born, free what dies."""
+    births: dict[int, list[_Block]] = {}
+    deaths: dict[int, list[_Block]] = {}
+    for block in blocks:
+        births.setdefault(block.born, []).append(block)
+        deaths.setdefault(block.dies, []).append(block)
+    arena = _Arena()
+    for number in sorted({*births, *deaths}):
+        new = births.get(number, ())
+        for block in sorted(new, key=lambda b: (-b.value.nbytes, b.value.number)) if len(new) > 1 else new:
+            arena.take(block)
+        for block in deaths.get(number, ()):
+            arena.free(block)
+    return arena.offsets, arena.size
+
+
 class _Arena:
     """Gaps of free memory, sorted by offset."""
 
-    def __init__(self, rows: Mapping[Value, int]) -> None:
-        self.rows = rows
+    def __init__(self) -> None:
         self.offsets: dict[Value, int] = {}
-        self.lengths: dict[Value, int] = {}
         self.size = 0
         self.gaps: list[tuple[int, int]] = []  # (offset, length)
 
-    def _bytes(self, value: Value) -> int:
-        return _rounded(self.rows.get(value, value.size) * value.dtype.itemsize)
-
-    def take(self, value: Value) -> None:
-        need = self.lengths[value] = self._bytes(value)
+    def take(self, block: _Block) -> None:
+        need = block.length
         fits = [(length, offset) for offset, length in self.gaps if length >= need]
         if fits:
             length, offset = min(fits)
@@ -186,10 +323,10 @@ class _Arena:
         else:
             offset = self.size
             self.size += need
-        self.offsets[value] = offset
+        self.offsets[block.value] = offset
 
-    def free(self, value: Value) -> None:
-        offset, length = self.offsets[value], self.lengths[value]
+    def free(self, block: _Block) -> None:
+        offset, length = self.offsets[block.value], block.length
         position = bisect.bisect(self.gaps, (offset, 0))
         if position < len(self.gaps) and self.gaps[position][0] == offset + length:
             length += self.gaps.pop(position)[1]

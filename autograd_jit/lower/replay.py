@@ -43,7 +43,8 @@ from ..trace.integers import integer_name
 from ..trace.tape import Constant
 from ..trace.trace_call import is_dynamic
 from ..trace.tracer import REGISTERED
-from .program import OutputPlan, Program, drawn_leaves
+from .frame import drawn_leaves
+from .program import OutputPlan, Program
 
 __all__ = ["ReplaySource"]
 

@@ -7,11 +7,11 @@ generator (a Cholesky decomposition and a solve: 45 ms against 3), so it too wai
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config import CompileMode
 from ..kernels.llvm import CompiledCode
+from ..records import record
 from . import compile as compiling
 from .compile import CompiledKernel
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CompiledRoutine", "compiled_routine"]
 
 
-@dataclass(eq=False)
+@record(eq=False)
 class CompiledRoutine(CompiledKernel):
     """Machine code of a routine; its ``kernel`` is the function that it is written as, and a precision."""
 

@@ -12,10 +12,10 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..records import record, replaced
 from .graph import Graph, Literal, Map, Node, Piece, Reduce, Term, Value, View, dense_strides
 
 __all__ = ["Cluster", "Rewriter", "clusters", "domain_of", "short_axis"]
@@ -65,7 +65,7 @@ def _axis_of(node: Node, longest: int) -> int | None:
     return axis
 
 
-@dataclass
+@record
 class Cluster:
     """Nodes over one domain that read each other; ``axis`` is the short one of it, ``wanted`` what others read."""
 
@@ -230,7 +230,7 @@ class Rewriter:
         elif isinstance(node, Map) and node.op != "gather":
             self.nodes.append(Map(node.op, tuple([self._term(arg) for arg in node.args]), node.out))
         elif isinstance(node, Reduce):
-            self.nodes.append(replace(node, arg=self._view(node.arg)))
+            self.nodes.append(replaced(node, arg=self._view(node.arg)))
         elif isinstance(node, Piece):
             self._piece(node)
         else:

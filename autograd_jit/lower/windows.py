@@ -22,11 +22,11 @@ import functools
 import itertools
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from ..records import field, record
 from .builder import is_native
 from .graph import Graph, Init, Inside, Literal, Map, Node, Piece, Term, Value, View, Window, dense_strides
 from .recompute import COST
@@ -115,7 +115,7 @@ def _both(one: Window, other: Window) -> Window:
     return tuple(met)
 
 
-@dataclass
+@record
 class _Assembly:
     """A buffer's filling and pieces."""
 

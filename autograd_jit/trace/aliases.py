@@ -11,11 +11,11 @@ makes such a result as the function did: by NumPy's own views of the arrays that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..records import record
 from . import tree
 from .tape import Constant, Guard, Op, Var
 
@@ -32,7 +32,7 @@ VIEWS = frozenset(
 MOST_WORK = 10_000
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class Alias:
     """How a result is made of others: the value of ``var``, by ``ops`` from the values of ``roots``."""
 

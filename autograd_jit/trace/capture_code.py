@@ -17,7 +17,8 @@ from __future__ import annotations
 import dis
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ..records import record
 
 __all__ = ["Chain", "CodeFacts", "Import", "Write", "facts_of"]
 
@@ -28,7 +29,7 @@ Origin = tuple[str, ...]
 ELEMENT = "[]"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Chain:
     """An attribute chain that the code loads: ``np.random.rand`` at a line."""
 
@@ -36,7 +37,7 @@ class Chain:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Write:
     """A store into something captured. `how`: "rebinds", "sets" or "updates in place"."""
 
@@ -45,7 +46,7 @@ class Write:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Import:
     """An ``import`` statement inside a function."""
 
@@ -54,7 +55,7 @@ class Import:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CodeFacts:
     """What one function reads and writes, its nested functions included."""
 

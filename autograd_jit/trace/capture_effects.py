@@ -15,15 +15,16 @@ import os
 import random
 import sys
 import types
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy
 
+from ..records import record
+
 __all__ = ["GENERATOR_TYPES", "MUTABLE_TYPES", "MUTATORS", "Verdict", "mutates", "verdict"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Verdict:
     """`what`: "impure" (another answer each time), "effect" (harmless to the answer, not repeated by
     a replay), "unsound" (reads or writes state out of sight), "introspects" (reads attributes that the

@@ -21,11 +21,11 @@ import operator
 import re
 import types
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy
 
+from ..records import field, record
 from .capture_values import array_layout, same_plain
 from .capture_words import cell_word, code_word, list_words
 
@@ -44,7 +44,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False, slots=True)
 class Node:
     """One object that the function captures, by whatever number of paths."""
 
@@ -58,7 +58,7 @@ class Node:
     is_indirect: bool = False  # some path to it leads through something that cannot be cloned
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Place:
     """Where a value is read: `base` + `access` is the Python for it, `path` the user's words."""
 
@@ -74,7 +74,7 @@ class Place:
         return self.base + self.access
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Item:
     """One entry of a structure key, with what is needed to explain a difference."""
 
@@ -96,7 +96,7 @@ def _compiled(source: str, name: str) -> types.CodeType:
     return compile(source, f"<{name} of captured state>", "exec")
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Line:
     """A line of `check`: text, or the guard of an array. `is_watched`: it holds while the watched words do."""
 

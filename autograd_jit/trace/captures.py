@@ -21,12 +21,12 @@ import functools
 import types
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 import numpy
 
+from ..records import record
 from .capture_clone import Clone, clone
 from .capture_guards import Item
 from .capture_values import same_array_kind
@@ -39,7 +39,7 @@ __all__ = ["CapturedArray", "Captures", "Snapshot", "clone_with", "nearest_chang
 Array = numpy.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CapturedArray:
     """An array that the function reaches through what can be cloned: an input of the compiled program."""
 
@@ -67,7 +67,7 @@ class StructureKey:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Snapshot:
     """Captured state before a trace, to be compared by `Captures.changed_since` after it."""
 

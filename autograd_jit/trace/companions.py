@@ -10,11 +10,11 @@ import contextlib
 import functools
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..records import record
 from .capture_values import same_array_kind
 from .tracer import Box
 from .vspace import VSpace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Companions"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Companion:
     """``holder``: the class, or the function in a ``staticmethod``: the arrays that it reaches are no inputs then."""
 

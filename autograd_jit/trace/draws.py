@@ -20,11 +20,11 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..records import record
 from . import tree
 from .tape import Constant, Op
 from .tracer import BOX_TYPES, Primitive, concrete, getval, hidden_boxes
@@ -49,7 +49,7 @@ _current: ContextVar[DrawLog | None] = ContextVar("autograd_jit.draws", default=
 current_log: Callable[[], DrawLog | None] = _current.get
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class Draw:
     """One call of a method of a generator. ``is_new``: whether it moved the generator, or was served again."""
 
@@ -60,7 +60,7 @@ class Draw:
     is_new: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class _Made:
     generator: Any
     name: str

@@ -23,11 +23,11 @@ likely than a rule to do something else the next time. No run is made twice: wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..records import record
 from . import tree
 from .aliases import evaluate
 from .cotangent import abstract
@@ -46,7 +46,7 @@ FEWEST_ROWS = 3
 _DTYPES = frozenset(map(np.dtype, (np.float64, np.float32)))
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class Section:
     """What a replay does for each unit vector ``seed``: ``ops``, of which ``rows`` are the results.
 
@@ -220,7 +220,7 @@ class _State:
         recorder.invalid, recorder.left, recorder.handled_error = self.reasons
 
 
-@dataclass
+@record
 class _Row:
     """One recorded pull: its seed, what was written down, and what it gave."""
 

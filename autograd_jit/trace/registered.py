@@ -12,11 +12,11 @@ goes from the attributes of what it is given to the attributes of what it gives.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..records import record
 from . import tree
 from .snapshots import plain_copies, restored
 from .tape import Guard, Op, tensor_type
@@ -31,7 +31,7 @@ __all__ = ["apply_recorded", "apply_to_registered", "meet_types"]
 MOST_FOLLOWED = 1_000
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _NotFollowed:
     """Stands for the result of a primitive that cannot be followed, and says why."""
 

@@ -27,12 +27,12 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from numpy import float64
 
 from ..errors import ArgumentError, AutogradJitWarning
+from ..records import field, record
 from . import tree
 from .cotangent import abstract
 from .forward import jvp_leaves
@@ -78,7 +78,7 @@ IDENTITY = _Marker("IDENTITY")
 MINUS = _Marker("MINUS")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Registration:
     """One differentiable (or knowingly non-differentiable) function, as tests and documentation see it.
 

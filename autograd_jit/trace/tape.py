@@ -1,8 +1,7 @@
 """The tape: a typed program in single-assignment form, recorded from one run of a Python function.
 
-A tape is made of small dataclasses that nothing writes to once they are made, prints as readable Python with the
-user's own lines as comments, and has a verifier. It knows nothing of levels, boxes or kernels. Its parts are not
-``frozen``: the dataclass machinery for that triples the time to make one, and a loop makes a hundred thousand.
+A tape is made of small records that nothing writes to once they are made, prints as readable Python with the user's
+own lines as comments, and has a verifier. It knows nothing of levels, boxes or kernels.
 
     def tape(x: f64[3]):
         v1: f64[3] = tanh(x)          # model.py:7: np.tanh(x)
@@ -17,12 +16,12 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import TapeError
+from ..records import field, record
 from . import tree
 from .tracer import Primitive
 
@@ -42,7 +41,7 @@ __all__ = [
 _SHORT = {"float": "f", "complex": "c", "int": "i", "uint": "u", "bool": "b"}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TensorType:
     """Shape and dtype of a tape value, and what Python object holds it.
 
@@ -84,7 +83,7 @@ def tensor_type(value: Any) -> TensorType | None:
     return None
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False, slots=True)
 class Var:
     """A value of the tape, by number."""
 
@@ -96,7 +95,7 @@ class Var:
         return self.name or f"v{self.number}"
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False, slots=True)
 class Constant:
     """A plain array that the program used and that is no input: a snapshot of it, never written."""
 
@@ -108,7 +107,7 @@ class Constant:
         return f"<constant {TensorType(self.value.shape, self.value.dtype)}>"
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False, slots=True)
 class Op:
     """One primitive applied. ``args`` and ``kwargs`` hold Vars, Constants and static values, containers too."""
 
@@ -131,7 +130,7 @@ class Op:
         return f"{targets} = {self.prim.name}({', '.join(arguments)})"
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False, slots=True)
 class Guard:
     """A fact about a value that the recorded path depends on.
 
@@ -152,7 +151,7 @@ class Guard:
         return f"guard({function}({self.var}) == {_show(self.expected)})"
 
 
-@dataclass(frozen=True, eq=False)
+@record(frozen=True, eq=False)
 class Tape:
     """A recorded program: its inputs, its operations and guards in order, its outputs.
 
@@ -301,10 +300,7 @@ class SourceLines:
         passed = 0  # the backward pass that is under way
         while frame is not None:
             code = frame.f_code
-            library = is_library.get(code.co_filename)
-            if library is None:
-                library = self._look_at(frame)
-            if not library:
+            if not is_library.get(code.co_filename) and not self._look_at(frame):
                 text = self._texts.get((code.co_filename, frame.f_lineno)) or self._text(frame)
                 break
             if code is backward and not passed:
@@ -329,9 +325,12 @@ class SourceLines:
         return self._above_base
 
     def _look_at(self, frame: Any) -> bool:
-        filename, module = frame.f_code.co_filename, frame.f_globals.get("__name__", "")
-        library = filename.startswith("<") or module.startswith(("autograd_jit.", "numpy.", "scipy."))
-        self._is_library[filename] = library
+        filename = frame.f_code.co_filename
+        library = self._is_library.get(filename)
+        if library is None:
+            module = frame.f_globals.get("__name__", "")
+            library = filename.startswith("<") or module.startswith(("autograd_jit.", "numpy.", "scipy."))
+            self._is_library[filename] = library
         return library
 
     def _text(self, frame: Any) -> str:

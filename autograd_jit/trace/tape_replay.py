@@ -13,12 +13,12 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..divergence import Diverged, compared_dtype, describe, expected_bytes
+from ..records import record
 from . import tree
 from .aliases import plain_argument
 from .draws import perform
@@ -31,7 +31,7 @@ __all__ = ["TapeReplay"]
 LARGE = 1 << 11
 
 
-@dataclass(eq=False, slots=True)
+@record(eq=False, slots=True)
 class _Step:
     """An operation, or a guard, ready to be called.
 

@@ -6,21 +6,21 @@ by ``TracedCall.reason``.
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..device_array import DeviceArray
+from ..records import field, record
 from . import collector, tree
 from .capture_clone import Clone
 from .captures import Captures, clone_with
 from .companions import Companions
-from .draws import DrawLog, perform, session, unlogged
+from .draws import DrawLog, session
+from .generator_states import GeneratorStates
 from .instances import attributes
 from .integers import LARGEST_EXACT, IntegerBox, evaluated, in_range, integer_name
 from .leaks import evict, may_have_leaked, return_originals
@@ -32,7 +32,7 @@ from .tracer import BOX_TYPES, REGISTERED, concrete
 __all__ = ["TracedCall", "is_dynamic", "leaf_names", "trace_call"]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TracedCall:
     """``result``: what the call returned. ``tape``: its recording.
 
@@ -93,7 +93,7 @@ def _trace_call(
     meet_types(recorder, structure)
     snapshot = captures.snapshot(fun)
     recorder.generators = captures.bind_generators(fun)
-    generators = _GeneratorStates(captures, recorder.generators)
+    generators = GeneratorStates(captures, recorder.generators)
     drawn_before = log.mark()
     clone = _with_boxes(recorder, fun, captures)
     boxed: Any = None
@@ -257,79 +257,3 @@ def leaf_names(args: tuple, kwargs: dict) -> list[str]:
         if seen[name] > 1:
             names[position] = f"{name}__{seen[name]}"
     return names
-
-
-class _GeneratorStates:
-    """States of the random generators that a run could move without the recorder seeing it."""
-
-    def __init__(self, captures: Captures, drawing: list[Any]) -> None:
-        """``drawing``: the generators whose draws the recorder writes down."""
-        self.drawing = drawing
-        self.captured = [*captures.generators, *zip(captures.generator_paths, drawing, strict=True)]
-        self.before = self._states()
-
-    def _states(self) -> list[tuple[str, Any]]:
-        states: list[tuple[str, Any]] = [
-            ("numpy's global random generator", np.random.get_state(legacy=False)),
-            ("the random module", random.getstate()),
-        ]
-        states += [(f"`{path}`", _state_of(generator)) for path, generator in self.captured]
-        return states
-
-    def restore(self) -> None:
-        """Take back the draws of a run whose result is not used."""
-        self._set(self.before)
-
-    def _set(self, states: list[tuple[str, Any]]) -> None:
-        for (_, state), generator in zip(states, [np.random, random, *[g for _, g in self.captured]], strict=True):
-            _set_state(generator, state)
-
-    def moved(self, recorder: Recorder) -> str | None:
-        """Which generator was drawn from in another way than the tape knows of, as a reason."""
-        after, expected = self._states(), self.before
-        if recorder.draws and recorder.invalid is None:
-            expected = self._repeated(recorder)
-            self._set(after)
-        for (name, wanted), (_, found) in zip(expected, after, strict=True):
-            if not _equal(wanted, found):
-                return f"it draws random numbers from {name}, which is not one of autograd_jit.numpy.random"
-        return None
-
-    def _repeated(self, recorder: Recorder) -> list[tuple[str, Any]]:
-        """The states to which the draws on the tape lead."""
-        self.restore()
-        ops = [op for op in recorder.ops if isinstance(op, Op) and op.prim.draws is not None]
-        with unlogged():
-            for op, draw in zip(ops, recorder.draws, strict=True):
-                if draw.is_new:
-                    perform(op, self.drawing)
-        return self._states()
-
-
-def _state_of(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    if isinstance(generator, np.random.BitGenerator):
-        return generator.state
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
-    return generator.getstate()
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.BitGenerator):
-        generator.state = state
-    elif hasattr(generator, "set_state"):
-        generator.set_state(state)
-    else:
-        generator.setstate(state)
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
-    if isinstance(a, np.ndarray):
-        return np.array_equal(a, b)
-    return bool(a == b)

@@ -9,7 +9,6 @@ tape holds nothing but arrays and numbers: with ``opened=True`` such a value cou
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -68,8 +67,8 @@ def _parts(value: Any, opened: bool = False) -> tuple[Any, Any] | None:
         return Attributes(names), values
     if isinstance(value, tuple) and hasattr(kind, "_make"):
         return None, value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = tuple(field.name for field in dataclasses.fields(value) if field.init)
+    if hasattr(kind, "__dataclass_fields__"):
+        names = tuple(field.name for field in _fields(kind) if field.init)
         return names, [getattr(value, name) for name in names]
     return None
 
@@ -153,9 +152,16 @@ def keys_of(structure: Structure | None) -> list:
 
 @functools.lru_cache(maxsize=1024)
 def _is_rebuildable_kind(kind: type) -> bool:
-    if not dataclasses.is_dataclass(kind):
+    if not hasattr(kind, "__dataclass_fields__"):
         return True
-    return not hasattr(kind, "__post_init__") and all(field.init for field in dataclasses.fields(kind))
+    return not hasattr(kind, "__post_init__") and all(field.init for field in _fields(kind))
+
+
+def _fields(kind: type) -> tuple[Any, ...]:
+    """Of a dataclass."""
+    import dataclasses  # whoever has one has it imported, others need not wait for it
+
+    return dataclasses.fields(kind)
 
 
 def map_leaves(function: Callable, value: Any, opened: bool = False) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import sys
 import types
 
@@ -13,7 +15,10 @@ import autograd_jit.scipy.linalg as asl
 from autograd_jit import grad, jit, value_and_grad
 from autograd_jit.kernels import device_library, library
 from autograd_jit.kernels.cuda_device import current_device
+from autograd_jit.lower import device_schedule
+from autograd_jit.lower.rules import products
 from tests.emulated.running import Ran, assert_only_inputs_and_outputs_travel, on_device
+from tests.emulation.library import SIGNATURES, EmulatedLibrary
 
 pytestmark = pytest.mark.emulated(keeps_memory=True)
 
@@ -44,6 +49,56 @@ def check(emulated_device, f, *args: np.ndarray) -> Ran:
         np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance * max(1.0, abs(w).max()))
     assert_only_inputs_and_outputs_travel(ran)
     return ran
+
+
+# ---------------------------------------------------------------- products
+
+PRODUCTS = {
+    "matrices": (lambda a, b: anp.tanh(a @ b) * 2, (5, 40), (40, 7)),
+    "transposed": (lambda a, b: anp.tanh(a.T @ b.T) + 1, (6, 5), (9, 6)),
+    "stacks": (lambda a, b: anp.exp(a @ b), (3, 5, 4), (3, 4, 6)),
+    "a stack and a matrix": (lambda a, b: anp.exp(a @ b), (3, 5, 4), (4, 6)),
+    "gradients": (grad(lambda a, b: anp.sum(anp.tanh(a @ b) ** 2), (0, 1)), (5, 40), (40, 7)),
+    "parts": (lambda a, b: a[1:, ::2] @ b[::-1] + 1, (5, 8), (4, 6)),
+}
+
+
+@pytest.fixture
+def all_are_large(monkeypatch):
+    monkeypatch.setattr(device_schedule, "LARGE_PRODUCT", 1)
+    monkeypatch.setattr(products, "SMALL_PRODUCT", 0)  # which are loops
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_large_products(emulated_device, all_are_large, name, dtype):
+    f, left, right = PRODUCTS[name]
+    ran = check(emulated_device, f, 0.3 * numbers(*left, dtype=dtype), 0.3 * numbers(*right, dtype=dtype, seed=1))
+    assert "product " not in ran.report, ran.report  # the kernel of our own
+
+
+def test_small_products_stay_in_the_graph(emulated_device):
+    size = int(device_schedule.LARGE_PRODUCT ** (1 / 3)) // 4
+    ran = on_device(emulated_device, lambda a: anp.tanh(anp.exp(a) @ a), numbers(size, size) / size)
+    assert "device library" not in ran.report
+    assert ran.counts["graph_launches"] == 1
+
+
+def test_products_do_not_ask_whether_the_run_has_ended(emulated_device, all_are_large):
+    """They cannot fail, so nobody waits; what they make of garbage is dropped when the failed guard is seen."""
+
+    def f(a):
+        scale = 2.0 if anp.sum(a) > 0 else -3.0
+        return anp.tanh(a @ (a * scale))
+
+    a = numbers(6, 6) + 1
+    ran = on_device(emulated_device, f, a)
+    assert ran.counts["d2h"] == 1
+    np.testing.assert_allclose(ran.got, ran.want, rtol=1e-12, atol=1e-14)
+    compiled = jit(f, target="cuda")
+    for sign in (1, 1, -1, 1, -1, -1):
+        np.testing.assert_allclose(compiled(sign * a), f(sign * a), rtol=1e-12, atol=1e-14)
+    assert compiled.stats.fallbacks == 0
 
 
 # ---------------------------------------------------------------- systems
@@ -343,7 +398,37 @@ def test_arrays_of_cupy_lie_in_the_programs_memory(emulated_device, monkeypatch)
 
 
 def test_routines_of_the_library_are_routines_of_the_cpu():
-    assert set(device_library.ROUTINES) < set(library.ROUTINES)
+    assert set(device_library.ROUTINES) - {device_library.PRODUCT} < set(library.ROUTINES)
+
+
+def test_what_stands_for_cupy_refuses_what_cupy_refuses():
+    there, here = EmulatedLibrary.xp.asarray(np.ones((2, 2))), np.ones((2, 2))
+    for wrong in (
+        lambda: np.asarray(there),
+        lambda: np.exp(there),
+        lambda: np.linalg.svd(there),
+        lambda: there + here,
+        lambda: here + there,
+        lambda: there.__setitem__(..., here),
+        lambda: EmulatedLibrary.xp.matmul(there, here),
+        lambda: EmulatedLibrary.xp.linalg.svd(there, hermitian=True),
+    ):
+        with pytest.raises(TypeError):
+            wrong()
+    with pytest.raises(ValueError, match="stable"):
+        EmulatedLibrary.xp.argsort(there, kind="quicksort")
+
+
+@pytest.mark.parametrize("module", [name for name in SIGNATURES if not name.startswith("cupyx")])
+def test_what_stands_for_cupy_takes_what_cupy_takes(module):
+    """Of `cupyx.scipy.linalg`, which loads cuBLAS, hardware must tell."""
+    pytest.importorskip("cupy")
+    theirs = importlib.import_module(module.removesuffix(" ufuncs"))
+    for name, ours in SIGNATURES[module].items():
+        assert callable(getattr(theirs, name))
+        if "ufuncs" not in module:  # they show no parameters
+            found, wanted = [list(inspect.signature(f).parameters) for f in (getattr(theirs, name), ours)]
+            assert found[: len(wanted)] == wanted, name
 
 
 def test_without_a_library_its_routines_run_on_the_host(emulated_device, monkeypatch):

@@ -7,6 +7,7 @@ for one are skipped; tests of single kernels (`execute.EmulatedKernel`) run eith
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ _key = pytest.StashKey["EmulatedDevice"]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--emulated-cuda", action="store_true", help="run with a CUDA device emulated on the CPU")
+    parser.addoption("--deferred", action="store_true", help="let the emulated device work only when it is waited for")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,6 +43,20 @@ def compiler_packages() -> None:
     """Skips where the CUDA compiler packages are not installed."""
     if reason := packages.missing():
         pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def no_faults_of_the_emulated_device(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In a run with the device, every test leaves it without a fault and with every canary as it was, whether or not
+    it asks for the device: programs do where AUTOGRAD_JIT_TARGET is cuda."""
+    device = request.config.stash.get(_key, None)
+    if device is None or "emulated_device" in request.fixturenames:
+        yield
+        return
+    device.forget_faults()
+    with device.deferred() if request.config.getoption("--deferred") else contextlib.nullcontext():
+        yield
+    device.check()
 
 
 @pytest.fixture

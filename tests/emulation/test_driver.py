@@ -106,6 +106,26 @@ def test_a_host_function_runs_in_the_order_of_its_stream(emulated_device, progra
     np.testing.assert_array_equal(seen[0], x * x)
 
 
+def test_freeing_memory_inside_of_an_operation_runs_nothing_before_its_turn(emulated_device, program):
+    """As when Python's garbage collector runs while a kernel is built: freeing waits for all that is queued."""
+    from cuda.bindings import driver
+
+    order = []
+    pinned = int(driver.cuMemHostAlloc(64, 0)[1])
+
+    def first(_):
+        driver.cuMemFreeHost(pinned)
+        order.append("first")
+
+    functions = [ctypes.CFUNCTYPE(None, ctypes.c_void_p)(f) for f in (first, lambda _: order.append("second"))]
+    with emulated_device.deferred():
+        for function in functions:
+            address = ctypes.cast(function, ctypes.c_void_p).value
+            driver.cuLaunchHostFunc(int(program.stream.handle), driver.CUhostFn(address), 0)
+        program.stream.sync()
+    assert order == ["first", "second"]
+
+
 def test_a_captured_callback_runs_at_each_replay(emulated_device, program, square):
     x, y = np.arange(10.0), np.zeros(10)
     source, target = program.put(x), program.allocate(x.nbytes)

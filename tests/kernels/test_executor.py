@@ -1,7 +1,9 @@
 """The executor: binding of arguments, walking the table, and what it refuses."""
 
 import ctypes
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -200,3 +202,46 @@ def test_of_threads_that_come_at_once_all_get_one_method_definition(monkeypatch)
     for thread in threads:
         thread.join()
     assert len(found) == 2 and found[0] is found[1] is executor._method("agj_unchanged", 4)
+
+
+def test_code_that_another_thread_was_given_meanwhile_stays(monkeypatch, tmp_path):
+    """A thread optimises for its first program while another one makes its first function, of quick code."""
+    monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path))
+    for name, empty in (("_loaded", {}), ("_methods", {}), ("_kept", [])):
+        monkeypatch.setattr(executor, name, empty)
+    monkeypatch.setattr(executor, "submit_all", lambda jobs: None)
+    benches, looked_up = [], executor._stored
+
+    def meanwhile():
+        if not benches:
+            monkeypatch.setattr(executor, "_stored", looked_up)
+            benches.append(Bench(Spec(ARRAY, 0, np.ndarray, F8, (3,))))
+            benches.append(weakref.ref(executor._runtime()))
+        return None
+
+    monkeypatch.setattr(executor, "_stored", meanwhile)
+    executor.optimise()
+    gc.collect()
+    assert executor._loaded["runtime"].is_optimised and benches[1]() not in (None, executor._runtime())
+    assert benches[0](np.array([4.0, 5, 6])) == (None, 5.0)
+
+
+def test_without_a_disk_cache_code_is_quick_at_first_and_frames_go_over_to_optimised_code(monkeypatch, tmp_path):
+    monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(executor, "_loaded", {})
+    monkeypatch.setattr(executor, "_methods", {})
+    jobs = []
+    monkeypatch.setattr(executor, "submit_all", jobs.extend)
+    bench, x = Bench(Spec(ARRAY, 0, np.ndarray, F8, (3,))), np.array([4.0, 5, 6])
+    assert bench(x) == (None, 5.0) and bench(np.zeros(2)) == (False, -1)
+    quick = executor._runtime()
+    assert jobs == [executor.optimise]
+    jobs[0]()
+    assert executor._runtime() is not quick
+    assert {method.function for method in executor._methods.values()} <= {
+        executor._runtime().address(name) for name in ("agj_call", "agj_unchanged")
+    }
+    assert bench(x) == (None, 5.0) and bench(np.zeros(2)) == (False, -1)
+    executor._loaded.clear()
+    executor._runtime()  # another process
+    assert len(jobs) == 1 and executor._loaded["runtime"].is_optimised

@@ -10,7 +10,7 @@ import scipy.special
 
 from autograd_jit.kernels import cpu, kernel_ir, llvm, vecmath, vector_functions, vector_ir
 from autograd_jit.kernels.vector_coefficients import POLYNOMIALS
-from tools import fit_vector_functions
+from tests.kernels import fit_vector_functions
 
 DTYPES = {"double": np.float64, "float": np.float32}
 LANES = [lanes for lanes in (2, 4, 8, 16) if lanes * 4 <= cpu.vector_bytes()]

@@ -185,14 +185,14 @@ def test_which_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("AUTOGRAD_JIT_CACHE_DIR", str(tmp_path / "own"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "shared"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert default_folder() == tmp_path / "own"
+    assert default_folder() == str(tmp_path / "own")
     assert default_cache() is default_cache()
     monkeypatch.delenv("AUTOGRAD_JIT_CACHE_DIR")
-    assert default_folder() == tmp_path / "shared" / "autograd_jit"
+    assert default_folder() == str(tmp_path / "shared" / "autograd_jit")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert default_folder() == tmp_path / "home" / ".cache" / "autograd_jit"
+    assert default_folder() == str(tmp_path / "home" / ".cache" / "autograd_jit")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_folder() == tmp_path / "home" / ".cache" / "autograd_jit"
+    assert default_folder() == str(tmp_path / "home" / ".cache" / "autograd_jit")
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o722])

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +17,7 @@ from autograd_jit.lower.plan import row_buffers, stored_values
 from autograd_jit.lower.recompute import COST
 from autograd_jit.lower.rules.table import with_shape
 from autograd_jit.lower.simplify import drop_dead_nodes
+from autograd_jit.records import replaced
 from tests.lower.random_graphs import graphs
 
 F8 = np.dtype(np.float64)
@@ -65,7 +64,7 @@ def test_a_softmax_over_rows_is_one_group():
     assert sorted(set(group.stages)) == [1, 3, 5]
     (powers,) = group.carried  # the differences are not needed again
     assert row_buffers(b.graph, [group]) == {powers: 3}
-    wider = replace(group, axes=(0, 1))  # carries it along both axes: the buffer serves both groups
+    wider = replaced(group, axes=(0, 1))  # carries it along both axes: the buffer serves both groups
     for groups in ([group, wider], [wider, group]):
         assert row_buffers(b.graph, groups) == {powers: 15}
 
@@ -293,3 +292,20 @@ def test_interleaved_parts_of_a_large_buffer_are_written_by_one_group():
     b.graph.outputs = [beside.view()]
     pieces = [n for n, group in enumerate(fuse(b.graph)) for node in group.nodes if isinstance(node, Piece)]
     assert pieces[-1] > pieces[-2]
+
+
+def test_a_fill_comes_as_late_as_it_may():
+    """Its buffer takes memory from then on: the zeros of a complex number are written with its real part."""
+    n = 1000
+    b = Builder()
+    x = b.input((n,), F8)
+    early = b.map("sin", (x,), F8, (n,))
+    for _ in range(3):  # each step reads its neighbour: a group of its own
+        early = b.map("add", (early, View(early.value, (n,), (-1,), n - 1)), F8, (n,))
+    whole = b.assemble((2 * n,), F8, None)
+    b.piece(View(whole, (n,), (2,), 1), Literal(0.0, F8), add=False)
+    b.piece(View(whole, (n,), (2,), 0), early, add=False)
+    b.graph.outputs = [whole.view()]
+    groups = fuse(b.graph)
+    pieces = [number for number, group in enumerate(groups) for node in group.nodes if isinstance(node, Piece)]
+    assert pieces == [len(groups) - 1] * 2

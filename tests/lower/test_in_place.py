@@ -107,3 +107,48 @@ def test_what_python_looks_at_stays_where_it_is():
         return anp.sum(anp.abs(values)) * anp.tanh(y)
 
     arena_of(spectrum, M)
+
+
+def neighbours(x):
+    return x[1:] + x[:-1]  # of another size: nothing can take the memory of its operand
+
+
+def test_values_lie_in_the_memory_of_a_result_until_it_is_written():
+    def chain(x):
+        y = neighbours(anp.sin(x))
+        for _ in range(6):
+            y = neighbours(y / anp.sum(y * y))
+        return anp.outer(y[:3], x)
+
+    assert arena_of(chain, X) < 1.2 * X.nbytes  # of two that are alive at any time one lies in the result
+    # where it is a number there is no such place
+    assert arena_of(lambda x: anp.sum(chain(x)), X) > 1.9 * X.nbytes
+
+
+def test_results_that_are_written_early_or_read_in_between_have_no_guests():
+    def several(x):
+        y = neighbours(anp.sin(x))
+        early = y / anp.sum(y * y)
+        for _ in range(6):
+            y = neighbours(y / anp.sum(y * y) + anp.sum(early))
+        return anp.concatenate([early, y])
+
+    arena_of(several, X)
+    arena_of(lambda x: anp.sum(x) * several(x)[5:] + several(anp.cos(x))[5:], X)
+
+
+def test_results_in_arrays_of_the_caller_that_are_arguments():
+    """They hold values of the run before they are written."""
+
+    def chain(x):
+        y = x
+        for _ in range(5):
+            y = anp.concatenate([neighbours(y / anp.sum(y * y)), x[:1]])
+        return y
+
+    jitted, out = jit(chain, compile="never"), X.copy()
+    for _ in range(4):
+        want = chain(out)
+        assert jitted.into(out, out) is out
+        np.testing.assert_allclose(out, want, rtol=0, atol=1e-14)  # of 0.01; some cancel
+        out[:] = X

@@ -1,9 +1,13 @@
+import random
+
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 
+from autograd_jit.lower import plan as planning
 from autograd_jit.lower.builder import Builder
 from autograd_jit.lower.fuse import fuse
-from autograd_jit.lower.graph import Map, View
+from autograd_jit.lower.graph import Map, Value, View
 from autograd_jit.lower.plan import ALIGNMENT, plan, row_buffers, stored_values
 from autograd_jit.lower.simplify import drop_dead_nodes
 from tests.lower.random_graphs import graphs
@@ -67,3 +71,39 @@ def test_registers_take_no_memory():
     y = b.map("sin", (b.map("exp", (x,), F8, (64,)),), F8, (64,))
     b.graph.outputs = [y]
     assert planned(b.graph)[2].arena_bytes == 0
+
+
+def random_blocks(seed):
+    """Blocks as programs have them: some large sizes that occur again and again, some small ones."""
+    draw = random.Random(seed)
+    sizes = [draw.randrange(1, 40) * 4096 for _ in range(3)] + [64]
+    blocks = []
+    for number in range(draw.randrange(1, 60)):
+        born = draw.randrange(40)
+        value = Value(number, (draw.choice(sizes) // 8,), F8)
+        blocks.append(planning._Block(value, born, born + draw.randrange(12), value.nbytes))
+    return blocks
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_blocks_that_are_alive_together_lie_apart(seed):
+    blocks = random_blocks(seed)
+    offsets, size = planning._placed(blocks)
+    assert set(offsets) == {block.value for block in blocks}
+    alive = [sum([b.length for b in blocks if b.born <= number <= b.dies]) for number in range(60)]
+    assert max(alive) == planning._least(blocks) <= size <= planning._as_they_are_born(blocks)[1]
+    for one in blocks:
+        start = offsets[one.value]
+        assert 0 <= start and start + one.length <= size
+        for other in blocks:
+            if other is not one and one.born <= other.dies and other.born <= one.dies:
+                begin = offsets[other.value]
+                assert start + one.length <= begin or begin + other.length <= start
+
+
+def test_what_is_born_a_little_larger_than_what_has_died_does_not_tear_the_arena():
+    kept, first, second, small = (Value(number, (1 << 16,), F8) for number in range(4))
+    larger = Value(5, ((1 << 16) + 8,), F8)
+    spans = [(kept, 0, 9), (first, 1, 3), (second, 1, 3), (small, 1, 3), (larger, 4, 9)]
+    blocks = [planning._Block(value, born, dies, value.nbytes) for value, born, dies in spans]
+    assert planning._placed(blocks)[1] == planning._least(blocks)

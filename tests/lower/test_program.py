@@ -266,6 +266,7 @@ print(*sys.modules)
 """
 
 
+@pytest.mark.cpu  # a process of its own has no emulated device
 def test_a_small_program_imports_what_it_needs_only():
     done = subprocess.run([sys.executable, "-c", LOWERS], capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())

@@ -17,8 +17,9 @@ import pytest
 
 import autograd_jit.scipy.signal
 import autograd_jit.scipy.special  # noqa: F401 - registers their functions
+from autograd_jit.divergence import Diverged
 from autograd_jit.lower.graph import verify as verify_graph
-from autograd_jit.lower.program import Diverged, lower
+from autograd_jit.lower.program import lower
 from autograd_jit.trace import tree
 from autograd_jit.trace.recorder import LeaveTrace, Recorder
 from autograd_jit.trace.reverse import make_vjp_leaves

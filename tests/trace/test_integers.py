@@ -438,12 +438,14 @@ def test_steps_that_choose_a_batch_and_a_rate():
 
 def test_numbers_that_are_taken_out_of_the_tape_stay_constants():
     """As an input, each would be a path of its own."""
-    compiled, plain = (jit(FORMULAS["whole part"]), FORMULAS["whole part"])
+    plain = lambda x, n: x * int(0.5 * n)  # code of its own: what is known of a code, other tests may have taught
+    compiled = jit(plain)
     for _ in range(2):
         for n in range(40):
             assert_same(compiled(X, n), plain(X, n))
     assert compiled.stats.fallbacks == 0
-    assert compiled.stats.replays >= 39
+    assert compiled.stats.traces == 42, compiled.explain()  # 0 and 1 once more: by then it was known what 2 showed
+    assert compiled.stats.replays == 38
 
 
 def test_other_values_that_are_taken_leave_a_step_an_input():

@@ -6,12 +6,12 @@ complex results. Its steps are those of NumPy's loops, so that infinities, NaN a
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ...records import replaced
 from ...trace.tape import Op
 from ..builder import Builder, NoLowering
 from ..graph import Literal, Operand
@@ -89,9 +89,9 @@ def real_op(op: Op, part: np.dtype) -> Op:
     """``op`` as if its results were the halves of what they are."""
     outputs = []
     for var in op.outputs:
-        type_ = dataclasses.replace(var.type, dtype=part) if var.type.dtype in PARTS else var.type
-        outputs.append(dataclasses.replace(var, type=type_))
-    return dataclasses.replace(op, outputs=tuple(outputs))
+        type_ = replaced(var.type, dtype=part) if var.type.dtype in PARTS else var.type
+        outputs.append(replaced(var, type=type_))
+    return replaced(op, outputs=tuple(outputs))
 
 
 def split(b: Builder, value: Any, part: np.dtype, place: int) -> Any:

@@ -64,9 +64,9 @@ def _workspace(routine: str, *arguments: Any) -> tuple[int, int]:
 
 def _lu(b: Builder, a: View) -> tuple[Call, bool]:
     """The LU of each matrix of a stack, or of its transpose where that is there already."""
-    count, n, _ = a.shape
     from ...kernels import lapack
 
+    count, n, _ = a.shape
     numbers = (count, n, lapack.integer_width("getrf", a.dtype))
     mirrored = b.find_call("lu", (swapped(a),), numbers)
     if mirrored is not None and b.find_call("lu", (a,), numbers) is None:

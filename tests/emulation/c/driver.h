@@ -93,7 +93,8 @@ typedef struct {
 struct Stream {
     bool non_blocking, alive;
     Operations queue; // deferred mode: submitted, not run yet
-    long submitted, finished;
+    long submitted, finished, wanted; // wanted: somebody waits for the operations before it
+    bool running; // an operation of it, just now
     Graph *capture; // NULL unless capturing
     Stream *next;
 };

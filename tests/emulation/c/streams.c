@@ -111,13 +111,19 @@ static void run(Operation *operation) {
 // ---------------------------------------------------------------- queues
 
 static void run_until(Stream *stream, long position) {
-    while (stream->finished < position && stream->queue.count) {
+    // A kernel is built by Python, whose garbage collector may free memory, which waits for all streams. What comes
+    // after a running operation must not run before it: the loop further out runs it.
+    if (position > stream->wanted) stream->wanted = position;
+    if (stream->running) return;
+    stream->running = true;
+    while (stream->finished < stream->wanted && stream->queue.count) {
         Operation operation = stream->queue.items[0];
         memmove(stream->queue.items, stream->queue.items + 1, (size_t)(--stream->queue.count) * sizeof operation);
         run(&operation);
         stream->finished++; // after it ran: a host function must not find itself done
         drop_operation(&operation);
     }
+    stream->running = false;
 }
 
 void run_all(void) {

@@ -1,6 +1,6 @@
 """Print autograd_jit/kernels/vector_coefficients.py: the polynomials of our own vector functions, computed by mpmath.
 
-    python -m tools.fit_vector_functions > autograd_jit/kernels/vector_coefficients.py
+    python -m tests.kernels.fit_vector_functions > autograd_jit/kernels/vector_coefficients.py
 
 Each row of FITS is a function without zeros on an interval. Its polynomial interpolates it at Chebyshev's points, with
 the least degree whose relative error is below the bound: within a factor of a few of the best there is. What the
@@ -170,7 +170,7 @@ def module() -> str:
             "HALF_LOG_TWO_PI": split(mpmath.log(2 * mpmath.pi) / 2, 53),
         }
     lines = [
-        '"""Printed by tools/fit_vector_functions.py, where they are defined: for float64, for float32."""',
+        '"""Printed by tests/kernels/fit_vector_functions.py, where they are defined: for float64, for float32."""',
         "",
         "from typing import Final",
         "",
