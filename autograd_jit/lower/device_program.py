@@ -26,7 +26,6 @@ from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
 from ..records import field, record, replaced
 from ..trace import collector
 from ..trace.draws import perform
-from ..trace.linear_rows import linear_rows
 from ..trace.packed_tape import pack
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
@@ -107,8 +106,7 @@ class DeviceProgram:
         kept = sum([value.nbytes for value in self.layout.compared])
         only = f", {kept} of them only where they differ from the call before" if kept else ""
         found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes{only}"]
-        rows = [op.args[0].count for op in self.tape.ops if isinstance(op, Op) and op.prim is linear_rows]
-        found += [f"{count} rows of a Jacobian: each has its own steps, on a device there is no loop" for count in rows]
+        found += [f"{count} rows of a Jacobian: each has its own steps" for count in self.bound.unrolled]
         found += [str(item) for item in self.items if isinstance(item, _REMARKABLE)]
         results = f"results, {back} bytes" if back else "no results: they stay on the device"
         return [*found, f"transfer to host: {results}"]
