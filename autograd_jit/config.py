@@ -35,12 +35,12 @@ The settings:
     into more parts runs on one thread. BLAS has threads of its own, which ``threadpoolctl`` or its environment sets.
 
 ``precise``
-    Whether kernels of functions that are compiled from now on compute ``exp``, ``sin``, ``arctan2`` and the like as the
-    C library does, bit for bit: its function is called for every element, which takes 4 to 16 times as long (float32:
-    3 to 45) as the vector functions that are used otherwise (at most 4 ulp from the exact value; glibc's own: 3.2).
-    False is the default. ``jit(f, precise=...)`` overrides it; a function keeps what it was compiled with. What runs
-    over NumPy (a first call, a step that has no kernel) has NumPy's functions, of which some are vectors', too;
-    devices have theirs, and ``compiler="numba"`` calls the C library's functions of doubles in either case.
+    Whether kernels of functions that are compiled from now on compute ``exp``, ``sin``, ``arctan2`` and the like as
+    the C library does, bit for bit: its function is called for every element, which takes 4 to 16 times as long
+    (float32: 3 to 45) as the vector functions that are used otherwise (at most 4 ulp from the exact value; glibc's
+    own: 3.2). False is the default. ``jit(f, precise=...)`` overrides it; a function keeps what it was compiled with.
+    What runs over NumPy (a first call, a step that has no kernel) has NumPy's functions, of which some are vectors',
+    too; devices have theirs, and ``compiler="numba"`` calls the C library's functions of doubles in either case.
 
 The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_TARGET``,
 ``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT``, ``AUTOGRAD_JIT_THREADS`` and

@@ -22,6 +22,7 @@ from ..records import record
 from . import tree
 from .aliases import plain_argument
 from .draws import perform
+from .heap_mark import WatchedValues
 from .tape import Constant, Guard, Op, Tape, TensorType, Var
 from .tape_box import python_function
 
@@ -36,7 +37,8 @@ class _Step:
     """An operation, or a guard, ready to be called.
 
     ``places``: where its arguments lie among the values, where all are values; else None. ``checked``: the class, the
-    shape and the dtype of its one result. ``dead``: places of large arrays that nothing reads later.
+    shape and the dtype of its one result. ``operands``: numbers of the variables that it reads. ``dead``: places of
+    large arrays that nothing reads later.
     """
 
     op: Op | Guard
@@ -44,18 +46,25 @@ class _Step:
     places: tuple[int, ...] | None
     out: int
     checked: tuple[type, tuple[int, ...] | None, np.dtype]
+    operands: list[int]
     dead: tuple[int, ...] = ()
     number: int = -1
 
 
+#: class, shape and dtype that values of a type have, and whether they are large
+_Facts = tuple[tuple[type, tuple[int, ...] | None, np.dtype], bool]
+
+
 class TapeReplay:
-    """``tape`` as calls of NumPy. Has no state: threads may share it."""
+    """``tape`` as calls of NumPy. Threads may share it: what it keeps of its first run is only a mark on the heap."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._template: list[Any] = []
         self._place_of: dict[int, int] = {}
         self._static: dict[int, int] = {}  # places of arguments that are no variables, by id; `_template` holds them
+        self._constants: set[int] = set()  # arrays of the tape that operations are given, by id
+        self._facts: dict[int, _Facts] = {}  # by the id of a type, which operations share
         for var in tape.inputs:
             self._new_place(var)
         self._steps: list[_Step] = []
@@ -73,8 +82,9 @@ class TapeReplay:
             (step.function, step.places, len(step.places or ()), step.out, *step.checked, step.dead, step)
             for step in self._steps
         ]
-        self._constants = {id(array) for op in tape.ops if isinstance(op, Op) for array in _constants_in(op)}
         self._template = [value.value if type(value) is Constant else value for value in self._template]
+        self._is_watched = any([step.dead for step in self._steps])
+        self._heap_mark: np.ndarray | None = None
 
     # ---------------------------------------------------------------- making it
 
@@ -94,33 +104,60 @@ class TapeReplay:
         if known is None:
             known = self._static[id(arg)] = len(self._template)
             self._template.append(arg)
+            if kind is Constant:
+                self._constants.add(id(arg.value))
         return known
+
+    def _facts_of(self, type_: TensorType) -> _Facts:
+        facts = self._facts.get(id(type_))
+        if facts is None:
+            facts = self._facts[id(type_)] = _checked(type_), type_.size * type_.dtype.itemsize >= LARGE
+        return facts
 
     def _step(self, op: Op) -> _Step:
         function = op.prim.replayed or op.prim.fun
-        places: list[int | None] = [None]
-        if not op.kwargs and op.prim.draws is None and len(op.outputs) == 1 and op.structure is tree.LEAF:
-            places = [self._place(arg) for arg in op.args]
+        places = self._places(op)
+        if places is None:
+            self._constants.update([id(array) for array in _constants_in(op)])
+            operands = [var.number for var in op.operands()]
+        else:
+            operands = [arg.number for arg in op.args if type(arg) is Var]
             if op.outputs[0].type.weak:
                 function = python_function(op.prim) or function
-            elif all([type(arg) is Var and arg.type == _FLOAT64 for arg in op.args]):
-                function = _OF_NUMBERS.get(op.prim.fun, function)
-        known = tuple([place for place in places if place is not None])
+            elif op.prim.fun in _OF_NUMBERS and all([type(arg) is Var and arg.type == _FLOAT64 for arg in op.args]):
+                function = _OF_NUMBERS[op.prim.fun]
         outs = [self._new_place(var) for var in op.outputs]
-        checked = _checked(op.outputs[0].type) if len(outs) == 1 else (object, None, _NONE)
-        return _Step(op, function, known if len(known) == len(places) else None, outs[0] if outs else -1, checked)
+        checked = self._facts_of(op.outputs[0].type)[0] if len(outs) == 1 else (object, None, _NONE)
+        return _Step(op, function, places, outs[0] if outs else -1, checked, operands)
+
+    def _places(self, op: Op) -> tuple[int, ...] | None:
+        """Where the arguments of an operation lie; None where it is not simply a function of values with one result."""
+        is_simple = op.args and not op.kwargs and op.prim.draws is None
+        if not is_simple or len(op.outputs) != 1 or op.structure is not tree.LEAF:
+            return None
+        places = []
+        for arg in op.args:
+            place = self._place(arg)
+            if place is None:
+                return None
+            places.append(place)
+        return tuple(places)
 
     def _let_go(self) -> None:
         """Note for each step which large arrays nothing reads after it."""
-        produced = [var for step in self._steps if isinstance(step.op, Op) for var in step.op.outputs]
-        large = {var.number for var in produced if var.type.size * var.type.dtype.itemsize >= LARGE}
+        large = {
+            var.number
+            for step in self._steps if isinstance(step.op, Op)
+            for var in step.op.outputs if self._facts_of(var.type)[1]
+        }  # fmt: skip
         large -= {out.number for out in self._tape.outputs if isinstance(out, Var)}
         for step in reversed(self._steps):
             if not large:
                 break
-            last = large.intersection([var.number for var in step.op.operands()])
-            large -= last
-            step.dead = tuple([self._place_of[number] for number in last])
+            last = large.intersection(step.operands)
+            if last:
+                large -= last
+                step.dead = tuple([self._place_of[number] for number in last])
 
     def _reuse_memory(self) -> None:
         """Have ufuncs write large results over an operand that nothing reads later, as an interpreted sum of
@@ -130,29 +167,33 @@ class TapeReplay:
         """
         seen_otherwise = {out.number for out in self._tape.outputs if isinstance(out, Var)}
         made: dict[int, TensorType] = {}
+        taking: list[_Step] = []
         for step in self._steps:
-            if isinstance(step.op, Op):
-                is_ufunc = isinstance(step.op.prim.fun, np.ufunc) and step.function is step.op.prim.fun
-                if not is_ufunc or step.places is None:
-                    seen_otherwise.update([var.number for var in step.op.operands()])
-                elif step.dead or _is_large(step.op.outputs[0].type):
-                    made[step.op.outputs[0].number] = step.op.outputs[0].type
-        for step in self._steps:
-            if not (step.dead and isinstance(step.op, Op) and step.op.outputs and step.places is not None):
+            if not isinstance(step.op, Op):
                 continue
-            if step.function is not step.op.prim.fun or not isinstance(step.function, np.ufunc):
+            is_ufunc = isinstance(step.function, np.ufunc) and step.function is step.op.prim.fun
+            if not is_ufunc or step.places is None:
+                seen_otherwise.update(step.operands)
                 continue
-            dying = [arg.number for arg in step.op.args if type(arg) is Var and self._place_of[arg.number] in step.dead]
-            free = [n for n in dying if made.get(n) == step.op.outputs[0].type and n not in seen_otherwise]
+            out = step.op.outputs[0]
+            if out.type.kind == "array" and self._facts_of(out.type)[1]:
+                made[out.number] = out.type
+                if step.dead:
+                    taking.append(step)
+        for step in taking:
+            assert isinstance(step.op, Op) and step.places is not None
+            type_ = step.op.outputs[0].type
+            dying = [number for number in step.operands if self._place_of[number] in step.dead]
+            free = [n for n in dying if n in made and made[n] == type_ and n not in seen_otherwise]
             if free:
-                step.function = _writing(step.function, step.places.index(self._place_of[free[0]]))
+                step.function = _writing(step.op.prim.fun, step.places.index(self._place_of[free[0]]))
 
     # ---------------------------------------------------------------- running it
 
     def run(self, inputs: Sequence[Any], generators: Sequence[Any] = ()) -> list:
         """The output leaves. Raises Diverged where the recorded path is not the one that these values take, and
         whatever an operation raises."""
-        values = self._template.copy()
+        values = WatchedValues(self._template) if self._is_watched else self._template.copy()
         values[: len(inputs)] = inputs
         for function, places, count, out, kind, shape, dtype, dead, step in self._program:
             if count == 2:
@@ -172,7 +213,10 @@ class TapeReplay:
             values[out] = answer
             for place in dead:
                 values[place] = None
-        return [self._output(out, values) for out in self._tape.outputs]
+        leaves = [self._output(out, values) for out in self._tape.outputs]
+        if type(values) is WatchedValues:
+            self._is_watched, self._heap_mark = False, values.mark()
+        return leaves
 
     def _general(self, step: _Step, values: list, generators: Sequence[Any]) -> None:
         """A draw, several results, keywords, or values inside of containers."""
@@ -250,11 +294,7 @@ class _Values(Mapping):
         return len(self._place_of)
 
 
-def _is_large(type_: TensorType) -> bool:
-    return type_.kind == "array" and type_.size * type_.dtype.itemsize >= LARGE
-
-
-def _writing(ufunc: np.ufunc, position: int) -> Callable:
+def _writing(ufunc: Any, position: int) -> Callable:
     """The ufunc, with its result in the memory of an operand."""
     if ufunc.nin == 1:
         return lambda x: ufunc(x, x)
@@ -286,7 +326,7 @@ def _fits(answer: Any, kind: type, shape: tuple[int, ...] | None, dtype: np.dtyp
 
 
 def _guard_step(guard: Guard, number: int, place: int) -> _Step:
-    return _Step(guard, None, None, place, (object, None, _NONE), number=number)
+    return _Step(guard, None, None, place, (object, None, _NONE), [guard.var.number], number=number)
 
 
 def _check(step: _Step, value: Any) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import jit
+from autograd_jit import background, jit
 from autograd_jit.trace import collector
 
 
 @pytest.fixture(autouse=True)
 def _restored():
+    background.wait(60)  # kernels of an earlier test may still be compiled, with the collector relaxed
     enabled, thresholds = gc.isenabled(), gc.get_threshold()
     yield
     gc.set_threshold(*thresholds)
