@@ -241,7 +241,7 @@ def _own(body: Emission, op: str, element: str, operands: Sequence[str]) -> str:
     """A function of `vector_functions`, on vectors that are full as doubles."""
     lanes = min(body.lanes, cpu.vector_bytes() // ELEMENT_BYTES["double"])
     symbol, kind = vector_functions.symbol(op, element, lanes), body.at_lanes(lanes).type(element)
-    body.declare(f"declare {kind} @{symbol}({kind})")
+    body.declare(f"declare {kind} @{symbol}({', '.join([kind] * len(operands))})")
     return _in_parts(body, symbol, lanes, element, operands)
 
 
