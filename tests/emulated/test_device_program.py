@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import config, grad, hessian, jit, to_device, value_and_grad
+from autograd_jit import config, grad, hessian, jacobian, jit, to_device, value_and_grad
 from autograd_jit.errors import FallbackWarning
 from autograd_jit.kernels import device_library
 from autograd_jit.kernels.cuda_device import current_device
