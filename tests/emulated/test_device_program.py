@@ -233,7 +233,7 @@ def test_second_derivatives(emulated_device):
 
 def test_rows_that_cannot_be_computed_at_once(emulated_device):
     calls = [(np.random.default_rng(seed).standard_normal(5),) for seed in range(3)]
-    system = lambda x: anp.linalg.solve(anp.outer(x, x) + 9 * np.eye(5), anp.cos(x))  # noqa: E731
+    system = lambda x: anp.linalg.solve(anp.outer(x, x) + 9 * np.eye(5), anp.cos(x))
     compiled = compare(system, *calls, operator=jacobian, target="cuda")
     assert "5 rows of a Jacobian: each has its own steps" in compiled.explain()
 
