@@ -13,6 +13,7 @@ from tests.jit_support import compare
 
 RNG = np.random.default_rng(7)
 M, TALL, CUBE = RNG.standard_normal((6, 6)), RNG.standard_normal((40, 6)), RNG.standard_normal((3, 6, 6))
+WIDE = 0.1 * RNG.standard_normal((6, 50))
 PLACES = np.array([3, 0, 0, 5, 2])
 
 #: of a vector of six elements, to another vector
@@ -41,6 +42,17 @@ STEPS = {
     "system": lambda x: anp.linalg.solve(M + 9 * np.eye(6), x * x),
     "stacked": lambda x: anp.sum(anp.stack([x, x**2, anp.sin(x)]), axis=0),
     "one element": lambda x: x[2] * x + x[-1],
+    "wide": lambda x: WIDE @ anp.tanh(WIDE.T @ x),
+    "differences": lambda x: anp.append(anp.diff(x), x[0]),
+    "triangle": lambda x: anp.tril(anp.outer(x, x)) @ x,
+    "norm": lambda x: x / anp.linalg.norm(x),
+    "extremes": lambda x: anp.maximum(x, x[::-1]) - anp.minimum(x, 0.3) + anp.clip(x, -0.5, 0.5),
+    "small matrices": lambda x: anp.ravel(anp.reshape(x, (2, 3)) @ anp.reshape(x, (3, 2)) @ anp.reshape(x, (2, 3))),
+    "batch of products": lambda x: anp.sum(anp.reshape(anp.outer(x, x), (3, 2, 6)) @ M, axis=(0, 1)),
+    "log-sum-exp": lambda x: x - anp.log(anp.sum(anp.exp(x))),
+    "repeated": lambda x: anp.repeat(x[:3], 2) + anp.tile(x[3:], 2),
+    "factored": lambda x: anp.linalg.cholesky(anp.outer(x, x) + 9 * np.eye(6)) @ x,
+    "transformed": lambda x: anp.real(anp.fft.ifft(anp.fft.fft(x) * np.arange(1, 7))),
 }
 
 
