@@ -33,9 +33,15 @@ The settings:
     How many threads a kernel over large arrays may use (the default: as many as the process has processors, 8 at most).
     The answers are the same to the last bit. It holds for programs that are lowered from now on; what was cut
     into more parts runs on one thread. BLAS has threads of its own, which ``threadpoolctl`` or its environment sets.
+``fast_approximations``
+    Whether float32 kernels of functions that are compiled for a CUDA device from now on use the device's approximate
+    ``exp``, logarithms, ``sin``, ``cos``, division and square root (False; bounds in :mod:`.kernels.cuda_math`). It
+    changes answers, and so the paths that comparisons take. ``jit(f, fast_approximations=...)`` overrides it; a
+    function keeps what it was compiled with. Nothing else than that changes: not the CPU, not float64.
 
 The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_TARGET``,
-``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT`` and ``AUTOGRAD_JIT_THREADS`` in the environment.
+``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT``, ``AUTOGRAD_JIT_THREADS`` and
+``AUTOGRAD_JIT_FAST_APPROXIMATIONS`` (0 or 1) in the environment.
 Settings belong to the process, not to a thread.
 """
 
@@ -63,6 +69,7 @@ _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
     "progress": ("auto", (False, True, "auto")),
     "memory_limit": (2**30, range(2**63)),
     "threads": (cpu.usable(), range(1, 1025)),
+    "fast_approximations": (False, (False, True)),
 }
 
 
@@ -82,6 +89,7 @@ class Config:
     progress: bool | Literal["auto"]
     memory_limit: int
     threads: int
+    fast_approximations: bool
 
     def __init__(self) -> None:
         for name, (initial, allowed) in _SETTINGS.items():

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..kernels import cuda_routines, cuda_sources
+from ..kernels import cuda_math, cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, Dim, Launchable
 from ..records import record
@@ -56,9 +56,9 @@ class Places(NamedTuple):
 # ---------------------------------------------------------------- code
 
 
-def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
+def compile_steps(steps: Iterable[Any], capability: tuple[int, int], fast: bool = False) -> Codes:
     """The code of all kernels that device steps launch; other steps are passed over. Counts
-    them on stderr as ``config.progress`` says.
+    them on stderr as ``config.progress`` says. ``fast``: as ``config.fast_approximations``.
 
     Raises BackendError where the compiler rejects a kernel.
     """
@@ -66,7 +66,9 @@ def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
     codes: Codes = {}
     for key, kernel, source, signature in counted(list(needed.values()), lambda found: True):
         started = time.perf_counter()
-        code, origin = compile_source(source, signature, capability)
+        if fast:
+            source = cuda_math.approximated(source)
+        code, origin = compile_source(source, signature, capability, fast)
         codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
         count(origin)
     return codes

@@ -214,8 +214,9 @@ class DeviceProgram:
         return "\n".join([str(item) for item in self.items])
 
 
-def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> DeviceProgram:
-    """All stages: form, schedule, lay out, compile. ``stays``: which inputs lie on the device.
+def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice, fast: bool = False) -> DeviceProgram:
+    """All stages: form, schedule, lay out, compile. ``stays``: which inputs lie on the device; ``fast``: as
+    ``config.fast_approximations``.
 
     Raises BackendError where the compiler rejects a kernel.
     """
@@ -232,7 +233,7 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
         bound = replaced(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
         program = DeviceProgram(pack(tape), bound, device, outputs, items, layout, on_device)
-        program.codes = compile_steps(items, device.capability)
+        program.codes = compile_steps(items, device.capability, fast)
     program.seconds = time.perf_counter() - started
     return program
 
