@@ -24,6 +24,8 @@ __all__ = ["Codes", "DeviceKernel", "DeviceStep", "Places", "compile_steps", "la
 DeviceStep: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall
 
 ALIGNMENT = 256
+#: the status, and behind it what a failed guard found
+STATUS_BYTES, REPORT_BYTES = 8, 248
 #: blocks for each of the device's processors
 BLOCKS_PER_PROCESSOR = 32
 
@@ -120,7 +122,7 @@ def _check_launch(node: Check, position: int, device: CudaDevice, codes: Codes, 
     count = len(node.expected)
     found, expected = _address(node.arg, places), places.expected(node.expected)
     lanes = min(256, -(-max(count, 1) // 32) * 32)
-    arguments = (places.status, found, expected, count, position)
+    arguments = (places.status, places.status + STATUS_BYTES, found, expected, count, REPORT_BYTES, position)
     return Launchable(device.load(codes["check"].code), (1, 1, 1), (lanes, 1, 1), arguments)
 
 

@@ -4,6 +4,8 @@ A run lies in one block of the device's memory and one of the host's, the *mirro
 
     inputs on the device | large inputs of the host | small ones | status | outputs | constants | intermediates | sums
 
+Behind the status is what a failed guard found, as far as there is room; both come back together, the *answer*.
+
 Small inputs and the status go to the device in one copy. A large input goes there only where its contents differ from
 what was sent last, which the mirror still holds: the arrays that a function captures, or the data that it is given at
 every call. Comparing reads what copying into the mirror would read and write, and stops at the first difference.
@@ -19,7 +21,7 @@ import numpy as np
 
 from ..kernels.cuda_device import CudaDevice, HostMemory
 from ..records import record
-from .device_launch import partial_bytes
+from .device_launch import REPORT_BYTES, STATUS_BYTES, partial_bytes
 from .device_schedule import DeviceLoop, HostLoop, HostNode, Item
 from .graph import Value, View
 from .program import Stages
@@ -38,7 +40,7 @@ class Layout:
     """Where everything lies in a block, in bytes.
 
     ``uploaded``: the inputs of the host, and the status; ``compared``: those of them that are large, which come first;
-    ``always_sent``: where the others begin; ``downloaded``: status and outputs; ``mirrored``: what of the block the
+    ``always_sent``: where the others begin; ``downloaded``: answer and outputs; ``mirrored``: what of the block the
     host has.
     """
 
@@ -51,6 +53,11 @@ class Layout:
     mirrored: tuple[int, int]
     partial_sums: int
     nbytes: int
+
+    @property
+    def answer(self) -> tuple[int, int]:
+        """Status and report."""
+        return self.status, self.status + STATUS_BYTES + REPORT_BYTES
 
     def address_of(self, value: Value) -> tuple[int, int]:
         """As :meth:`Program.address_of`; there is one slot, the block."""
@@ -78,9 +85,9 @@ def lay_out(stages: Stages, items: Sequence[Item], stays: Sequence[bool]) -> Lay
     always_sent = end
     place(given)
     status = end
-    end += ALIGNMENT
+    end += STATUS_BYTES + REPORT_BYTES
     place([out.value for out in graph.outputs if isinstance(out, View)])
-    downloaded = status + 8 if any(stays) else end
+    downloaded = status + STATUS_BYTES + REPORT_BYTES if any(stays) else end
     place(graph.constants)
     for value, offset in stages.plan.offsets.items():
         offsets[value] = end + offset
@@ -89,9 +96,8 @@ def lay_out(stages: Stages, items: Sequence[Item], stays: Sequence[bool]) -> Lay
     end += max([partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
     has_host_steps = any([isinstance(item, (HostLoop, HostNode)) for item in items])
     mirrored = (0, end) if has_host_steps else (uploaded, downloaded)
-    return Layout(
-        offsets, status, (uploaded, status + 8), large, always_sent, (status, downloaded), mirrored, sums, end
-    )
+    sent = (uploaded, status + STATUS_BYTES)
+    return Layout(offsets, status, sent, large, always_sent, (status, downloaded), mirrored, sums, end)
 
 
 def _rounded(nbytes: int) -> int:
@@ -120,7 +126,17 @@ class Mirror:
     def status(self) -> np.ndarray:
         """The status, as an array of one."""
         start = self.layout.status - self.first
-        return self.bytes[start : start + 8].view(np.int64)
+        return self.bytes[start : start + STATUS_BYTES].view(np.int64)
+
+    @property
+    def report(self) -> np.ndarray:
+        """What a failed guard found, as far as there is room."""
+        start = self.layout.status + STATUS_BYTES - self.first
+        return self.bytes[start : start + REPORT_BYTES]
+
+    def stays_in_use(self, device: CudaDevice) -> None:
+        """Copies on the device may be under way when it is given back."""
+        self._memory.used_by = device
 
     def put(self, value: Value, array: np.ndarray) -> None:
         """What an input is now."""
