@@ -59,6 +59,11 @@ class DeviceArray:
         return cls(device, memory, memory.address, shape, dtype)
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether the memory is another library's, which may write to it."""
+        return isinstance(self._owner, tuple)
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 

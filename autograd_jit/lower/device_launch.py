@@ -46,10 +46,10 @@ Codes: TypeAlias = dict[Any, DeviceKernel]
 
 
 class Places(NamedTuple):
-    """Addresses on the device: of each value, of the status, of memory for partial sums; ``expected`` puts bytes there
-    and gives their address."""
+    """Addresses on the device: of each value (an int, or what stands for one and can be added to), of the status, of
+    memory for partial sums; ``expected`` puts bytes there and gives their address."""
 
-    value: Callable[[Value], int]
+    value: Callable[[Value], Any]
     status: int
     sums: int
     expected: Callable[[bytes], int]
@@ -149,7 +149,7 @@ def _grid(blocks: int, device: CudaDevice) -> Dim:
     return max(1, min(blocks, BLOCKS_PER_PROCESSOR * device.processors)), 1, 1
 
 
-def _address(view: View, places: Places) -> int:
+def _address(view: View, places: Places) -> Any:
     return places.value(view.value) + view.offset * view.dtype.itemsize
 
 

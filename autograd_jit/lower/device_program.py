@@ -55,7 +55,7 @@ from .device_schedule import (
     Send,
     schedule,
 )
-from .device_stretches import Stretches
+from .device_stretches import Moved, MovingLaunches, Stretches, moves
 from .frame import PYTHON_SCALARS, StepRunner, Stopped, drawn_leaves, finish, ready
 from .graph import Call, Check, CopyStep, Gemm, Graph, Step, Value, View
 from .link import link_entry
@@ -119,6 +119,9 @@ class DeviceProgram:
         found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes{only}"]
         rows = [op.args[0].count for op in self.tape.ops if isinstance(op, Op) and op.prim is linear_rows]
         found += [f"{count} rows of a Jacobian: each has its own steps, on a device there is no loop" for count in rows]
+        if self.layout.in_place:
+            given = dict(zip(self.bound.inputs, [var.name for var in self.tape.inputs]))
+            found.append(f"read where they lie on the device: {', '.join([given[v] for v in self.layout.in_place])}")
         found += [str(item) for item in self.items if isinstance(item, _REMARKABLE)]
         results = f"results, {back} bytes" if back else "no results: they stay on the device"
         return [*found, f"transfer to host: {results}"]
@@ -266,6 +269,9 @@ class DeviceFrame(StepRunner):
         self.memory: DeviceMemory = self.device.allocate(layout.nbytes)
         self.mirror = Mirror(layout)
         self.mark = Mark(self.device)
+        #: where the arguments lie that the run reads in place, and whether another library may write to one of them
+        self._addresses: tuple[int, ...] = ()
+        self._reads_foreign = False
         self.slots = np.array([self.mirror.address], np.int64)
         self.generators: Sequence[Any] = ()
         self._divergence: Diverged | None = None
@@ -323,8 +329,9 @@ class DeviceFrame(StepRunner):
 
     def _launches(self) -> Callable[[Any], list[Launchable]]:
         layout = self.program.layout
+        moved = {value: Moved(number) for number, value in enumerate(layout.in_place)}
         places = Places(
-            lambda value: self.memory.address + layout.offsets[value],
+            lambda value: moved[value] if value in moved else self.memory.address + layout.offsets[value],
             self.memory.address + layout.status,
             self.memory.address + layout.partial_sums,
             self._expected,
@@ -333,6 +340,8 @@ class DeviceFrame(StepRunner):
 
     def _ready(self, ready_to_run: list[Launchable]) -> Callable[[], None]:
         """A function that runs kernels."""
+        if moves(ready_to_run):
+            return MovingLaunches(self.device, ready_to_run, lambda: self._addresses, USES_GRAPHS)
         if USES_GRAPHS:
             return self.device.capture(ready_to_run)
         return functools.partial(self.device.launch, ready_to_run)
@@ -541,7 +550,7 @@ class DeviceFrame(StepRunner):
             self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
         if keeps_results or self._is_asked:
             self._take_answer()
-        if not keeps_results or self._has_host_steps:
+        if not keeps_results or self._has_host_steps or self._reads_foreign:
             self._wait()
         self._give(fresh)
 
@@ -549,9 +558,15 @@ class DeviceFrame(StepRunner):
         """Put the inputs into the mirror, or on the device where they lie there."""
         program, layout = self.program, self.program.layout
         self.mirror.status[0] = RUNNING
+        if layout.in_place:
+            there = dict(zip(program.bound.inputs, inputs, strict=True))
+            self._addresses = tuple([there[value].address for value in layout.in_place])
+            self._reads_foreign = any([there[value].is_foreign for value in layout.in_place])
         for x, type_, value, stays in zip(
             inputs, program.input_types, program.bound.inputs, program.stays, strict=True
         ):
+            if value in layout.in_place:
+                continue
             if stays:
                 self.device.copy(self.memory.address + layout.offsets[value], x.address, value.nbytes)
                 continue

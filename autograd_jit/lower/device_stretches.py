@@ -1,16 +1,79 @@
-"""The segments of a run on a device: its steps gathered to graphs, cut where the host has to know how guards ended."""
+"""The segments of a run on a device: its steps gathered to graphs, cut where the host has to know how guards ended.
+
+A graph holds addresses. Kernels that read arguments where they lie have another graph for each set of addresses that
+comes twice in a row; else they are launched one by one. Giving a graph's nodes other parameters would take the host a
+call for each kernel, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from ..kernels.cuda_device import Launchable
+from ..kernels.cuda_device import CudaDevice, Launchable
+from ..records import record
 from .device_schedule import DeviceCall, DeviceCheck
 
-__all__ = ["Segment", "Stretches"]
+__all__ = ["Moved", "MovingLaunches", "Segment", "Stretches", "moves"]
 
 Segment = Callable[[], None]
+
+#: sets of addresses of which a stretch keeps graphs: an allocator that gives memory back soon gives it out again
+MOST_GRAPHS: Final = 4
+
+
+@record(frozen=True)
+class Moved:
+    """An address that is another in every run: the argument's, by its number among those that are read in place."""
+
+    argument: int
+    offset: int = 0
+
+    def __add__(self, nbytes: int) -> Moved:
+        return Moved(self.argument, self.offset + nbytes)
+
+
+def moves(launches: Sequence[Launchable]) -> bool:
+    """Whether some kernel reads an argument in place."""
+    return any([isinstance(value, Moved) for launch in launches for value in launch.arguments])
+
+
+class MovingLaunches:
+    """A segment of kernels that read arguments in place.
+
+    ``addresses``: where those of the run lie; ``captures``: whether graphs are made at all."""
+
+    def __init__(
+        self,
+        device: CudaDevice,
+        launches: Sequence[Launchable],
+        addresses: Callable[[], tuple[int, ...]],
+        captures: bool,
+    ) -> None:
+        self._device, self._launches, self._addresses = device, launches, addresses
+        self._captures = captures
+        self._graphs: dict[tuple[int, ...], Segment] = {}
+        self._last: tuple[int, ...] = ()
+
+    def __call__(self) -> None:
+        addresses = self._addresses()
+        graph = self._graphs.get(addresses)
+        if graph is None and addresses == self._last and self._captures:
+            graph = self._device.capture(self._placed(addresses))
+            if len(self._graphs) == MOST_GRAPHS:
+                self._graphs.pop(next(iter(self._graphs)))
+            self._graphs[addresses] = graph
+        self._last = addresses
+        if graph is None:
+            self._device.launch(self._placed(addresses))
+        else:
+            graph()
+
+    def _placed(self, addresses: tuple[int, ...]) -> list[Launchable]:
+        def placed(value: Any) -> Any:
+            return addresses[value.argument] + value.offset if isinstance(value, Moved) else value
+
+        return [launch._replace(arguments=tuple(map(placed, launch.arguments))) for launch in self._launches]
 
 
 class Stretches:
