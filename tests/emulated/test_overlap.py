@@ -155,6 +155,23 @@ def test_results_that_stay_are_not_waited_for(emulated_device, function, before)
         np.testing.assert_allclose(found.to_host(), function(X * 1.25), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        lambda x: x.__cuda_array_interface__["data"][0],
+        lambda x: (x.__dlpack__(), x.address)[1],
+    ],
+)
+def test_results_are_there_when_other_libraries_get_them(emulated_device, address):
+    """Whether or not they wait for a stream."""
+    compiled = jit(guarded, target="cuda")
+    replayed(compiled, to_device(X))
+    with emulated_device.deferred():
+        found = compiled(to_device(X * 1.5))
+        read = np.frombuffer(ctypes.string_at(address(found), X.nbytes))
+    np.testing.assert_allclose(read, guarded(X * 1.5), rtol=1e-12)
+
+
 def test_calls_behind_each_other_on_the_device(emulated_device):
     """Each takes the results of the one before, which nobody has waited for; arguments of the host change between."""
 
