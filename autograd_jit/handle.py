@@ -578,7 +578,7 @@ class Handle:
         rewind()
         found = difference(result, self.interpreted(*call[0], **call[1]))
         if found is not None:
-            where = first_differing_value(*replay, rewind)
+            where = first_differing_value(*replay, rewind, precise=bool(self.options.precise))
             raise VerificationError(
                 f"{self.name}: compiled and interpreted answers differ in {found}\n"
                 f"the first value that differs: {where}\n{replay[0]}"

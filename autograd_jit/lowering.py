@@ -125,7 +125,7 @@ class Lowerer:
         if self.options.target == "cpu":
             from .lower.program import lower
 
-            return lower(tape, mode, formed if mode != "eager" else None)
+            return lower(tape, mode, formed if mode != "eager" else None, bool(self.options.precise))
         from .kernels.cuda_device import current_device
         from .lower.device_program import lower_for_device
 

@@ -20,6 +20,7 @@ class Options:
     max_signatures: int = 256
     target: Target | None = None  # of `options_of`: "cpu" or "cuda"
     compile: CompileMode | None = None
+    precise: bool | None = None  # of `options_of`: True or False
     fast_approximations: bool | None = None  # of `options_of`: True or False, on the CPU False
 
     @property
@@ -41,12 +42,15 @@ def options_of(given: dict[str, Any]) -> Options:
         raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
     if options.target is not None and options.target not in get_args(Target):
         raise ArgumentError(f"target is one of {', '.join(get_args(Target))}, not {options.target!r}")
-    fast = options.fast_approximations
-    if fast is not None and type(fast) is not bool:
-        raise ArgumentError(f"fast_approximations is True or False, not {fast!r}")
-    options = replaced(options, target=_resolved(options.target or config.target))
-    fast = config.fast_approximations if fast is None else fast
-    return replaced(options, fast_approximations=fast and options.target != "cpu")
+    target = _resolved(options.target or config.target)
+    precise, fast = _switch("precise", options.precise), _switch("fast_approximations", options.fast_approximations)
+    return replaced(options, target=target, precise=precise, fast_approximations=fast and target != "cpu")
+
+
+def _switch(name: str, given: bool | None) -> bool:
+    if given is not None and type(given) is not bool:
+        raise ArgumentError(f"{name} is True or False, not {given!r}")
+    return getattr(config, name) if given is None else given
 
 
 def _resolved(target: Target) -> Target:

@@ -123,10 +123,12 @@ class TraceReport:
 
     def note_lowered(self, program: Any, made: int, loaded: int) -> None:
         """Its program is there; so many kernels were compiled for it and loaded."""
+        distinct = {kernel.kernel: kernel for kernel in program.kernels}.values()  # the program's are by launch
+        compiling = sum(kernel.seconds for kernel in distinct if kernel.origin == "compiled")
         self.lowered = (
             f"  lowered in {program.seconds * 1e3:.1f} ms: {len(program.table)} kernel launches of "
-            f"{len({k.kernel for k in program.kernels})} kernels ({made} compiled, {loaded} from disk, "
-            f"{sum(k.seconds for k in program.kernels if k.origin == 'compiled') * 1e3:.0f} ms of compiling in all)"
+            f"{len(distinct)} kernels ({made} compiled, {loaded} from disk, "
+            f"{compiling * 1e3:.0f} ms of compiling in all)"
         )
         self.remarks = [f"  {remark}" for remark in program.remarks[:20]]
 

@@ -60,10 +60,12 @@ def _agree(got: Any, want: Any) -> bool:
     return bool(np.allclose(got, want, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
 
 
-def first_differing_value(tape: Tape, inputs: tuple, generators: Sequence[Any], rewind: Callable[[], None]) -> str:
+def first_differing_value(
+    tape: Tape, inputs: tuple, generators: Sequence[Any], rewind: Callable[[], None], *, precise: bool = False
+) -> str:
     """The first operation of a tape whose compiled value is not its own function's value, in the user's words.
 
-    ``rewind``: the draws of the call are served again from the start.
+    ``rewind``: the draws of the call are served again from the start. ``precise``: as of the call's program.
     """
     from .lower.program import lower
 
@@ -72,7 +74,7 @@ def first_differing_value(tape: Tape, inputs: tuple, generators: Sequence[Any], 
     structure = tree.flatten([0] * len(produced))[1]
     everything = replaced(tape, outputs=tuple(produced), structure=structure, aliases={})
     rewind()
-    compiled = lower(everything).run(inputs, generators)
+    compiled = lower(everything, precise=precise).run(inputs, generators)
     rewind()
     interpreted = _evaluated(tape, inputs, generators)
     found = dict(zip([var.number for var in produced], compiled, strict=True))

@@ -3,8 +3,9 @@
 `vector_call("exp", "double", 8)` is the function to call on `<8 x double>`, `math_call("exp", "double")` that
 for `double`.  glibc's libmvec has vector versions of the libm functions (all of them since 2.35, six
 before); which of them the loaded library has is looked up, never assumed.  `gammaln` and `psi`, which it has not,
-are our own on vectors (`vector_functions`), and so are some others where there is no libmvec (another platform).
-What is left, and `precise=True`, calls the scalar function lane by lane: slower and just as right.
+are our own on vectors (`vector_functions`), and so are all others where there is no libmvec (another platform).
+What is left (no product and sum that round once), and `precise=True`, calls the scalar function lane by lane: slower
+and just as right.
 
 Accuracy: `LIBM[op].ulp` is the largest error, in units in the last place of the result, that the tests allow
 (float64, float32); they measure both paths against mpmath.  Functions whose vector version is worse than
@@ -41,6 +42,15 @@ Our own where there is no libmvec, in the order ours, libmvec, lane by lane (the
     expm1   8.3   10.4   61.1  (           8.7   6.0   82.9)     cos    12.2    9.3   92.2  ( 9.7   5.6   20.6)
     log     9.5   10.6   27.7  (           7.6   5.8   20.0)     tan    13.2    9.4   95.3  (10.7   5.6   96.9)
     log1p  11.8    9.1   53.2  (           9.3   6.0   61.1)     tanh   13.8   16.4   95.4  (13.1   5.0  101.8)
+
+The same at another time; arcsin, arccos and arctanh within (-1, 1), arccosh from 1 on, erf and erfc within (-3, 3):
+
+    arcsin    6.9   9.3   36.3  (float32:   6.1   3.5   27.8)     arctanh  13.5   9.1   81.9  (13.0   4.6  141.2)
+    arccos    7.1   9.2   37.2  (           6.3   3.7   37.0)     power    36.0  37.9  138.9  (20.7  13.7   37.3)
+    arctan    9.9   7.2   80.2  (           8.3   3.0   47.1)     hypot     4.7   4.2   39.7  ( 3.7   2.2   22.7)
+    arctan2  10.7  10.7  129.1  (           9.1   4.6  110.7)     cbrt      9.4   6.9   89.1  (11.1   3.1   84.9)
+    arcsinh  18.7  12.6   66.5  (          13.8   4.9   56.8)     erf      26.4  16.0  135.3  (17.5   6.3  135.2)
+    arccosh  15.3  14.8   58.6  (          11.2   7.3   46.4)     erfc     26.0  18.2  132.3  (20.9  10.7  131.0)
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from .vector_coefficients import HALF_PI, LOG2_E, LOG10_E, LOG_2, POLYNOMIALS
 from .vector_expressions import Value, fast_two_sum, fma, polynomial, select, two_sum
 
 __all__ = [
-    "cos", "cosh", "exp", "exp2", "expm1", "fitted", "log", "log1p", "log2", "log10", "log_parts", "sin", "sinh",
-    "tan", "tanh",
+    "at_most", "cos", "cosh", "exp", "exp2", "exp_of_sum", "expm1", "fitted", "log", "log1p", "log2", "log10",
+    "log_parts", "mantissa_and_exponent", "power_of_two", "sin", "sinh", "tan", "tanh", "times_power_of_two",
 ]  # fmt: skip
 
 _ROOT_HALF_BITS: Final = 0x3FE6A09E667F3BCD  # of sqrt(1/2), rounded up
@@ -34,12 +34,17 @@ def fitted(name: str, x: Value, wide: bool) -> Value:
     return polynomial(x, POLYNOMIALS[name][0 if wide else 1])
 
 
-def log_parts(x: Value, wide: bool) -> tuple[Value, Value]:
-    """The logarithm of a positive normal number, and about what that lacks of the exact one; 0 for float32."""
+def mantissa_and_exponent(x: Value) -> tuple[Value, Value]:
+    """`m` from sqrt(1/2) to sqrt(2) and a whole number `k` (as a double), where `x = 2**k m` is positive and normal."""
     bits = x.converted("bitcast", "i64")
     exponent = (bits - _ROOT_HALF_BITS) >> 52
     m = (bits - (exponent << 52)).converted("bitcast", "double")
-    k = (exponent + _INTEGER_BITS).converted("bitcast", "double") - _INTEGER
+    return m, (exponent + _INTEGER_BITS).converted("bitcast", "double") - _INTEGER
+
+
+def log_parts(x: Value, wide: bool) -> tuple[Value, Value]:
+    """The logarithm of a positive normal number, and about what that lacks of the exact one; 0 for float32."""
+    m, k = mantissa_and_exponent(x)
     f, sum_ = m - 1.0, m + 1.0
     inverse = 1.0 / sum_
     s = f * inverse
@@ -93,27 +98,41 @@ def _exp_parts(x: Value, wide: bool) -> tuple[Value, Value]:
     return shifted.converted("bitcast", "i64") - _INTEGER_BITS, fma(r * r, fitted("exp", r, wide), r)
 
 
+def exp_of_sum(high: Value, low: Value, wide: bool) -> tuple[Value, Value]:
+    """The integer k and m in [0.7, 1.5), where `exp(high + low) = 2**k m`; low is next to nothing."""
+    shifted = high * LOG2_E[0] + _INTEGER
+    k = shifted - _INTEGER
+    reduced = fma(k, -LOG_2[0], high)
+    if wide:
+        r, rest = fast_two_sum(reduced, fma(k, -LOG_2[1], low))
+    else:
+        r, rest = reduced + fma(k, -LOG_2[1], low), reduced.constant(0.0)
+    one, lost = fast_two_sum(r.constant(1.0), r)
+    m = one + (lost + fma(r * r, fitted("exp", r, wide), rest))
+    return shifted.converted("bitcast", "i64") - _INTEGER_BITS, m
+
+
 def _clamped(x: Value, low: float, high: float) -> Value:
-    return _at_most(select(x < low, x.constant(low), x), high)
+    return at_most(select(x < low, x.constant(low), x), high)
 
 
-def _at_most(x: Value, high: float) -> Value:
+def at_most(x: Value, high: float) -> Value:
     return select(x < high, x, high)
 
 
-def _power_of_two(k: Value) -> Value:
+def power_of_two(k: Value) -> Value:
     return ((k + 1023) << 52).converted("bitcast", "double")
 
 
-def _times_power_of_two(x: Value, k: Value) -> Value:
+def times_power_of_two(x: Value, k: Value) -> Value:
     """In two steps: the power itself may be too large or too small for a number where the product is not."""
     half = k >> 1
-    return x * _power_of_two(half) * _power_of_two(k - half)
+    return x * power_of_two(half) * power_of_two(k - half)
 
 
 def exp(x: Value, wide: bool) -> Value:
     k, p = _exp_parts(_clamped(x, -746.0, 710.0), wide)  # 0 and infinity from there on
-    return _times_power_of_two(p + 1.0, k)
+    return times_power_of_two(p + 1.0, k)
 
 
 def exp2(x: Value, wide: bool) -> Value:
@@ -121,12 +140,12 @@ def exp2(x: Value, wide: bool) -> Value:
     shifted = x + _INTEGER
     r = (x - (shifted - _INTEGER)) * math.log(2)
     p = fma(r * r, fitted("exp", r, wide), r)
-    return _times_power_of_two(p + 1.0, shifted.converted("bitcast", "i64") - _INTEGER_BITS)
+    return times_power_of_two(p + 1.0, shifted.converted("bitcast", "i64") - _INTEGER_BITS)
 
 
 def expm1(x: Value, wide: bool) -> Value:
     k, p = _exp_parts(_clamped(x, -50.0, 709.0), wide)  # -1 below
-    power = _power_of_two(k)
+    power = power_of_two(k)
     return _but_tiny(x, fma(p, power, power - 1.0))
 
 
@@ -144,7 +163,7 @@ def tanh(x: Value, wide: bool) -> Value:
     size = x.unary("llvm.fabs")
     z = x * x
     near_zero = fma(size * z, fitted("tanh", z, wide), size)
-    power = exp(-2.0 * _at_most(size, 22.0), wide)  # 1 from there on
+    power = exp(-2.0 * at_most(size, 22.0), wide)  # 1 from there on
     above = 1.0 - 2.0 * power / (power + 1.0)
     return select(size < 0.55, near_zero, above).with_sign_of(x)
 

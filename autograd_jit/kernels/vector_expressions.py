@@ -80,11 +80,18 @@ class Value:
     def __lt__(self, other: Value | float) -> Value:
         return self._compare("olt", other)
 
+    def __gt__(self, other: Value | float) -> Value:
+        return self._compare("ogt", other)
+
     def __ge__(self, other: Value | float) -> Value:
         return self._compare("oge", other)
 
     def __le__(self, other: Value | float) -> Value:
         return self._compare("ole", other)
+
+    def equals(self, other: Value | float) -> Value:
+        """Lane by lane; `==` compares what is written."""
+        return self._compare("oeq", other)
 
     def _compare(self, predicate: str, other: Value | float) -> Value:
         if not isinstance(other, Value):

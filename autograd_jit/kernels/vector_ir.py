@@ -16,7 +16,7 @@ import itertools
 import math as math_
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..records import field, record
 from . import cpu, vecmath, vector_functions
@@ -214,13 +214,15 @@ def literal(element: str, value: float) -> str:
 
 
 def math(body: Emission, op: str, element: str, operands: Sequence[str], *, precise: bool = False) -> str:
-    """An op of `vecmath`'s tables or of NUMPY_OPS below, on vectors or scalars.
+    """An op of `vecmath`'s tables, of NUMPY_OPS or LOGS_OF_SUMS below, on vectors or scalars.
 
     precise=True calls the scalar libm function on every lane."""
     op = vecmath.canonical(op)
     by_vectors = body.lanes > 1 and not precise
     if by_vectors and op in vector_functions.FUNCTIONS and cpu.fuses():
         return _own(body, op, element, operands)
+    if op in LOGS_OF_SUMS:
+        return _log_of_sum(body, element, operands, LOGS_OF_SUMS[op], precise=precise)
     if op in NUMPY_OPS:
         return NUMPY_OPS[op](body, element, *operands)
     if op in vecmath.INTRINSICS:
@@ -239,7 +241,7 @@ def _own(body: Emission, op: str, element: str, operands: Sequence[str]) -> str:
     """A function of `vector_functions`, on vectors that are full as doubles."""
     lanes = min(body.lanes, cpu.vector_bytes() // ELEMENT_BYTES["double"])
     symbol, kind = vector_functions.symbol(op, element, lanes), body.at_lanes(lanes).type(element)
-    body.declare(f"declare {kind} @{symbol}({kind})")
+    body.declare(f"declare {kind} @{symbol}({', '.join([kind] * len(operands))})")
     return _in_parts(body, symbol, lanes, element, operands)
 
 
@@ -335,26 +337,36 @@ def _signs_differ(body: Emission, element: str, a: str, b: str) -> str:
     return body.let(f"xor {body.type('i1')} {negative[0]}, {negative[1]}")
 
 
-def _logaddexp(body: Emission, element: str, x: str, y: str) -> str:
-    """log(exp(x) + exp(y)): the larger plus log1p(exp(-|x - y|)); equal arguments may be infinite."""
-    return _log_of_sum(body, element, x, y, "exp", 0.6931471805599453, "")
+class LogOfSum(NamedTuple):
+    """The logarithm of a sum of two powers: of which base, and how log1p becomes its logarithm."""
+
+    power: str
+    log_two: float
+    factor: float
 
 
-def _logaddexp2(body: Emission, element: str, x: str, y: str) -> str:
-    return _log_of_sum(body, element, x, y, "exp2", 1.0, "base 2")
+LOGS_OF_SUMS: Final = {
+    "logaddexp": LogOfSum("exp", math_.log(2), 1.0),
+    "logaddexp2": LogOfSum("exp2", 1.0, 1 / math_.log(2)),
+}
 
 
-def _log_of_sum(body: Emission, element: str, x: str, y: str, power: str, log_two: float, base: str) -> str:
+def _log_of_sum(
+    body: Emission, element: str, operands: Sequence[str], base: LogOfSum, *, precise: bool
+) -> str:
+    """The larger plus log1p(exp(-|x - y|)); equal arguments may be infinite."""
+    x, y = operands
     gap = body.op("fsub", element, x, y)
     larger = body.select(element, body.compare("ogt", element, gap, body.constant(element, 0.0)), x, y)
     distance = body.let(f"fneg {body.type(element)} {body.intrinsic('llvm.fabs', element, gap)}")
-    correction = math(body, "log1p", element, [math(body, power, element, [distance])])
-    if base:
-        correction = body.op("fmul", element, correction, body.constant(element, 1.4426950408889634))
+    power = math(body, base.power, element, [distance], precise=precise)
+    correction = math(body, "log1p", element, [power], precise=precise)
+    if base.factor != 1:
+        correction = body.op("fmul", element, correction, body.constant(element, base.factor))
     result = body.op("fadd", element, larger, correction)
     # NaN in x or y makes the gap NaN; the sum must be, too, whichever of them `larger` is.
     result = body.select(element, body.compare("uno", element, gap, gap), gap, result)
-    equal = body.op("fadd", element, x, body.constant(element, log_two))
+    equal = body.op("fadd", element, x, body.constant(element, base.log_two))
     return body.select(element, body.compare("oeq", element, x, y), equal, result)
 
 
@@ -381,8 +393,6 @@ NUMPY_OPS: Final[dict[str, Callable[..., str]]] = {
     "mod": _remainder,
     "floor_divide": _floor_divide,
     "fmod": lambda body, element, a, b: body.op("frem", element, a, b),
-    "logaddexp": _logaddexp,
-    "logaddexp2": _logaddexp2,
     "square": _square,
     "add": lambda body, element, a, b: body.op("fadd", element, a, b),
     "subtract": lambda body, element, a, b: body.op("fsub", element, a, b),

@@ -33,7 +33,7 @@ def address(name: str) -> int:
 
 def _module(op: str, element: str, lanes: int) -> str:
     body = Emission(lanes)
-    text = vector_functions.definition(body, op, element, lambda one, x: math(one, op, element, [x]))
+    text = vector_functions.definition(body, op, element, lambda one, lane: math(one, op, element, lane))
     return "\n".join([text, *sorted(body.declarations)])
 
 

@@ -35,7 +35,6 @@ from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable, Mark
 from ..records import field, record, replaced
 from ..trace import collector
 from ..trace.draws import perform
-from ..trace.linear_rows import linear_rows
 from ..trace.packed_tape import pack
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
@@ -117,8 +116,7 @@ class DeviceProgram:
         kept = sum([value.nbytes for value in self.layout.compared])
         only = f", {kept} of them only where they differ from the call before" if kept else ""
         found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes{only}"]
-        rows = [op.args[0].count for op in self.tape.ops if isinstance(op, Op) and op.prim is linear_rows]
-        found += [f"{count} rows of a Jacobian: each has its own steps, on a device there is no loop" for count in rows]
+        found += [f"{count} rows of a Jacobian: each has its own steps" for count in self.bound.unrolled]
         if self.layout.in_place:
             given = dict(zip(self.bound.inputs, [var.name for var in self.tape.inputs]))
             found.append(f"read where they lie on the device: {', '.join([given[v] for v in self.layout.in_place])}")

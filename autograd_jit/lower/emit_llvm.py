@@ -160,7 +160,9 @@ class _Emitter(Sums):
             values[Ref("load", i)] = self._load_scalar(kernel.loads[i].element, pointers[i])
         for number, what in enumerate(stage.body, kernel.first_instruction(stage)):
             ref = Ref("value", number)
-            values[ref] = self.row[ref] = instruction(self.scalar, what, [values[ref] for ref in what.args])
+            values[ref] = self.row[ref] = instruction(
+                self.scalar, what, [values[ref] for ref in what.args], precise=kernel.precise
+            )
         for number, store in enumerate(stage.stores, kernel.first_store(stage)):
             self._store_scalar(store.access.element, values[store.ref], pointers[number])
 
@@ -257,7 +259,7 @@ class _Emitter(Sums):
                 values[Ref("value", number)] = self._operand(values, chosen)
             else:
                 args = [self._operand(values, ref) for ref in what.args]
-                values[Ref("value", number)] = instruction(self.out, what, args)
+                values[Ref("value", number)] = instruction(self.out, what, args, precise=self.kernel.precise)
         for ref in [*[store.ref for store in stage.stores], *[r.ref for r in stage.reductions]]:
             self._operand(values, ref)
         for number, store in enumerate(stage.stores, self.kernel.first_store(stage)):

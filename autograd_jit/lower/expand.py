@@ -36,7 +36,7 @@ from .graph import (
     dense_strides,
 )
 from .pairs import PARTS, Pair, Whole
-from .row_loops import loop_over_rows, unit_vector
+from .row_loops import repeated_rows, unit_vector
 from .rules.table import RULES
 
 __all__ = ["RULES", "expand"]
@@ -45,7 +45,8 @@ __all__ = ["RULES", "expand"]
 def expand(tape: Tape, for_device: bool = False) -> Graph:
     """The kernel graph of a tape, dead code included (see :mod:`autograd_jit.lower.simplify`).
 
-    ``for_device``: products with vectors are loops, and the rows of a Jacobian are computed one after the other.
+    ``for_device``: products with vectors are loops, and rows of a Jacobian are none: they are computed all at once, or
+    have nodes of their own each.
     """
     return _Expansion(tape, for_device).graph()
 
@@ -114,7 +115,7 @@ class _Expansion:
             operands[var.number] = result
 
     def _rows(self, op: Op) -> None:
-        """A section: once, to be repeated for each row, or else once for each of the rows."""
+        """A section: once, for all rows or to be repeated for each, or else once for each of them."""
         section: Section = op.args[0]
 
         def rows_of(seed: Operand) -> list[Operand]:
@@ -124,7 +125,7 @@ class _Expansion:
             return [self._real(row) for row in section.rows]
 
         seed, constants = section.seed.type, dict(self.constants)
-        results = None if self.for_device else loop_over_rows(self.builder, rows_of, seed.shape, seed.dtype)
+        results = repeated_rows(self.builder, rows_of, seed.shape, seed.dtype, self.for_device)
         if results is None:
             self.constants = constants  # of those met since, what holds them is gone
             results = self._stacked(section, rows_of)
@@ -140,6 +141,7 @@ class _Expansion:
     def _stacked(self, section: Section, rows_of: Callable[[Operand], list[Operand]]) -> list[View]:
         """The rows of a section, each computed by itself."""
         b, seed = self.builder, section.seed.type
+        b.graph.unrolled.append(section.count)
         stacked = [b.assemble((section.count, *row.type.shape), row.type.dtype, None) for row in section.rows]
         for number in range(section.count):
             for out, row in zip(stacked, rows_of(unit_vector(b, seed.shape, seed.dtype, number)), strict=True):

@@ -28,14 +28,15 @@ class _Form(NamedTuple):
 
 
 class Forms:
-    """Makes launches of groups. ``stored`` and ``rows``: as for :func:`autograd_jit.lower.kernel.build`.
+    """Makes launches of groups. ``stored``, ``rows`` and ``precise``: as for :func:`autograd_jit.lower.kernel.build`.
 
     ``built`` counts the structures met, ``found`` the groups that had one of these.
     """
 
-    def __init__(self, stored: set[Value], rows: Collection[Value] = ()) -> None:
+    def __init__(self, stored: set[Value], rows: Collection[Value] = (), precise: bool = False) -> None:
         self.stored = stored
         self.rows = rows
+        self.precise = precise
         self.built = self.found = 0
         self._known: dict[tuple, _Form] = {}
 
@@ -45,7 +46,7 @@ class Forms:
         form = self._known.get(shape.key)
         if form is None:
             self.built += 1
-            launch = build(group, self.stored, self.rows)
+            launch = build(group, self.stored, self.rows, self.precise)
             self._known[shape.key] = shape.form(launch)
             return launch
         self.found += 1

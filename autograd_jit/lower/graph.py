@@ -506,6 +506,8 @@ class Graph:
     outputs: list[Any] = field(default_factory=list)
     #: random draws to be made before the run: their results are inputs, after those of the tape
     draws: list[Op] = field(default_factory=list)
+    #: numbers of rows of Jacobians of which each has nodes of its own
+    unrolled: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
         head = f"graph({', '.join(map(_typed, self.inputs))}):"

@@ -107,7 +107,8 @@ class Kernel:
     Most kernels have one stage. With several, the reduced axes are the innermost ones: for every element of the axes
     before them (every row) the stages run one after the other. ``windows`` says for each window how it bounds each
     axis: "" not at all, "one" to a single element, "some" otherwise.
-    Instructions, stores and reductions are numbered through all stages.
+    Instructions, stores and reductions are numbered through all stages. ``precise``: elementary functions are those of
+    the C library, element by element.
     """
 
     reduced: tuple[bool, ...]
@@ -115,13 +116,14 @@ class Kernel:
     literals: tuple[str, ...]
     windows: tuple[tuple[str, ...], ...]
     stages: tuple[Stage, ...]
+    precise: bool = False
 
     def __hash__(self) -> int:
         return self._hash
 
     @cached_property
     def _hash(self) -> int:  # all launches of a kernel look it up
-        return hash((self.reduced, self.loads, self.literals, self.windows, self.stages))
+        return hash((self.reduced, self.loads, self.literals, self.windows, self.stages, self.precise))
 
     @cached_property
     def body(self) -> tuple[Instruction, ...]:
@@ -235,13 +237,13 @@ class Launch:
         return math.prod(self.dims)
 
 
-def build(group: Group, stored: set[Value], rows: Collection[Value] = ()) -> Launch:
+def build(group: Group, stored: set[Value], rows: Collection[Value] = (), precise: bool = False) -> Launch:
     """The kernel and launch of a loop group.
 
     ``stored``: mapped values that are needed in memory; those of ``rows`` only while their row is worked on, so that
-    their buffer is as large as one row.
+    their buffer is as large as one row. ``precise``: as of :class:`Kernel`.
     """
-    return _Build(group, stored, rows).launch()
+    return _Build(group, stored, rows, precise).launch()
 
 
 @record
@@ -258,8 +260,9 @@ class _StageBuild:
 class _Build:
     """Nodes are added stage after stage, so that instructions are numbered in the order in which they run."""
 
-    def __init__(self, group: Group, stored: set[Value], rows: Collection[Value]) -> None:
+    def __init__(self, group: Group, stored: set[Value], rows: Collection[Value], precise: bool) -> None:
         assert group.domain is not None
+        self.precise = precise
         self.group = group
         self.domain = group.domain
         self.axes = group.axes or ()
@@ -392,6 +395,7 @@ class _Build:
             tuple([ELEMENT[literal.dtype] for literal in self.literals]),
             tuple([tuple([_bounding(bounds) for bounds in window]) for window in windows]),
             self._finished(iter(accesses[loads:])),
+            self.precise,
         )
         placements = tuple(
             [

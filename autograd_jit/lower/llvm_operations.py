@@ -59,8 +59,8 @@ _INTEGER = {"add": "add", "subtract": "sub", "multiply": "mul"}
 _BITS = {"and": "and", "or": "or", "xor": "xor"}
 
 
-def instruction(out: Emission, what: Instruction, args: list[str]) -> str:
-    """One instruction on operands that are there already."""
+def instruction(out: Emission, what: Instruction, args: list[str], *, precise: bool = False) -> str:
+    """One instruction on operands that are there already. ``precise``: as of the kernel."""
     op, element = what.op, what.element
     if op == "where":
         return out.select(element, *args)
@@ -78,7 +78,7 @@ def instruction(out: Emission, what: Instruction, args: list[str]) -> str:
     if op in ("isnan", "isinf", "isfinite"):
         return _predicate(out, op, element, args[0])
     if element in FLOATS:
-        return math(out, op, element, args)
+        return math(out, op, element, args, precise=precise)
     return _integer(out, op, element, args)
 
 

@@ -95,6 +95,7 @@ class Program:
     #: rows of the table that are cut into parts -> where, among the words, the address of their kernel is
     function_words: dict[int, int] = field(default_factory=dict)
     is_hot: bool = False
+    precise: bool = False
 
     is_lowered = True
     #: makes the memory of a result: shape, dtype
@@ -103,7 +104,7 @@ class Program:
     @property
     def stages(self) -> Stages:
         """The stages of lowering, made anew at each reading."""
-        return form(self.tape)
+        return form(self.tape, precise=self.precise)
 
     @property
     def bytes_kept(self) -> int:
@@ -245,28 +246,31 @@ class OutputPlan:
     var: Var | None = None  # of a fresh or hidden one
 
 
-def lower(tape: Tape, mode: CompileMode = "eager", formed: Callable[[int], None] | None = None) -> Program:
+def lower(
+    tape: Tape, mode: CompileMode = "eager", formed: Callable[[int], None] | None = None, precise: bool = False
+) -> Program:
     """All stages, in order: those of `form`, then compile and link.
 
     ``mode``: when kernels are optimised, as ``config.compile``. ``formed`` is told how many kernels will be compiled.
+    ``precise``: as ``config.precise``.
     """
     started = time.perf_counter()
     if mode == "eager":
         executor.optimise()
     with collector.paused():
-        program = _lowered(tape, mode, formed)
+        program = _lowered(tape, mode, formed, precise)
         program.tape = pack(tape)
     program.seconds = time.perf_counter() - started
     return program
 
 
-def form(tape: Tape, for_device: bool = False) -> Stages:
+def form(tape: Tape, for_device: bool = False, precise: bool = False) -> Stages:
     """The stages before compiling: expand, deliver outputs, drop dead nodes, gather pieces, choose layouts, fuse,
     form, plan memory.
 
     ``for_device``: each row has memory of its own for what its stages hand on, and what guards read stays as it is: the
     rows run at the same time, and a guard that fails is looked at when the run is over. Products with vectors are
-    loops.
+    loops. ``precise``: kernels call the C library's functions element by element.
     """
     graph = expand(tape, for_device)
     outputs = _deliver_outputs(graph, tape)
@@ -275,7 +279,7 @@ def form(tape: Tape, for_device: bool = False) -> Stages:
     stored = stored_values(graph, groups)
     rows = {} if for_device else row_buffers(graph, groups)
     lasting = {node.arg.value for node in graph.nodes if isinstance(node, Check)} if for_device else set()
-    forms = Forms(stored, rows)
+    forms = Forms(stored, rows, precise)
     launches = [forms.launch(group) if group.domain is not None else None for group in groups]
     # on a device a group may become several kernels; a row of a Jacobian moves along a result while it is made
     in_place: list = [] if for_device else launches
@@ -311,8 +315,8 @@ def _delivered(graph: Graph) -> list[Value]:
     return [out.value for out in graph.outputs if isinstance(out, View)]
 
 
-def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None) -> Program:
-    stages = form(tape)
+def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None, precise: bool) -> Program:
+    stages = form(tape, precise=precise)
     graph, memory = stages.graph, stages.plan
     slots = {value: number for number, value in enumerate(_fixed(graph))}
     bound = replaced(graph, nodes=[])
@@ -323,7 +327,7 @@ def _lowered(tape: Tape, mode: CompileMode, formed: Callable[[int], None] | None
     compiled = compile_kernels([launch.kernel for launch in stages.launches if launch is not None], mode, formed)
     calls = {node.code for group in stages.groups for node in group.nodes if isinstance(node, Call)}
     routines = {code: compiled_routine(*library.routine(*code), mode) for code in calls}
-    program.hosts = memory.hosts
+    program.hosts, program.precise = memory.hosts, precise
     with swap_lock:
         link(program, stages, compiled, routines)
     program.offsets, program.hosts = _offsets_of_runs(program), {}

@@ -210,7 +210,7 @@ class Rewriter:
         for out in old.outputs:
             if isinstance(out, View):
                 self._assemble(out.value)
-        return Graph(old.inputs, old.constants, self.nodes, old.outputs, old.draws)
+        return replaced(old, nodes=self.nodes)
 
     def _value(self, shape: tuple[int, ...], dtype: np.dtype) -> Value:
         return Value(next(self.numbers), shape, dtype)

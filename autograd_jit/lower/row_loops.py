@@ -1,4 +1,6 @@
-"""The rows of a Jacobian as a loop: what one row takes is in the graph once, between a start and an end.
+"""The rows of a Jacobian: all at once (:mod:`.row_batches`) where they are short, or as a loop.
+
+In a loop what one row takes is in the graph once, between a start and an end.
 
     %9: float64[100] = cos(%1)                      what does not depend on the row comes before
     for unit vector %12: float64[100] of %10:
@@ -18,18 +20,24 @@ import numpy as np
 
 from .builder import Builder
 from .graph import Check, Map, Node, Operand, RowsEnd, RowsStart, Step, Value, View
+from .row_batches import RowBatch
 
-__all__ = ["loop_over_rows", "unit_vector"]
+__all__ = ["repeated_rows", "unit_vector"]
 
 _INT64 = np.dtype(np.int64)
 
 
-def loop_over_rows(
-    builder: Builder, rows_of: Callable[[Operand], list[Operand]], shape: tuple[int, ...], dtype: np.dtype
+def repeated_rows(
+    builder: Builder,
+    rows_of: Callable[[Operand], list[Operand]],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    for_device: bool = False,
 ) -> list[View] | None:
-    """``rows_of`` each unit vector of a shape, stacked; computed by a loop.
+    """``rows_of`` each unit vector of a shape, stacked; computed all at once or by a loop.
 
-    None where one row takes a Python step or a guard of its own: the graph is then as it was before.
+    None where neither can be, the graph then being as it was: one row takes a Python step or a guard of its own, or
+    a device would have to loop.
     """
     graph, count = builder.graph, math.prod(shape)
     mark, known = len(graph.nodes), builder.known()
@@ -38,12 +46,20 @@ def loop_over_rows(
     nodes = graph.nodes[mark:]
     changing = _changing(nodes, seed)
     inside = [node for node in nodes if not changing.isdisjoint(node.outs) or _reads(node, changing)]
+    before = [node for node in nodes if node not in set(inside)]
+    del graph.nodes[mark:]
     if any(isinstance(node, (Step, Check)) for node in inside):
-        del graph.nodes[mark:]
         builder.restore(known)
         return None
-    before = [node for node in nodes if node not in set(inside)]
-    graph.nodes[mark:] = inside
+    batch = RowBatch(builder, count, seed, changing)
+    if batch.pays(inside, rows, for_device):
+        builder.restore(known)  # nothing may read the values of the one row
+        graph.nodes += before
+        return batch.of(_basis(builder, count, dtype), inside, rows)
+    if for_device:
+        builder.restore(known)
+        return None
+    graph.nodes += inside
     values = _rows_of_their_own(builder, rows, changing - {seed})
     inside = graph.nodes[mark:]
     stacked = tuple([builder.new_value((count, *value.shape), value.dtype) for value in values])

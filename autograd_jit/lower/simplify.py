@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..records import replaced
 from ..trace.tracer import Primitive
 from .graph import Call, Check, CopyStep, Graph, Map, Node, RowsEnd, RowsStart, Step, Value, View
 
@@ -30,7 +31,7 @@ def drop_dead_nodes(graph: Graph) -> Graph:
                 needed.add(view.value)
     kept.reverse()
     constants = {value: array for value, array in graph.constants.items() if value in needed}
-    return Graph(graph.inputs, constants, kept, graph.outputs, graph.draws)
+    return replaced(graph, constants=constants, nodes=kept)
 
 
 def _loops_that_may_raise(graph: Graph) -> set[Node]:

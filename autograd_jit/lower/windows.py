@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..records import field, record
+from ..records import field, record, replaced
 from .builder import is_native
 from .graph import Graph, Init, Inside, Literal, Map, Node, Piece, Term, Value, View, Window, dense_strides
 from .recompute import COST
@@ -58,7 +58,7 @@ def gather_pieces(graph: Graph) -> Graph:
             nodes.append(node)
         elif node is assembly.pieces[-1]:
             nodes += rewriter.one_pass(assembly)
-    return drop_dead_nodes(Graph(graph.inputs, graph.constants, nodes, graph.outputs, graph.draws))
+    return drop_dead_nodes(replaced(graph, nodes=nodes))
 
 
 # ---------------------------------------------------------------- which buffers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from .arguments import Refusal
 from .cotangent import abstract
 from .derivatives import Argument, Linearisation, finish, separate, warn_independent
 from .forward import jvp_leaves
-from .linear_rows import record_rows, unit_vectors
+from .linear_rows import record_columns, record_rows, unit_vectors
 from .reverse import backward_pass
 from .tracer import BOX_TYPES, concrete, getval
 
@@ -151,31 +151,55 @@ def _jacobian_by_columns(fun: Callable, argument: Argument, expected: list | Non
     ``expected``: the output leaves of an earlier run. None is returned too where a run gives other values, as
     a function that draws random numbers does: its columns would belong to different functions.
     """
-    tangents_of: list[list] = []  # per run: the outputs' tangents
-    outs: list = []
-    structure: Any = None
+    runs = _ForwardRuns(fun, argument, expected)
     try:
-        for tangents in _input_basis(argument):
-            outs, out_tangents, structure = jvp_leaves(
-                lambda boxes: fun(argument.rebuilt(boxes)), argument.inputs, tangents
-            )
-            if expected is not None and not _same_values(outs, expected):
-                return None
-            tangents_of.append(out_tangents)
-    except MissingRuleError:
+        found = [runs.columns_of(number) for number in range(len(argument.inputs))]
+    except (MissingRuleError, _OtherValuesError):
         return None
-    if all(tangent is None for run in tangents_of for tangent in run):
+    if not any(columns is not None for of_leaf in found for columns in of_leaf):
         warn_independent()
     leaves: list = []
-    for number, out in enumerate(outs):
+    for number, out in enumerate(runs.outs):
         shape, dtype = abstract(out)
         if shape is None:
             leaves.append(None)
             continue
-        columns = iter([run[number] for run in tangents_of])
-        blocks = [_column_block(columns, shape, dtype, leaf) for leaf in argument.inputs]
+        columns = [of_leaf[number] if of_leaf else None for of_leaf in found]
+        blocks = [_column_block(of_leaf, shape, dtype, leaf) for of_leaf, leaf in zip(columns, argument.inputs)]
         leaves.append(argument.gradient(separate(blocks)))
-    return tree.unflatten(structure, leaves)
+    return tree.unflatten(runs.structure, leaves)
+
+
+class _OtherValuesError(Exception):
+    """A run of the function gave something else than the one before."""
+
+
+class _ForwardRuns:
+    """A function's runs with tangents: ``outs`` and their ``structure`` are those of the last one."""
+
+    def __init__(self, fun: Callable, argument: Argument, expected: list | None) -> None:
+        self.fun, self.argument, self.expected = fun, argument, expected
+        self.outs: list = []
+        self.structure: Any = None
+
+    def columns_of(self, number: int) -> list:
+        """For each output its columns by one input: None where all are zero, a list with None for zero, or, of a
+        section, an array with the columns along its first axis."""
+        inputs = self.argument.inputs
+
+        def push(tangent: Any) -> list:
+            return self._tangents(number, tangent)
+
+        return record_columns(push, inputs, self.expected or [], *abstract(inputs[number]))
+
+    def _tangents(self, number: int, tangent: Any) -> list:
+        inputs = self.argument.inputs
+        tangents = [tangent if position == number else None for position in range(len(inputs))]
+        rebuilt = self.argument.rebuilt
+        self.outs, found, self.structure = jvp_leaves(lambda boxes: self.fun(rebuilt(boxes)), inputs, tangents)
+        if self.expected is not None and not _same_values(self.outs, self.expected):
+            raise _OtherValuesError
+        return [None if abstract(out)[0] is None else t for out, t in zip(self.outs, found)]
 
 
 def _same_values(outs: list, expected: list) -> bool:
@@ -185,19 +209,15 @@ def _same_values(outs: list, expected: list) -> bool:
     return all(abstract(a)[0] is None or np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
-def _input_basis(argument: Argument) -> Iterator[list]:
-    """The standard basis of the differentiable leaves' tangents; None for the leaves that stay."""
-    count = len(argument.inputs)
-    for number, leaf in enumerate(argument.inputs):
-        for vector in unit_vectors(*abstract(leaf)):
-            yield [vector if position == number else None for position in range(count)]
+def _column_block(columns: Any, out_shape: tuple, out_dtype: Any, leaf: Any) -> Any:
+    """The columns of one output by one input, stacked along the last axes."""
+    from .. import numpy as anp
 
-
-def _column_block(columns: Iterator, out_shape: tuple, out_dtype: Any, leaf: Any) -> Any:
-    """The next ``leaf.size`` columns stacked along the last axes."""
     shape, dtype = abstract(leaf)
-    taken = [next(columns) for _ in range(int(np.prod(shape)))]
     kind = np.result_type(dtype, out_dtype) if out_dtype.kind == "c" else dtype
+    if columns is not None and type(columns) is not list:
+        return _as_dtype(anp.reshape(anp.moveaxis(columns, 0, -1), out_shape + shape), kind)
+    taken = columns or [None] * int(np.prod(shape))
     if not shape and taken[0] is not None and (out_shape or type(taken[0]) in BOX_TYPES):
         return _as_dtype(taken[0], kind)
     if BOX_TYPES.isdisjoint(map(type, taken)):
@@ -207,8 +227,6 @@ def _column_block(columns: Iterator, out_shape: tuple, out_dtype: Any, leaf: Any
                 block[..., position] = tangent
         block = block.reshape(out_shape + shape)
         return block[()] if type(leaf) is not np.ndarray else block
-    from .. import numpy as anp
-
     zeros = np.zeros(out_shape, kind)
     block = anp.stack([zeros if tangent is None else tangent for tangent in taken], axis=-1)
     return _as_dtype(anp.reshape(block, out_shape + shape), kind)

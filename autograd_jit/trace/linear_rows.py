@@ -1,7 +1,6 @@
 """Rows of a Jacobian on a tape: one pull is recorded, for a seed that stands for every unit vector.
 
-Reverse mode pulls one unit cotangent per output element, and each pull does the same operations. (Forward mode runs the
-function once for each input element: those runs are recorded one by one.) Under the recorder
+Reverse mode pulls one unit cotangent per output element, and each pull does the same operations. Under the recorder
 the first one is written down once, as a *section* that a replay runs for each row; what it computes without looking at
 the seed (``cos(x)`` for the adjoint of ``sin(x)``) stays in front of it. The Jacobian of ``sin``:
 
@@ -15,6 +14,10 @@ The trace still gives the interpreted answer: the other rows are pulled on plain
 way is not assumed. Whatever branches on a value that depends on the seed shows as a guard, and what depends on anything
 else shows where the last row is recorded, too, and compared with the first. Then, and wherever else a section
 cannot hold what happens, each row is recorded by itself.
+
+Forward mode gives columns by the same means: it runs the function with one unit tangent for each input element. The
+first run is written down, and all others are recorded to be compared with it, since a function of a user's is more
+likely than a rule to do something else the next time. No run is made twice: what makes no section stays on the tape.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..records import record
+from . import tree
 from .aliases import evaluate
 from .cotangent import abstract
 from .snapshots import same_contents
@@ -34,7 +38,7 @@ from .tracer import BOX_TYPES, Primitive, concrete
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["FEWEST_ROWS", "Section", "draws_recorded", "linear_rows", "record_rows", "unit_vectors"]
+__all__ = ["FEWEST_ROWS", "Section", "draws_recorded", "linear_rows", "record_columns", "record_rows", "unit_vectors"]
 
 #: fewer rows are recorded one by one: two are recorded in any case
 FEWEST_ROWS = 3
@@ -123,6 +127,66 @@ def record_rows(
     return [None if block is None else next(boxes) for block in results]
 
 
+def record_columns(
+    push: Callable[[Any], list], inputs: list, likes: list, shape: tuple, dtype: np.dtype
+) -> list:
+    """What ``push`` gives for all unit vectors of ``shape``: for each result an array, columns along its first axis,
+    where they are recorded as one section; else a list of them; None where all of them are zero.
+
+    ``push`` is as the ``pull`` of :func:`record_rows`, but runs the user's function: once for each
+    vector, in order, and its errors are the caller's.
+    """
+    recorder = _recorder(inputs)
+    vectors = unit_vectors(shape, dtype)
+    columns: list[list] = []
+    if recorder is not None and not recorder.is_closed and int(np.prod(shape)) >= FEWEST_ROWS and dtype in _DTYPES:
+        stacked, columns = _pushed(recorder, push, likes, vectors)
+        if stacked is not None:
+            return stacked
+    columns += [push(vector) for vector in vectors]
+    by_result = [list(column) for column in zip(*columns)]  # nothing of an empty input
+    return [None if all(value is None for value in column) else column for column in by_result]
+
+
+def _pushed(recorder: Recorder, push: Callable, likes: list, vectors: Iterator) -> tuple[list | None, list[list]]:
+    """The boxes of a section's results; or else None, and the columns as far as they were alike and one more."""
+    mark = len(recorder.ops)
+    rows: list[_Row] = []
+    is_alike = True
+    try:
+        for vector in vectors:
+            state = _State(recorder)
+            box = recorder.add_seed(vector)
+            results = push(box)
+            row = _Row(box._node.var, recorder.ops[state.ops :], results, vector)  # type: ignore[attr-defined]
+            rows.append(row)
+            del recorder.ops[mark:]
+            is_alike = state.is_clean(recorder) and _are_like(recorder, results, likes) and _is_same(rows[0], row)
+            if not is_alike:
+                break
+    finally:  # written down as they came about, whatever a later one raised
+        unfinished = recorder.ops[mark:]
+        recorder.ops[mark:] = [op for row in rows for op in _with_seed(row)] + unfinished
+    parted = _parted(rows[0]) if is_alike else None
+    blocks = [_stacked(column, like) for column, like in zip(zip(*[row.results for row in rows]), likes)]
+    if parted is None or any(isinstance(block, str) for block in blocks):
+        return None, [row.results for row in rows]
+    section, before = parted
+    recorder.ops[mark:] = before
+    values = tuple([block for block in blocks if block is not None])
+    boxes = iter(recorder.record_section(linear_rows, section, values))
+    return [None if block is None else next(boxes) for block in blocks], []
+
+
+def _with_seed(row: _Row) -> list[Op | Guard]:
+    """What a run wrote down, its seed a constant."""
+    from ..numpy import positive
+
+    seed = np.array(row.vector)
+    seed.setflags(write=False)
+    return [Op(positive.primitive, (Constant(seed),), {}, (row.seed,), tree.LEAF), *row.ops]  # type: ignore[attr-defined]
+
+
 def draws_recorded(inputs: list) -> int:
     """How many random draws the recorder of ``inputs`` has seen so far."""
     recorder = _recorder(inputs)
@@ -163,6 +227,7 @@ class _Row:
     seed: Var
     ops: list[Op | Guard]
     results: list
+    vector: Any
 
 
 def _rows(recorder: Recorder, pull: Callable, likes: list, seeds: list) -> tuple[Section, list] | None:
@@ -203,12 +268,19 @@ def _recorded(recorder: Recorder, pull: Callable, likes: list, seed: Any) -> _Ro
         return None
     if not state.is_clean(recorder):
         return None
+    if not _are_like(recorder, results, likes):
+        return None
+    return _Row(box._node.var, recorder.ops[state.ops :], results, seed)  # type: ignore[attr-defined]
+
+
+def _are_like(recorder: Recorder, results: list, likes: list) -> bool:
+    """Whether a section can have these results."""
     for result, like in zip(results, likes):
         if result is not None:
             is_ours = _is_recorded(result) and result._trace == recorder.level
             if not is_ours or abstract(result) != abstract(like) or abstract(like)[1] not in _DTYPES:
-                return None
-    return _Row(box._node.var, recorder.ops[state.ops :], results)  # type: ignore[attr-defined]
+                return False
+    return True
 
 
 def _parted(row: _Row) -> tuple[Section, list[Op | Guard]] | None:

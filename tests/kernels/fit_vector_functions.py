@@ -82,6 +82,34 @@ def _cos_core(z: mpmath.mpf) -> mpmath.mpf:
     return (mpmath.cos(mpmath.sqrt(z)) - 1 + z / 2) / z**2
 
 
+def _log_tail(t: mpmath.mpf) -> mpmath.mpf:
+    """What `_log_core` is more than 2/3, over t."""
+    return (_log_core(t) - mpmath.mpf(2) / 3) / t
+
+
+def _arctan_core(z: mpmath.mpf) -> mpmath.mpf:
+    """``(arctan(x) - x) / x**3``; ``z = x**2``."""
+    x = mpmath.sqrt(z)
+    return (mpmath.atan(x) - x) / x**3
+
+
+def _arcsin_core(z: mpmath.mpf) -> mpmath.mpf:
+    """``(arcsin(x) - x) / x**3``; ``z = x**2``."""
+    x = mpmath.sqrt(z)
+    return (mpmath.asin(x) - x) / x**3
+
+
+def _erf_core(z: mpmath.mpf) -> mpmath.mpf:
+    """``(erf(x) - 2 / sqrt(pi) x) / x**3``; ``z = x**2``."""
+    x = mpmath.sqrt(z)
+    return (mpmath.erf(x) - 2 / mpmath.sqrt(mpmath.pi) * x) / x**3
+
+
+def _erfc_core(x: mpmath.mpf) -> mpmath.mpf:
+    """``exp(x**2) (1 + 2 x) erfc(x)``, which is near 1 everywhere."""
+    return mpmath.exp(x * x) * (1 + 2 * x) * mpmath.erfc(x)
+
+
 def _tanh_core(z: mpmath.mpf) -> mpmath.mpf:
     """``(tanh(x) - x) / x**3``; ``z = x**2``."""
     x = mpmath.sqrt(z)
@@ -99,6 +127,12 @@ FITS: dict[str, Fit] = {
     "sin": Fit(_sin_core, (_TINY, _LARGEST_Z), (54, 30)),
     "cos": Fit(_cos_core, (_TINY, _LARGEST_Z), (52, 28)),
     "tanh": Fit(_tanh_core, (_TINY, 0.3026), (54, 30)),
+    "log_tail": Fit(_log_tail, (_TINY, _LARGEST_T), (52, 26)),
+    "arctan": Fit(_arctan_core, (_TINY, 0.1716), (52, 28)),  # tan(pi / 8)**2, and rounding
+    "arcsin": Fit(_arcsin_core, (_TINY, 0.25), (52, 28)),
+    "cbrt": Fit(*_moebius(mpmath.cbrt, 1, 8), (20, 20)),
+    "erf": Fit(_erf_core, (_TINY, 0.25), (52, 28)),
+    "erfc": Fit(*_moebius(_erfc_core, 0.5, 28), (55, 30)),
     "gammaln": Fit(*_moebius(_gammaln_core, 0.5, 4), (57, 34)),
     "gammaln_stirling": Fit(_gammaln_stirling, (_TINY, 1 / 16), (53, 30)),
     "psi": Fit(*_moebius(_psi_core, 1, 4), (57, 34)),
@@ -166,6 +200,10 @@ def module() -> str:
             "LOG10_E": split(1 / mpmath.log(10), 53),
             # 33 bits: products with whole numbers up to 2**20 are exact.
             "HALF_PI": split(mpmath.pi / 2, 33, 33),
+            # Products with whole numbers up to 4 are exact.
+            "QUARTER_PI": split(mpmath.pi / 4, 51),
+            "TWO_THIRDS": split(mpmath.mpf(2) / 3, 53),
+            "TWO_OVER_ROOT_PI": split(2 / mpmath.sqrt(mpmath.pi), 53),
             "PSI_ZERO": split(_psi_zero(), 53),
             "HALF_LOG_TWO_PI": split(mpmath.log(2 * mpmath.pi) / 2, 53),
         }

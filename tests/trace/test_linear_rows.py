@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 
 import autograd_jit.numpy as anp
-from autograd_jit import grad, hessian, jacobian, jit
-from autograd_jit.extend import defvjp, primitive
+from autograd_jit import grad, hessian, jacobian, jit, known_programs
+from autograd_jit.extend import defjvp, defvjp, primitive
+from autograd_jit.lower import row_batches
 from autograd_jit.trace.linear_rows import linear_rows
 from autograd_jit.trace.tape import Op, verify
 from tests.jit_support import assert_same, compare
+
+
+@pytest.fixture(autouse=True, params=["at once", "one by one"])
+def how_rows_are_computed(request, monkeypatch):
+    """Rows of these sizes are computed all at once: both ways are tested."""
+    if request.param == "one by one":
+        monkeypatch.setattr(row_batches, "MOST_ELEMENTS", dict.fromkeys(row_batches.MOST_ELEMENTS, -1))
+    known_programs.registry.clear()
 
 
 def rosenbrock(x):
@@ -51,11 +60,128 @@ def test_jacobians_are_one_section(name, dtype):
     assert jitted.stats.replays == 2 and sections(jitted, *calls[0]), jitted.explain()
 
 
-def test_forward_mode_is_recorded_row_by_row():
-    """More outputs than inputs: each input element has a run of its own."""
-    calls = [(x,) for x in arguments(5)]
-    jitted = compare(lambda x: {"a": x, "b": [anp.sin(x), 2.0 * x]}, *calls, operator=jacobian)
-    assert jitted.stats.replays == 2 and not sections(jitted, *calls[0])
+# ---------------------------------------------------------------- forward mode: more outputs than inputs
+
+
+def test_columns_are_one_section_for_each_input():
+    def function(p):
+        waves = anp.outer(p["a"], anp.sin(p["b"])) * p["c"]
+        return {"waves": waves, "more": [waves[0], 2.0 * waves, anp.cos(waves)], "none": "text"}
+
+    def parameters(seed):
+        rng = np.random.default_rng(seed)
+        return {"a": rng.standard_normal((2, 3)).ravel(), "b": rng.standard_normal(5), "c": rng.standard_normal()}
+
+    calls = [(parameters(seed),) for seed in range(3)]
+    jitted = compare(function, *calls, operator=jacobian)
+    assert jitted.stats.replays == 2 and len(sections(jitted, *calls[0])) == 2, jitted.explain()
+
+
+TALL = {
+    "elementwise": lambda x: anp.concatenate([anp.sin(x), anp.exp(-x), x]),
+    "products": lambda x: anp.outer(x, anp.tanh(x)),
+    "matrix": lambda x: anp.arange(30.0).reshape(15, 2).repeat(3, axis=1)[:, : len(x)] @ x,
+    "linear system": lambda x: anp.linalg.inv(anp.outer(x, x) + 9 * np.eye(len(x))),
+    "cumulative": lambda x: anp.cumsum(anp.outer(x, x), axis=1),
+    "independent part": lambda x: (anp.outer(x, x), np.ones(4)),
+    "identity": lambda x: anp.stack([x, x, x]),
+    "guarded": lambda x: anp.outer(x, x) if anp.sum(x) > -50 else anp.outer(x, x * x),
+    "shuffled axes": lambda x: anp.transpose(anp.outer(x, anp.cos(x)))[::-1, 1:],
+}
+
+
+@pytest.mark.parametrize("name", TALL)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_columns_have_the_interpreted_values_and_layout(name, dtype):
+    calls = [(x.astype(dtype),) for x in arguments(5)]
+    jitted = compare(TALL[name], *calls, operator=jacobian)
+    assert jitted.stats.replays == 2, jitted.explain()
+    assert len(sections(jitted, *calls[0])) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
+@pytest.mark.parametrize("function", [lambda x: anp.outer(x, anp.ones(9)), lambda x: anp.ones((9, 9)) * anp.sum(x)])
+def test_few_and_no_columns(size, function):
+    compare(function, *[(x,) for x in arguments(size)], operator=jacobian)
+    compare(function, *[(x,) for x in arguments(size)], operator=hessian)
+
+
+def test_columns_of_several_dtypes():
+    """A column's dtype is the output's, the block's that of the input."""
+    compare(lambda x: anp.outer(x, x).astype(np.float32), *[(x,) for x in arguments(4)], operator=jacobian)
+    singles = [(x.astype(np.float32),) for x in arguments(4)]
+    compare(lambda x: anp.outer(x, x) * np.float64(2), *singles, operator=jacobian)
+    compare(lambda x: anp.outer(x, x) * (1 + 2j), *[(x,) for x in arguments(4)], operator=jacobian)
+    compare(lambda x: anp.outer(x, x), *[(x.astype(np.float16),) for x in arguments(4)], operator=jacobian)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_columns_of_columns(order):
+    def operator(f, **options):
+        for _ in range(order - 1):
+            f = jacobian(f)
+        return jacobian(f, **options)
+
+    function = lambda x: anp.outer(anp.sin(x), anp.ones(7)) * anp.sum(x)
+    jitted = compare(function, *[(x,) for x in arguments(3)], operator=operator)
+    assert jitted.stats.replays == 2 and sections(jitted, *arguments(3)[:1])
+
+
+def test_gradients_through_columns():
+    inner = jacobian(lambda x: anp.outer(anp.sin(x), x) * x[0])
+    compare(lambda x: anp.sum(inner(x) ** 2), *[(x,) for x in arguments(4)], operator=grad)
+
+
+def test_a_path_that_depends_on_a_column_is_recorded_column_by_column():
+    @primitive
+    def repeated(x):
+        return np.outer(x, np.ones(6))
+
+    def tangent(g, ans, x):
+        return anp.outer(g * 3.0 if anp.sum(g[:1]) > 0.5 else 3.0 * g + 0.0, np.ones(6))
+
+    defvjp(repeated, lambda ans, x: lambda g: anp.sum(g, axis=1))
+    defjvp(repeated, tangent)
+    jitted = compare(lambda x: repeated(2.0 * x), *[(x,) for x in arguments(4)], operator=jacobian)
+    assert jitted.stats.replays == 2 and not sections(jitted, *arguments(4)[:1])
+
+
+def test_a_function_that_does_something_else_in_one_of_its_runs():
+    """Neither the first nor the last column shows what the one between them is: all have the same value."""
+
+    def function(x):
+        runs = []
+
+        def tall(y):
+            runs.append(1)
+            nothing = 7.0 * (y - x) if len(runs) == 3 else 0.0 * y
+            return anp.outer(y + nothing, np.ones(6))
+
+        return jacobian(tall)(x)
+
+    jitted = jit(function)
+    for x in arguments(4):
+        want = function(x)
+        assert len(np.unique(want)) == 3
+        assert_same(jitted(x), want)
+    assert not sections(jitted, x), jitted.explain()
+
+
+def test_functions_that_draw_have_no_columns():
+    def function(x):
+        return anp.outer(x, x) * np.random.standard_normal(4)
+
+    x = arguments(4)[0]
+    jitted = jacobian(function, jit=True)
+    for seed in range(3):
+        np.random.seed(seed)
+        want, after = jacobian(function)(x), np.random.standard_normal()
+        np.random.seed(seed)
+        assert_same(jitted(x), want)
+        assert np.random.standard_normal() == after
+
+
+# ---------------------------------------------------------------- Hessians
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -87,7 +213,7 @@ def test_containers_and_several_arguments():
 def test_length_and_kernels_do_not_depend_on_the_number_of_rows():
     lengths, compiled = [], []
     jitted = hessian(rosenbrock, jit=True)
-    for size in (8, 16, 200):
+    for size in (8, 16, 100):
         for x in arguments(size):
             assert_same(jitted(x), hessian(rosenbrock)(x))
         lengths.append(len(jitted.tape(x).ops))
