@@ -33,7 +33,6 @@ The settings:
     How many threads a kernel over large arrays may use (the default: as many as the process has processors, 8 at most).
     The answers are the same to the last bit. It holds for programs that are lowered from now on; what was cut
     into more parts runs on one thread. BLAS has threads of its own, which ``threadpoolctl`` or its environment sets.
-
 ``precise``
     Whether kernels of functions that are compiled from now on compute ``exp``, ``sin``, ``arctan2`` and the like as
     the C library does, bit for bit: its function is called for every element, which takes 4 to 16 times as long
@@ -41,10 +40,15 @@ The settings:
     own: 3.2). False is the default. ``jit(f, precise=...)`` overrides it; a function keeps what it was compiled with.
     What runs over NumPy (a first call, a step that has no kernel) has NumPy's functions, of which some are vectors',
     too; devices have theirs, and ``compiler="numba"`` calls the C library's functions of doubles in either case.
+``fast_approximations``
+    Whether float32 kernels of functions that are compiled for a CUDA device from now on use the device's approximate
+    ``exp``, logarithms, ``sin``, ``cos``, division and square root (False; bounds in :mod:`.kernels.cuda_math`). It
+    changes answers, and so the paths that comparisons take. ``jit(f, fast_approximations=...)`` overrides it; a
+    function keeps what it was compiled with. Nothing else than that changes: not the CPU, not float64.
 
 The initial values can be given as ``AUTOGRAD_JIT_COMPILER``, ``AUTOGRAD_JIT_COMPILE``, ``AUTOGRAD_JIT_TARGET``,
-``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT``, ``AUTOGRAD_JIT_THREADS`` and
-``AUTOGRAD_JIT_PRECISE`` (0 or 1) in the environment.
+``AUTOGRAD_JIT_PROGRESS`` (0, 1 or auto), ``AUTOGRAD_JIT_MEMORY_LIMIT``, ``AUTOGRAD_JIT_THREADS``,
+``AUTOGRAD_JIT_PRECISE`` and ``AUTOGRAD_JIT_FAST_APPROXIMATIONS`` (0 or 1) in the environment.
 Settings belong to the process, not to a thread.
 """
 
@@ -73,6 +77,7 @@ _SETTINGS: Final[dict[str, tuple[Any, tuple | range]]] = {
     "memory_limit": (2**30, range(2**63)),
     "threads": (cpu.usable(), range(1, 1025)),
     "precise": (False, (False, True)),
+    "fast_approximations": (False, (False, True)),
 }
 
 
@@ -93,6 +98,7 @@ class Config:
     memory_limit: int
     threads: int
     precise: bool
+    fast_approximations: bool
 
     def __init__(self) -> None:
         for name, (initial, allowed) in _SETTINGS.items():

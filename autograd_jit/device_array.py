@@ -59,6 +59,11 @@ class DeviceArray:
         return cls(device, memory, memory.address, shape, dtype)
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether the memory is another library's, which may write to it."""
+        return isinstance(self._owner, tuple)
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
@@ -84,12 +89,13 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        self._wait()
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
             "data": (self.address, True),
             "strides": None,
-            "stream": int(self.device.stream.handle),
+            "stream": None,  # nothing to wait for
             "version": 3,
         }
 
@@ -98,8 +104,13 @@ class DeviceArray:
 
         if copy or dl_device not in (None, self.__dlpack_device__()):
             raise BufferError("a DeviceArray is read in place, on its own device: to_host() copies it to the host")
-        self.device.synchronize()  # whatever stream it is read from
+        self._wait()
         return capsule(self)
+
+    def _wait(self) -> None:
+        """Wait for what computes it: not all libraries do, of those that read it from streams of their own."""
+        with self.device.current():
+            self.device.synchronize()
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (2, self.device.ordinal)  # kDLCUDA

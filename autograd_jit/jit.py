@@ -137,8 +137,8 @@ def jit(fun: Callable | None = None, **options: Any) -> Any:
     Options: ``verify`` runs both ways and raises VerificationError on a difference, naming the first value that
     differs (``verify=0.01``: every hundredth call); ``max_paths`` and
     ``max_signatures`` bound what is kept; ``target`` is ``"cpu"``, ``"cuda"`` or ``"auto"``;
-    ``compile`` is ``"background"``, ``"eager"``, ``"never"`` or ``"lazy"`` and ``precise`` True or False, see
-    :mod:`autograd_jit.config`.
+    ``compile`` is ``"background"``, ``"eager"``, ``"never"`` or ``"lazy"``; ``precise`` and ``fast_approximations`` (of
+    devices) are True or False; see :mod:`autograd_jit.config`.
 
     >>> import numpy as np
     >>> from autograd_jit import jit

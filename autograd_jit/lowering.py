@@ -131,7 +131,8 @@ class Lowerer:
 
         stays = [lies_on_device(leaf) for leaf in dynamic_leaves(tree.flatten(call)[0])]
         captured = len(tape.inputs) - len(stays)
-        return lower_for_device(tape, [*stays, *[False] * captured], current_device())
+        fast = bool(self.options.fast_approximations)
+        return lower_for_device(tape, [*stays, *[False] * captured], current_device(), fast)
 
 
 _asking = threading.Lock()

@@ -21,6 +21,7 @@ class Options:
     target: Target | None = None  # of `options_of`: "cpu" or "cuda"
     compile: CompileMode | None = None
     precise: bool | None = None  # of `options_of`: True or False
+    fast_approximations: bool | None = None  # of `options_of`: True or False, on the CPU False
 
     @property
     def mode(self) -> CompileMode:
@@ -41,10 +42,15 @@ def options_of(given: dict[str, Any]) -> Options:
         raise ArgumentError(f"compile is one of {', '.join(get_args(CompileMode))}, not {options.compile!r}")
     if options.target is not None and options.target not in get_args(Target):
         raise ArgumentError(f"target is one of {', '.join(get_args(Target))}, not {options.target!r}")
-    if options.precise not in (None, True, False) or type(options.precise) is int:
-        raise ArgumentError(f"precise is True or False, not {options.precise!r}")
-    precise = config.precise if options.precise is None else options.precise
-    return replaced(options, target=_resolved(options.target or config.target), precise=precise)
+    target = _resolved(options.target or config.target)
+    precise, fast = _switch("precise", options.precise), _switch("fast_approximations", options.fast_approximations)
+    return replaced(options, target=target, precise=precise, fast_approximations=fast and target != "cpu")
+
+
+def _switch(name: str, given: bool | None) -> bool:
+    if given is not None and type(given) is not bool:
+        raise ArgumentError(f"{name} is True or False, not {given!r}")
+    return getattr(config, name) if given is None else given
 
 
 def _resolved(target: Target) -> Target:

@@ -11,8 +11,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from autograd_jit.lower.rules import find
-from autograd_jit.lower.rules.complex_table import COMPLEX_RULES
+from autograd_jit.lower.rules import find, find_complex
 from autograd_jit.trace.rules import REGISTRY, Registration
 
 TARGET = Path(__file__).parent / "functions.md"
@@ -41,7 +40,7 @@ def row(registration: Registration) -> str:
     valued = getattr(registration.function, "valued", None)  # NumPy's call gives the value: a step without a rule
     is_step = valued is not None and find(valued.primitive) is None
     parts = "derivatives only" if is_step else "by its parts"
-    kinds = [word for word, rule in (("yes", find(prim)), ("complex", COMPLEX_RULES.get(prim))) if rule]
+    kinds = [word for word, rule in (("yes", find(prim)), ("complex", find_complex(prim))) if rule]
     compiled = parts if composed else ", ".join(kinds)
     module = registration.module.removeprefix("autograd_jit.")
     marks = [reverse, forward, reverse and forward, registration.complex and not plain]

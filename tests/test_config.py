@@ -19,7 +19,7 @@ def test_defaults():
     assert (fresh.compiler, fresh.compile, fresh.progress) == ("llvm", "background", "auto")
     assert repr(fresh) == (
         "config(compiler='llvm', compile='background', target='cpu', progress='auto', memory_limit=1073741824, "
-        f"threads={cpu.usable()}, precise=False)"
+        f"threads={cpu.usable()}, precise=False, fast_approximations=False)"
     )
 
 

@@ -4,7 +4,9 @@ numba-cuda translates a kernel's Python to NVVM IR, NVIDIA's libNVVM that to PTX
 them needs a driver or a device. Signatures are pointers and scalars: one parameter an array instead of seven.
 
 No fast-math flag is given, and products are not contracted with sums (``fma=0``): a contraction keeps bits that a
-comparison, and so the path that a program takes, may hang on.
+comparison, and so the path that a program takes, may hang on. Quotients and square roots of float32 are rounded to the
+nearest unless approximations are asked for; other functions have names of their own then (:mod:`.cuda_math`). A general
+fast-math flag is not given even so: it would take infinities and NaN for impossible and flush denormals.
 """
 
 from __future__ import annotations
@@ -77,22 +79,25 @@ def _version(package: str) -> str | None:
         return None
 
 
-def compile_source(source: str, signature: Sequence[str], capability: tuple[int, int]) -> tuple[DeviceCode, str]:
+def compile_source(
+    source: str, signature: Sequence[str], capability: tuple[int, int], fast: bool = False
+) -> tuple[DeviceCode, str]:
     """The kernel ``kernel`` of ``source`` for a compute capability, and where it is from: "disk" or "compiled".
 
     ``signature``: for each parameter "*double" (a pointer to an element type), "+double" (an array, for atomic
-    operations) or "double" (a scalar). Raises BackendError where the compiler rejects it.
+    operations) or "double" (a scalar). ``fast``: with approximate quotients and square roots of float32. Raises
+    BackendError where the compiler rejects it.
     """
     from ..lower.cache import default_cache
 
-    text = f"cuda {capability} {versions()} {' '.join(signature)}\n{source}"
+    text = f"cuda {capability} {'fast ' * fast}{versions()} {' '.join(signature)}\n{source}"
     key = hashlib.sha256(text.encode()).hexdigest()
     stored = default_cache().get(key)
     if stored is not None:
         return DeviceCode.from_bytes(stored), "disk"
     try:
         with _compiling:
-            code = _apart(lambda: _compile(python_kernel(source), signature, capability))
+            code = _apart(lambda: _compile(python_kernel(source), signature, capability, fast))
     except Exception as error:
         raise BackendError(f"the CUDA compiler rejects a kernel: {error}\n{source}") from error
     default_cache().put(key, code.to_bytes())
@@ -141,7 +146,15 @@ def numba_types(signature: Sequence[str]) -> list[Any]:
     return found
 
 
-def _compile(function: Any, signature: Sequence[str], capability: tuple[int, int]) -> DeviceCode:
+def _compile(function: Any, signature: Sequence[str], capability: tuple[int, int], fast: bool) -> DeviceCode:
+    library, name = kernel_library(function, signature, capability, fast)
+    return DeviceCode(name, bytes(library.get_cubin(cc=(*capability, "")).code))
+
+
+def kernel_library(
+    function: Any, signature: Sequence[str], capability: tuple[int, int], fast: bool = False
+) -> tuple[Any, str]:
+    """Numba's library of a kernel, which has its PTX and its cubin, and the kernel's name there."""
     from numba.core import types
     from numba.cuda.compiler import compile_cuda
     from numba.cuda.cudadrv import nvvm
@@ -151,7 +164,7 @@ def _compile(function: Any, signature: Sequence[str], capability: tuple[int, int
         function,
         types.void,
         tuple(numba_types(signature)),
-        nvvm_options={"fastmath": False, "opt": 3, "fma": 0},
+        nvvm_options={"fastmath": False, "opt": 3, "fma": 0, "prec-div": not fast, "prec-sqrt": not fast},
         cc=capability,
         abi="numba",
     )
@@ -161,8 +174,7 @@ def _compile(function: Any, signature: Sequence[str], capability: tuple[int, int
     library._entry_name = name
     _as_kernel(kernel)
     nvvm.set_launch_bounds(kernel, None)
-    cubin = library.get_cubin(cc=(*capability, ""))
-    return DeviceCode(name, bytes(cubin.code))
+    return library, name
 
 
 def _as_kernel(kernel: Any) -> None:

@@ -6,6 +6,7 @@ Launching through ``cuda.core`` with raw pointers takes 1 to 2 us of the host's 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -18,7 +19,7 @@ import numpy as np
 from ..errors import BackendError
 from .cuda_compiler import DeviceCode, missing_packages, toolkit_major
 
-__all__ = ["CudaDevice", "Dim", "Launchable", "current_device", "why_unavailable"]
+__all__ = ["CudaDevice", "Dim", "Launchable", "Mark", "current_device", "why_unavailable"]
 
 #: what addresses of buffers are multiples of
 ALIGNMENT: Final = 256
@@ -45,7 +46,12 @@ class DeviceMemory:
 
 
 class HostMemory:
-    """Page-locked memory of the host, from which and to which copies run without the processor."""
+    """Page-locked memory of the host, from which and to which copies run without the processor.
+
+    ``used_by``: a device on which copies from or to it may be under way, which are waited for before it is given back.
+    """
+
+    used_by: CudaDevice | None = None
 
     def __init__(self, nbytes: int) -> None:
         from cuda.bindings import driver
@@ -58,8 +64,37 @@ class HostMemory:
 
     def __del__(self) -> None:
         address, self.address = getattr(self, "address", 0), 0
-        if address:
-            self._free(address)
+        if not address:
+            return
+        if self.used_by is not None:
+            with contextlib.suppress(BackendError), self.used_by.current():
+                self.used_by.synchronize()
+        self._free(address)
+
+
+class Mark:
+    """A place in the order of a device's stream, which the host can wait for while what comes behind it runs on."""
+
+    def __init__(self, device: CudaDevice) -> None:
+        from cuda.bindings import driver
+
+        self._device, self._driver = device, driver
+        self._event = _checked(driver.cuEventCreate(driver.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+
+    def set(self) -> None:
+        """Put it behind all that was asked for so far."""
+        with self._device.lock:
+            _checked(self._driver.cuEventRecord(self._event, int(self._device.stream.handle)))
+
+    def wait(self) -> None:
+        """Wait for all that comes before it. Raises BackendError where some of that failed."""
+        with self._device.lock, _reported():
+            _checked(self._driver.cuEventSynchronize(self._event))
+
+    def __del__(self) -> None:
+        event, self._event = getattr(self, "_event", None), None
+        if event is not None:
+            self._driver.cuEventDestroy(event)
 
 
 class CudaDevice:

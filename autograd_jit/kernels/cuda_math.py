@@ -1,21 +1,34 @@
 """The device's maths: what an operation of a kernel is called in CUDA source, and what those names stand for.
 
 Most are functions of libdevice, the library that NVIDIA's compiler links: ``exp`` for float64, ``expf`` for float32.
-The others are written here, once for both types. Nothing is approximate: no fast-math flag is given, and products are
-not contracted with sums (see :mod:`.cuda_compiler`).
+The others are written here, once for both types. Nothing is approximate unless it is asked for: no fast-math flag is
+given, and products are not contracted with sums (see :mod:`.cuda_compiler`).
 
 Largest errors of libdevice in units in the last place, as its emulation measures them: float32 exp 1.05, log 0.80,
 sin 1.36, tanh 1.70, erf 1.0, erfc 3.3; float64 exp, log, sin 1, erf 3, erfc 34.
+
+With ``config.fast_approximations`` float32 kernels compute some functions by single approximate instructions. NVIDIA
+states their largest errors (CUDA C++ programming guide, "Mathematical functions") in units in the last place, but
+absolute for logarithms between 1/2 and 2 and for sin and cos:
+
+    exp             2 + |1.173 x|                              log              3,  2^-21.41
+    log2            2,  2^-22                                  log10            3,  2^-24
+    sin, cos        2^-21.41 and 2^-21.19 within [-pi, pi]; larger outside, without a bound
+    x / y           2                                          sqrt             1
+
+The functions written here, expit among them, are then made of these. ``power``, ``tan``, ``tanh`` and all others stay
+what they are but for quotients and roots within: fast ones have no bound, or no sign for negative bases.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-__all__ = ["CONSTANTS", "has", "name", "namespace"]
+__all__ = ["CONSTANTS", "approximated", "has", "name", "namespace"]
 
 #: NumPy's or SciPy's name -> libdevice's, for float64; float32's has an f at the end
 LIBDEVICE: Final[dict[str, str]] = {
@@ -35,6 +48,10 @@ LIBDEVICE: Final[dict[str, str]] = {
     "ndtr": "normcdf",
     "ndtri": "normcdfinv",
 }  # fmt: skip
+
+#: functions of float32 that the device approximates by an instruction or two, by libdevice's names; libdevice's exp2f
+#: is such an instruction in any case, and stays within 2 units in the last place
+APPROXIMATE: Final[dict[str, str]] = {f"{op}f": f"fast_{op}f" for op in "exp log log2 log10 sin cos".split()}
 
 CONSTANTS: Final[dict[str, Any]] = {
     "INFINITY": math.inf,
@@ -217,6 +234,23 @@ def name(op: str, element: str) -> str:
     return (op if op in _OWN else LIBDEVICE[op]) + suffix
 
 
+def approximated(source: str) -> str:
+    """A kernel's source with approximate functions in place of accurate ones.
+
+    >>> approximated("y = expf(x) + exp(z) + expitf(x)")
+    'y = fast_expf(x) + exp(z) + fast_expitf(x)'
+    """
+    own = {f"{op}f": f"fast_{op}f" for op in _approximate_here()}
+    return re.sub(r"\b\w+(?=\()", lambda match: {**APPROXIMATE, **own}.get(match[0], match[0]), source)
+
+
+@functools.cache
+def _approximate_here() -> frozenset[str]:
+    """Functions of our own that call one of those."""
+    called = {op: set(re.findall(r"(\w+)\{f\}\(", source.partition(":")[2])) for op, source in _OWN.items()}
+    return frozenset([op for op, names in called.items() if any([f"{name}f" in APPROXIMATE for name in names])])
+
+
 def namespace(names: Iterable[str]) -> dict[str, Any]:
     """What the names in a source text stand for, for Numba's CUDA compiler; names of other things are left out."""
     found = dict(CONSTANTS)
@@ -248,10 +282,14 @@ def _device_function(wanted: str) -> Any:
 
 def _known_to_libdevice() -> set[str]:
     names = {*LIBDEVICE.values(), "lgamma"}
-    return names | {f"{name}f" for name in names}
+    return names | {f"{name}f" for name in names} | {*APPROXIMATE.values()}
 
 
 def _source_of(wanted: str) -> str | None:
+    accurate = wanted.removeprefix("fast_")
+    if accurate != wanted:
+        source = _source_of(accurate)
+        return None if source is None else approximated(source)
     for suffix, real in _REALS.values():
         op = wanted[: len(wanted) - len(suffix)]
         if op + suffix == wanted and op in _OWN:

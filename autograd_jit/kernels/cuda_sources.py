@@ -9,9 +9,10 @@ from typing import Final
 
 __all__ = ["CHECK", "CHECK_SIGNATURE", "TILE", "gemm", "gemm_signature"]
 
-#: one block: whether ``count`` bytes are as expected; otherwise the status becomes ``position``
+#: one block: whether ``count`` bytes are as expected; otherwise the status becomes ``position``, and behind it come the
+#: bytes found as far as there is room
 CHECK: Final = """
-def kernel(status, found, expected, count, position):
+def kernel(status, report, found, expected, count, room, position):
     if status[0] >= 0:
         return
     at = cuda.threadIdx.x
@@ -23,8 +24,14 @@ def kernel(status, found, expected, count, position):
     cuda.syncthreads()
     if differ:
         status[0] = position
+    cuda.syncthreads()
+    if status[0] == position:
+        at = cuda.threadIdx.x
+        while at < min(count, room):
+            report[at] = found[at]
+            at += cuda.blockDim.x
 """
-CHECK_SIGNATURE: Final = ("*i64", "*i1", "*i1", "i64", "i64")
+CHECK_SIGNATURE: Final = ("*i64", "*i1", "*i1", "*i1", "i64", "i64", "i64")
 
 #: edge of the square that a block of products computes
 TILE: Final = 16

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..kernels import cuda_routines, cuda_sources
+from ..kernels import cuda_math, cuda_routines, cuda_sources
 from ..kernels.cuda_compiler import DeviceCode, compile_source
 from ..kernels.cuda_device import CudaDevice, Dim, Launchable
 from ..records import record
@@ -24,6 +24,8 @@ __all__ = ["Codes", "DeviceKernel", "DeviceStep", "Places", "compile_steps", "la
 DeviceStep: TypeAlias = DeviceLoop | DeviceGemm | DeviceCheck | DeviceCall
 
 ALIGNMENT = 256
+#: the status, and behind it what a failed guard found
+STATUS_BYTES, REPORT_BYTES = 8, 248
 #: blocks for each of the device's processors
 BLOCKS_PER_PROCESSOR = 32
 
@@ -44,10 +46,10 @@ Codes: TypeAlias = dict[Any, DeviceKernel]
 
 
 class Places(NamedTuple):
-    """Addresses on the device: of each value, of the status, of memory for partial sums; ``expected`` puts bytes there
-    and gives their address."""
+    """Addresses on the device: of each value (an int, or what stands for one and can be added to), of the status, of
+    memory for partial sums; ``expected`` puts bytes there and gives their address."""
 
-    value: Callable[[Value], int]
+    value: Callable[[Value], Any]
     status: int
     sums: int
     expected: Callable[[bytes], int]
@@ -56,9 +58,9 @@ class Places(NamedTuple):
 # ---------------------------------------------------------------- code
 
 
-def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
+def compile_steps(steps: Iterable[Any], capability: tuple[int, int], fast: bool = False) -> Codes:
     """The code of all kernels that device steps launch; other steps are passed over. Counts
-    them on stderr as ``config.progress`` says.
+    them on stderr as ``config.progress`` says. ``fast``: as ``config.fast_approximations``.
 
     Raises BackendError where the compiler rejects a kernel.
     """
@@ -66,7 +68,9 @@ def compile_steps(steps: Iterable[Any], capability: tuple[int, int]) -> Codes:
     codes: Codes = {}
     for key, kernel, source, signature in counted(list(needed.values()), lambda found: True):
         started = time.perf_counter()
-        code, origin = compile_source(source, signature, capability)
+        if fast:
+            source = cuda_math.approximated(source)
+        code, origin = compile_source(source, signature, capability, fast)
         codes[key] = DeviceKernel(kernel, source, code, origin, time.perf_counter() - started)
         count(origin)
     return codes
@@ -118,7 +122,7 @@ def _check_launch(node: Check, position: int, device: CudaDevice, codes: Codes, 
     count = len(node.expected)
     found, expected = _address(node.arg, places), places.expected(node.expected)
     lanes = min(256, -(-max(count, 1) // 32) * 32)
-    arguments = (places.status, found, expected, count, position)
+    arguments = (places.status, places.status + STATUS_BYTES, found, expected, count, REPORT_BYTES, position)
     return Launchable(device.load(codes["check"].code), (1, 1, 1), (lanes, 1, 1), arguments)
 
 
@@ -145,7 +149,7 @@ def _grid(blocks: int, device: CudaDevice) -> Dim:
     return max(1, min(blocks, BLOCKS_PER_PROCESSOR * device.processors)), 1, 1
 
 
-def _address(view: View, places: Places) -> int:
+def _address(view: View, places: Places) -> Any:
     return places.value(view.value) + view.offset * view.dtype.itemsize
 
 

@@ -4,6 +4,10 @@ A run lies in one block of the device's memory and one of the host's, the *mirro
 
     inputs on the device | large inputs of the host | small ones | status | outputs | constants | intermediates | sums
 
+Large inputs that lie on the device, and that kernels alone read, have no place here: they are read where they lie.
+
+Behind the status is what a failed guard found, as far as there is room; both come back together, the *answer*.
+
 Small inputs and the status go to the device in one copy. A large input goes there only where its contents differ from
 what was sent last, which the mirror still holds: the arrays that a function captures, or the data that it is given at
 every call. Comparing reads what copying into the mirror would read and write, and stops at the first difference.
@@ -19,9 +23,9 @@ import numpy as np
 
 from ..kernels.cuda_device import CudaDevice, HostMemory
 from ..records import record
-from .device_launch import partial_bytes
-from .device_schedule import DeviceLoop, HostLoop, HostNode, Item
-from .graph import Value, View
+from .device_launch import REPORT_BYTES, STATUS_BYTES, partial_bytes
+from .device_schedule import DeviceCall, DeviceGemm, DeviceLoop, Fetch, HostLoop, HostNode, Item, Send
+from .graph import Graph, Value, View
 from .program import Stages
 
 __all__ = ["COMPARED_BYTES", "RUNNING", "Layout", "Mirror", "lay_out"]
@@ -29,6 +33,9 @@ __all__ = ["COMPARED_BYTES", "RUNNING", "Layout", "Mirror", "lay_out"]
 ALIGNMENT: Final = 256
 #: an input of so many bytes is compared before it is sent: sending less takes no longer than asking
 COMPARED_BYTES: Final = 1 << 16
+#: an input on the device of so many bytes is read where it lies. Copying a smaller one takes the device no longer than
+#: the host takes to launch a kernel or two without a graph (reckoned, not measured)
+IN_PLACE_BYTES: Final = 1 << 20
 #: status of a run that nothing has ended
 RUNNING: Final = -1
 
@@ -38,8 +45,8 @@ class Layout:
     """Where everything lies in a block, in bytes.
 
     ``uploaded``: the inputs of the host, and the status; ``compared``: those of them that are large, which come first;
-    ``always_sent``: where the others begin; ``downloaded``: status and outputs; ``mirrored``: what of the block the
-    host has.
+    ``always_sent``: where the others begin; ``downloaded``: answer and outputs; ``mirrored``: what of the block the
+    host has; ``in_place``: inputs that are read where the caller has them.
     """
 
     offsets: dict[Value, int]
@@ -51,6 +58,12 @@ class Layout:
     mirrored: tuple[int, int]
     partial_sums: int
     nbytes: int
+    in_place: tuple[Value, ...] = ()
+
+    @property
+    def answer(self) -> tuple[int, int]:
+        """Status and report."""
+        return self.status, self.status + STATUS_BYTES + REPORT_BYTES
 
     def address_of(self, value: Value) -> tuple[int, int]:
         """As :meth:`Program.address_of`; there is one slot, the block."""
@@ -72,15 +85,17 @@ def lay_out(stages: Stages, items: Sequence[Item], stays: Sequence[bool]) -> Lay
 
     given = [value for value, stay in zip(graph.inputs, stays, strict=True) if not stay]
     large = tuple([value for value in given if value.nbytes >= COMPARED_BYTES])
-    place([value for value, stay in zip(graph.inputs, stays, strict=True) if stay])
+    staying = [value for value, stay in zip(graph.inputs, stays, strict=True) if stay]
+    in_place = _read_in_place(staying, graph, items)
+    place([value for value in staying if value not in in_place])
     uploaded = end
     place(large)
     always_sent = end
     place(given)
     status = end
-    end += ALIGNMENT
+    end += STATUS_BYTES + REPORT_BYTES
     place([out.value for out in graph.outputs if isinstance(out, View)])
-    downloaded = status + 8 if any(stays) else end
+    downloaded = status + STATUS_BYTES + REPORT_BYTES if any(stays) else end
     place(graph.constants)
     for value, offset in stages.plan.offsets.items():
         offsets[value] = end + offset
@@ -89,9 +104,23 @@ def lay_out(stages: Stages, items: Sequence[Item], stays: Sequence[bool]) -> Lay
     end += max([partial_bytes(item) for item in items if isinstance(item, DeviceLoop)], default=0)
     has_host_steps = any([isinstance(item, (HostLoop, HostNode)) for item in items])
     mirrored = (0, end) if has_host_steps else (uploaded, downloaded)
-    return Layout(
-        offsets, status, (uploaded, status + 8), large, always_sent, (status, downloaded), mirrored, sums, end
-    )
+    sent = (uploaded, status + STATUS_BYTES)
+    return Layout(offsets, status, sent, large, always_sent, (status, downloaded), mirrored, sums, end, in_place)
+
+
+def _read_in_place(staying: Sequence[Value], graph: Graph, items: Sequence[Item]) -> tuple[Value, ...]:
+    """Large inputs that only kernels read. Others take an address in the block: the device library, copies to the
+    host, results, and guards, of which the host may ask what they found."""
+    by_others: set[Value] = {out.value for out in graph.outputs if isinstance(out, View)}
+    for item in items:
+        if isinstance(item, (Fetch, HostLoop)):
+            values = [item.value] if isinstance(item, Fetch) else [place.value for place in item.launch.placements]
+            by_others.update(values)
+        elif not isinstance(item, (DeviceLoop, DeviceGemm, DeviceCall)):
+            operands = [] if isinstance(item, Send) else item.node.operands()
+            by_others.update([operand.value for operand in operands if isinstance(operand, View)])
+    large = [value for value in staying if value.nbytes >= IN_PLACE_BYTES and value not in by_others]
+    return tuple(dict.fromkeys(large))
 
 
 def _rounded(nbytes: int) -> int:
@@ -120,7 +149,17 @@ class Mirror:
     def status(self) -> np.ndarray:
         """The status, as an array of one."""
         start = self.layout.status - self.first
-        return self.bytes[start : start + 8].view(np.int64)
+        return self.bytes[start : start + STATUS_BYTES].view(np.int64)
+
+    @property
+    def report(self) -> np.ndarray:
+        """What a failed guard found, as far as there is room."""
+        start = self.layout.status + STATUS_BYTES - self.first
+        return self.bytes[start : start + REPORT_BYTES]
+
+    def stays_in_use(self, device: CudaDevice) -> None:
+        """Copies on the device may be under way when it is given back."""
+        self._memory.used_by = device
 
     def put(self, value: Value, array: np.ndarray) -> None:
         """What an input is now."""

@@ -1,10 +1,19 @@
 """A tape made runnable on a CUDA device.
 
-Inputs of the host and the status go to the device, status and outputs come back in one copy (:mod:`.device_memory`);
-between them everything that lies between two steps of the host is one CUDA graph, captured when the frame is made. The
-status is the place of the first guard that failed or routine that stopped, or -1; kernels after it do nothing. The
-device library is called by the host, so it ends a graph too, but it works in the device's memory: nothing is copied for
-it. It is called only when all before it went well: what would be given to it else is garbage.
+Inputs of the host and the status go to the device, outputs come back in one copy (:mod:`.device_memory`); between them
+everything that lies between two steps of the host is one CUDA graph, captured when the frame is made. The status is
+the place of the first guard that failed or routine that stopped, or -1; kernels after it do nothing. The *answer*, the
+status and what a failed guard found, is read back as soon as it is known: behind the last guard of a stretch, where the
+graph is cut (:mod:`.device_stretches`). The host waits for the answer alone, while the kernels behind it and the copy
+of the results are under way. It comes with the results where nothing is to be done between.
+
+The device library is called by the host, so it ends a graph too, but it works in the device's memory: nothing is copied
+for it. It is called only when all before it went well: what would be given to it else is garbage.
+
+Where results stay on the device, a call returns when its arguments are taken and all guards are known, and the kernels
+behind run on. No copy reads any more what the host writes to next (the mirror), and whatever reads the results does so
+behind them, in the same stream. A fault of a kernel is then reported by the call that waits next: it would have taken
+the results with it in any case.
 """
 
 from __future__ import annotations
@@ -22,15 +31,15 @@ from ..device_array import DeviceArray, sent
 from ..divergence import Diverged, describe
 from ..errors import BackendError
 from ..kernels import device_library
-from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable
+from ..kernels.cuda_device import CudaDevice, DeviceMemory, Launchable, Mark
 from ..records import field, record, replaced
 from ..trace import collector
 from ..trace.draws import perform
 from ..trace.packed_tape import pack
 from ..trace.tape import Op, Tape, TensorType
 from .compile import compile_kernel
-from .device_launch import Codes, DeviceKernel, Places, compile_steps, launches
-from .device_memory import RUNNING, Layout, Mirror, lay_out
+from .device_launch import REPORT_BYTES, Codes, DeviceKernel, Places, compile_steps, launches
+from .device_memory import COMPARED_BYTES, RUNNING, Layout, Mirror, lay_out
 from .device_schedule import (
     DeviceCall,
     DeviceCheck,
@@ -45,6 +54,7 @@ from .device_schedule import (
     Send,
     schedule,
 )
+from .device_stretches import Moved, MovingLaunches, Stretches, moves
 from .frame import PYTHON_SCALARS, StepRunner, Stopped, drawn_leaves, finish, ready
 from .graph import Call, Check, CopyStep, Gemm, Graph, Step, Value, View
 from .link import link_entry
@@ -107,6 +117,9 @@ class DeviceProgram:
         only = f", {kept} of them only where they differ from the call before" if kept else ""
         found = [f"transfer to device: {', '.join(names) or 'no inputs'}, {stop - first} bytes{only}"]
         found += [f"{count} rows of a Jacobian: each has its own steps" for count in self.bound.unrolled]
+        if self.layout.in_place:
+            given = dict(zip(self.bound.inputs, [var.name for var in self.tape.inputs]))
+            found.append(f"read where they lie on the device: {', '.join([given[v] for v in self.layout.in_place])}")
         found += [str(item) for item in self.items if isinstance(item, _REMARKABLE)]
         results = f"results, {back} bytes" if back else "no results: they stay on the device"
         return [*found, f"transfer to host: {results}"]
@@ -212,8 +225,9 @@ class DeviceProgram:
         return "\n".join([str(item) for item in self.items])
 
 
-def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> DeviceProgram:
-    """All stages: form, schedule, lay out, compile. ``stays``: which inputs lie on the device.
+def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice, fast: bool = False) -> DeviceProgram:
+    """All stages: form, schedule, lay out, compile. ``stays``: which inputs lie on the device; ``fast``: as
+    ``config.fast_approximations``.
 
     Raises BackendError where the compiler rejects a kernel.
     """
@@ -230,7 +244,7 @@ def lower_for_device(tape: Tape, stays: Sequence[bool], device: CudaDevice) -> D
         bound = replaced(graph, nodes=[])
         outputs = _as_arrays(stages.outputs) if any(stays) else stages.outputs
         program = DeviceProgram(pack(tape), bound, device, outputs, items, layout, on_device)
-        program.codes = compile_steps(items, device.capability)
+        program.codes = compile_steps(items, device.capability, fast)
     program.seconds = time.perf_counter() - started
     return program
 
@@ -252,11 +266,18 @@ class DeviceFrame(StepRunner):
         layout = program.layout
         self.memory: DeviceMemory = self.device.allocate(layout.nbytes)
         self.mirror = Mirror(layout)
+        self.mark = Mark(self.device)
+        #: where the arguments lie that the run reads in place, and whether another library may write to one of them
+        self._addresses: tuple[int, ...] = ()
+        self._reads_foreign = False
         self.slots = np.array([self.mirror.address], np.int64)
         self.generators: Sequence[Any] = ()
         self._divergence: Diverged | None = None
         self._lock = threading.Lock()
         self.expected: list[DeviceMemory] = []
+        #: whether the device has the inputs of the run that has just ended, and no copy from the mirror is under way
+        self._is_settled = False
+        self._has_host_steps = any([isinstance(item, (HostLoop, HostNode)) for item in program.items])
         self._send_constants()
         self.segments = self._segments()
         self.device.synchronize()
@@ -274,56 +295,65 @@ class DeviceFrame(StepRunner):
 
     def _segments(self) -> list[Callable[[], None]]:
         """The steps of a run: graphs of what follows on the device, copies, steps of the host."""
-        segments: list[Callable[[], None]] = []
-        pending: list[Launchable] = []
-
-        places = Places(
-            lambda value: self.memory.address + self.program.layout.offsets[value],
-            self.memory.address + self.program.layout.status,
-            self.memory.address + self.program.layout.partial_sums,
-            self._expected,
-        )
-
-        def flush() -> None:
-            if pending:
-                ready_to_run = [*pending]
-                if USES_GRAPHS:
-                    segments.append(self.device.capture(ready_to_run))
-                else:
-                    segments.append(functools.partial(self.device.launch, ready_to_run))
-                pending.clear()
-
+        stretches = Stretches(self._launches(), self._ready, self._ask)
         waits = True  # whether the host has to wait for the device before its next step
-        may_have_ended = False  # whether a step of the device may have, since the host asked
         for item in self.program.items:
             if isinstance(item, (DeviceLoop, DeviceGemm, DeviceCheck, DeviceCall)):
-                pending += launches(item, self.device, self.program.codes, places)
-                may_have_ended |= isinstance(item, DeviceCheck) or (isinstance(item, DeviceCall) and item.node.may_stop)
+                stretches.add(item)
                 waits = True
                 continue
-            flush()
+            stretches.flush()
             if isinstance(item, Fetch):
-                segments.append(functools.partial(self._fetch, item.value))
+                stretches.then(functools.partial(self._fetch, item.value))
                 waits = True
             elif isinstance(item, Send):
-                segments.append(functools.partial(self._send, item.value))
+                stretches.then(functools.partial(self._send, item.value))
             elif isinstance(item, LibraryProduct):  # of garbage it is garbage: no need to ask whether the run has ended
-                segments.append(self._by_library(item.node, device_library.PRODUCT, (), item.node.outs))
+                stretches.then(self._by_library(item.node, device_library.PRODUCT, (), item.node.outs))
                 waits = True
             elif isinstance(item, LibraryCall):
-                if may_have_ended:
-                    segments.append(self._wait)
-                    may_have_ended = False
+                if stretches.is_asked:
+                    stretches.then(self._take_answer, takes_answer=True)
                 node = item.node
-                segments.append(self._by_library(node, node.routine, node.numbers, node.results))
+                stretches.then(self._by_library(node, node.routine, node.numbers, node.results))
                 waits = True
             else:
                 if waits:
-                    segments.append(self._wait)
-                    waits = may_have_ended = False
-                segments.append(self._on_host(item))
-        flush()
-        return segments
+                    stretches.then(self._wait, takes_answer=True)
+                    waits = False
+                stretches.then(self._on_host(item))
+        self._end(stretches)
+        return stretches.segments
+
+    def _launches(self) -> Callable[[Any], list[Launchable]]:
+        layout = self.program.layout
+        moved = {value: Moved(number) for number, value in enumerate(layout.in_place)}
+        places = Places(
+            lambda value: moved[value] if value in moved else self.memory.address + layout.offsets[value],
+            self.memory.address + layout.status,
+            self.memory.address + layout.partial_sums,
+            self._expected,
+        )
+        return lambda item: launches(item, self.device, self.program.codes, places)
+
+    def _ready(self, ready_to_run: list[Launchable]) -> Callable[[], None]:
+        """A function that runs kernels."""
+        if moves(ready_to_run):
+            return MovingLaunches(self.device, ready_to_run, lambda: self._addresses, USES_GRAPHS)
+        if USES_GRAPHS:
+            return self.device.capture(ready_to_run)
+        return functools.partial(self.device.launch, ready_to_run)
+
+    def _end(self, stretches: Stretches) -> None:
+        """The last stretch, and what is then still to be read back."""
+        layout = self.program.layout
+        first, stop = layout.downloaded
+        #: whether the answer comes with the results: nothing is to be done between, and it would be no faster alone
+        is_late = stretches.ends_with_guard and stop - first < COMPARED_BYTES and not self.program.keeps_results
+        stretches.flush(asks=not is_late)
+        self._is_asked = stretches.is_asked
+        has_answer = stretches.has_asked and not is_late
+        self._downloads = (layout.answer[1] if has_answer else first, stop)
 
     def _fetch(self, value: Value) -> None:
         offset = self.program.layout.offsets[value]
@@ -333,10 +363,20 @@ class DeviceFrame(StepRunner):
         offset = self.program.layout.offsets[value]
         self.device.copy_in(self.memory.address + offset, self.mirror.address + offset, value.nbytes)
 
+    def _ask(self) -> None:
+        """Have the answer read back, without waiting for it."""
+        first, stop = self.program.layout.answer
+        self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
+        self.mark.set()
+
+    def _take_answer(self) -> None:
+        """Wait for the answer, and for nothing behind it; stop where the run has ended."""
+        self.mark.wait()
+        self._is_settled = not self._has_host_steps  # those send from the mirror and fetch to it, behind the mark too
+        self._raise_where_ended()
+
     def _wait(self) -> None:
-        """Wait for the device, and stop where the run has ended."""
-        status = self.program.layout.status
-        self.device.copy_out(self.mirror.address + status, self.memory.address + status, 8)
+        """Wait for all that was asked for, the answer among it; stop where the run has ended."""
         self.device.synchronize()
         self._raise_where_ended()
 
@@ -347,16 +387,20 @@ class DeviceFrame(StepRunner):
         node = self.program.ends[position]
         if isinstance(node, Call):
             raise Stopped(f"{node} stopped")
-        raise self._diverged(node, fetch=True)
+        raise self._diverged(node, self._found(node))
 
-    def _diverged(self, check: Check, fetch: bool) -> Diverged:
-        offset, count = self.program.layout.offsets[check.arg.value], len(check.expected)
+    def _found(self, check: Check) -> np.ndarray:
+        """What a guard on the device found where it failed."""
+        count = len(check.expected)
+        if count <= REPORT_BYTES:
+            return self.mirror.report[:count]
         found = np.empty(count, np.uint8)
-        if fetch:
-            self.device.copy_out(found.ctypes.data, self.memory.address + offset, count)
-            self.device.synchronize()
-        else:
-            found[...] = self.mirror.of(check.arg.value)[:count]
+        offset = self.program.layout.offsets[check.arg.value] + check.arg.offset * check.arg.dtype.itemsize
+        self.device.copy_out(found.ctypes.data, self.memory.address + offset, count)
+        self.device.synchronize()
+        return found
+
+    def _diverged(self, check: Check, found: np.ndarray) -> Diverged:
         bits = found.tobytes()
         return Diverged(check.number, bits, functools.partial(describe, check.guard, bits, check.arg.dtype))
 
@@ -418,7 +462,7 @@ class DeviceFrame(StepRunner):
         status = _ROUTINE(address)(self.slots.ctypes.data, words.ctypes.data)
         if status:
             if isinstance(what, Check):
-                raise self._diverged(what, fetch=False)
+                raise self._diverged(what, self.mirror.of(what.arg.value)[: len(what.expected)])
             if isinstance(what, Call):
                 raise Stopped(f"{what} stopped with reason {status}")
             raise Diverged(None, None, f"a kernel stopped with reason {status}")
@@ -481,31 +525,46 @@ class DeviceFrame(StepRunner):
         return self._divergence
 
     def _run(self, inputs: tuple, fresh: list) -> None:
+        self._is_settled = False
         try:
             self._make(inputs, fresh)
         except BaseException:
-            self.device.synchronize()  # copies from the mirror may be under way: the next run writes to it
+            if self._is_settled:  # the run goes to its end on the device, and its results to where they are overwritten
+                self.mirror.stays_in_use(self.device)
+            else:
+                self.device.synchronize()  # copies from the mirror may be under way: the next run writes to it
             raise
 
     def _make(self, inputs: tuple, fresh: list) -> None:
-        layout = self.program.layout
+        keeps_results = self.program.keeps_results
         self._take(inputs)
         self.mirror.send(self.device, self.memory.address)
+        if keeps_results:
+            self.mark.set()
         for segment in self.segments:
             segment()
-        first, stop = layout.downloaded
-        self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
-        self.device.synchronize()
-        self._raise_where_ended()
+        if not keeps_results:
+            first, stop = self._downloads
+            self.device.copy_out(self.mirror.address + first, self.memory.address + first, stop - first)
+        if keeps_results or self._is_asked:
+            self._take_answer()
+        if not keeps_results or self._has_host_steps or self._reads_foreign:
+            self._wait()
         self._give(fresh)
 
     def _take(self, inputs: tuple) -> None:
         """Put the inputs into the mirror, or on the device where they lie there."""
         program, layout = self.program, self.program.layout
         self.mirror.status[0] = RUNNING
+        if layout.in_place:
+            there = dict(zip(program.bound.inputs, inputs, strict=True))
+            self._addresses = tuple([there[value].address for value in layout.in_place])
+            self._reads_foreign = any([there[value].is_foreign for value in layout.in_place])
         for x, type_, value, stays in zip(
             inputs, program.input_types, program.bound.inputs, program.stays, strict=True
         ):
+            if value in layout.in_place:
+                continue
             if stays:
                 self.device.copy(self.memory.address + layout.offsets[value], x.address, value.nbytes)
                 continue
